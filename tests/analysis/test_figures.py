@@ -1,0 +1,162 @@
+"""Figures: the right number of axes, SVG that parses, adapts to the page and repeats byte for byte."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib import rcParams
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from analysis import curves, figures
+from analysis.errors import Estimate
+from analysis.mmd import Neighbours
+from analysis.phases import phase_names
+from analysis.scans import Record, Scan
+from analysis.style import DIVERGING, INK, NEUTRAL, SERIES, phase_mark, to_svg
+
+ORDERS = ("magnetization", "staggered_magnetization")
+EPOCHS = np.arange(6.0)
+
+
+def number(value: float) -> Estimate:
+    return Estimate(value, 0.02, 100, "test")
+
+
+def learning() -> Figure:
+    runs = [
+        curves.LearningCurve(f"seed {s}", EPOCHS, 100 + np.exp(-EPOCHS), np.ones((6, 2)) * (s + 1)) for s in range(8)
+    ]
+    return curves.learning_curves(runs, kick_epoch=3)
+
+
+def collapse() -> Figure:
+    points = [
+        curves.CollapsePoint(ratio, (number(1 - ratio), number(0.9 - ratio)), (number(0.99), number(0.98)))
+        for ratio in (0.01, 0.2, 0.5)
+    ]
+    return curves.collapse(points, ("$m$", "$m_s$"))
+
+
+def sizes() -> Figure:
+    records = [
+        Record(quantity, "ising", size, 17.0, seed, number(1.0))
+        for quantity in ("own", "cross", "angle", "accuracy")
+        for size in (8, 16, 32)
+        for seed in (0, 1)
+    ]
+    labels = {"own": "own", "cross": "cross", "angle": "angle / deg", "accuracy": "accuracy"}
+    return curves.against_size(records, labels, {"own": [0.97]})
+
+
+def neighbours() -> Figure:
+    result = Neighbours((1.5, 2.5), (number(0.1), Estimate(0.2, float("nan"), 9, "one chain")))
+    return curves.neighbour_distances(
+        [curves.NeighbourCurve(size, side, result) for size in (8, 16) for side in ("J > 0", "J < 0")]
+    )
+
+
+def thermal() -> Figure:
+    scan = Scan((1.0, 2.0), ((number(0.9), number(0.1)), (number(0.5), number(0.2))))
+    return curves.thermal_scan({"J > 0": (scan, scan)}, ("m", "m_s"), ("$z_1$", "$z_2$"))
+
+
+def scatter() -> Figure:
+    rng = np.random.default_rng(0)
+    panel = figures.LatentPanel("β = 1", rng.normal(size=(50, 2)), np.arange(50) % 5, rng.uniform(-1, 1, (50, 2)))
+    return figures.latent_scatter([panel, panel], phase_names(ORDERS), ORDERS)
+
+
+def generated() -> Figure:
+    field_NHW = np.random.default_rng(0).uniform(size=(16, 8, 8))
+    return figures.generated_fields([figures.FieldPanel(f"β = {beta}", field_NHW) for beta in (1, 10, 100)])
+
+
+def plane() -> Figure:
+    grid = np.linspace(-2.5, 2.5, 4)
+    return figures.latent_plane(np.random.default_rng(0).uniform(size=(4, 4, 8, 8)), grid, grid)
+
+
+DRAWINGS: dict[Callable[[], Figure], int] = {
+    learning: 2,
+    collapse: 2,
+    sizes: 6,
+    neighbours: 2,
+    thermal: 2,
+    scatter: 6 + 2,
+    generated: 3 + 1,
+    plane: 1 + 1,
+}
+"""Each drawing with its number of axes, colour bars included."""
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+def test_svg_parses_adapts_and_repeats(draw: Callable[[], Figure]) -> None:
+    before = dict(rcParams)
+    figure = draw()
+    assert len(figure.axes) == DRAWINGS[draw]
+    svg = to_svg(figure)
+    assert dict(rcParams) == before
+    root = ElementTree.fromstring(svg)
+    assert root.tag.endswith("svg")
+    assert svg.startswith("<svg ")
+    assert "currentColor" in svg
+    assert INK not in svg
+    assert "<text" in svg
+    assert svg == to_svg(figure) == to_svg(draw())
+
+
+def test_two_figures_on_one_page_share_no_identifier_and_no_style() -> None:
+    first, second = to_svg(learning()), to_svg(collapse())
+    names = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (first, second)]
+    assert not names[0] & names[1]
+    for svg, own in zip((first, second), names, strict=True):
+        assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg)) <= own
+        assert re.findall(r"<style[^>]*>(\S+) \*{", svg) == ["#" + re.findall(r'<svg id="([^"]+)', svg)[0]]
+
+
+def luminance(colour: object) -> float:
+    """Relative luminance of an sRGB colour (WCAG 2)."""
+    rgb = np.array(to_rgb(colour))  # type: ignore[arg-type]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_colours_show_on_white_and_on_dark() -> None:
+    """Contrast of at least 2 with white and with a dark page; the diverging map also rises in lightness."""
+    marks = [phase_mark(phase, 7).colour for phase in range(7)]
+    shades = [DIVERGING(step) for step in np.linspace(0, 1, 21)]
+    for colour in [*SERIES, NEUTRAL, *marks, *shades]:
+        assert 1.05 / (luminance(colour) + 0.05) > 2, colour
+        assert (luminance(colour) + 0.05) / (luminance("#121212") + 0.05) > 2, colour
+    assert (np.diff([luminance(shade) for shade in shades]) > 0).all()
+
+
+def test_phases_differ_in_colour_and_in_marker() -> None:
+    marks = [phase_mark(phase, 5) for phase in range(5)]
+    assert len({mark.colour for mark in marks}) == len({mark.marker for mark in marks}) == 5
+
+
+def test_text_is_legible_in_print() -> None:
+    sizes_pt = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", to_svg(scatter()))]
+    # Subscripts of mathematics are set at 70 %.
+    assert min(sizes_pt) >= 0.7 * 8
+
+
+def test_nothing_to_draw_is_refused() -> None:
+    with pytest.raises(ValueError, match="none"):
+        curves.learning_curves([])
+    with pytest.raises(ValueError, match="none"):
+        curves.against_size([], {"own": "own"}, {})
+    with pytest.raises(ValueError, match="correlations per point"):
+        curves.collapse([curves.CollapsePoint(1.0, (number(1),), (number(1),))], ("a", "b"))
+    with pytest.raises(ValueError, match="two latents"):
+        figures.latent_scatter([], phase_names(ORDERS), ORDERS)
+    with pytest.raises(ValueError, match="sixteen"):
+        figures.generated_fields([figures.FieldPanel("", np.zeros((3, 4, 4)))])
+    with pytest.raises(ValueError, match="grid"):
+        figures.latent_plane(np.zeros((2, 3, 4, 4)), np.arange(2.0), np.arange(2.0))
