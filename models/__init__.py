@@ -1,0 +1,1 @@
+"""Networks: beta-VAEs on spin configurations, their training and their use (torch, single device)."""

@@ -1,0 +1,96 @@
+"""Use of one trained network: posteriors of configurations, fields and mean-field values of latents."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.config import ModelConfig
+from models.data import PackedSamples
+from models.vae import BetaVAE, build
+
+
+class Model(NamedTuple):
+    """One trained network, in evaluation mode."""
+
+    config: ModelConfig
+    vae: BetaVAE
+
+
+class Posterior(NamedTuple):
+    """What the encoder says of n configurations; float32."""
+
+    mean: NDArray[np.float32]
+    """(n, Z) means of q(z|x)."""
+    std: NDArray[np.float32]
+    """(n, Z) standard deviations of q(z|x)."""
+    reconstruction: NDArray[np.float32]
+    """(n,) -ln p(x|z) at the mean in nats, summed over sites."""
+
+
+def from_tensors(config: ModelConfig, tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> Model:
+    """A network from the weights of one run, as ``Trainer.weights`` gives them.
+
+    Raises:
+        ValueError: a tensor is missing, unknown or of another shape than ``config`` asks for.
+    """
+    vae = build(config, [0])
+    own = vae.state_dict()
+    if own.keys() != tensors.keys():
+        raise ValueError(
+            f"weights do not fit {config.network}: missing or unknown {sorted(own.keys() ^ tensors.keys())}"
+        )
+    for name, tensor in own.items():
+        view = vae.of_run(name, tensor, 0)
+        if view.shape != tensors[name].shape:
+            raise ValueError(f"{name} must have shape {tuple(view.shape)}, got {tuple(tensors[name].shape)}")
+        view.copy_(tensors[name])
+    return Model(config, vae.to(device).eval())
+
+
+@torch.no_grad()
+def encode(model: Model, samples: PackedSamples, batch: int = 1024) -> Posterior:
+    """Posteriors of all samples, in their order; the samples must be on the model's device.
+
+    Raises:
+        ValueError: samples of another shape than the model's.
+    """
+    if samples.shape != model.config.shape:
+        raise ValueError(f"samples have shape {samples.shape}, but the model {model.config.shape}")
+    parts = []
+    for rows in torch.arange(len(samples), device=samples.bits.device).split(batch):
+        x_RBN = samples.unpack(rows).unsqueeze(0)
+        output = model.vae(x_RBN, torch.zeros(1, len(rows), model.config.latent, device=x_RBN.device))
+        parts.append((output.mean_RBZ, output.std_RBZ, output.reconstruction_RB))
+    return Posterior(*(torch.cat(part, dim=1)[0].cpu().numpy() for part in zip(*parts, strict=True)))
+
+
+def fields(model: Model, z: NDArray[np.floating], batch: int = 1024) -> NDArray[np.float32]:
+    """Fields h_k (n, C, H, W) that latents z (n, Z) decode to, in units of temperature.
+
+    Raises:
+        ValueError: z is not (n, Z) with n at least 1.
+    """
+    return _decode(model, z, batch, lambda fields_RBN: fields_RBN)
+
+
+def decode(model: Model, z: NDArray[np.floating], batch: int = 1024) -> NDArray[np.float32]:
+    """Mean-field values m_k (n, C, H, W) of latents z (n, Z): the probability of +1 on each site, in (0, 1).
+
+    Raises:
+        ValueError: z is not (n, Z) with n at least 1.
+    """
+    return _decode(model, z, batch, model.vae.likelihood.mean)
+
+
+@torch.no_grad()
+def _decode(model: Model, z: NDArray[np.floating], batch: int, read: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
+    if z.ndim != 2 or z.shape[1] != model.config.latent or len(z) < 1:
+        raise ValueError(f"z must be (n, {model.config.latent}) with n at least 1, got {z.shape}")
+    device = next(model.vae.parameters()).device
+    z_RNZ = torch.tensor(z, dtype=torch.float32, device=device).unsqueeze(0)
+    parts = [read(model.vae.decoder(z_RBZ)) for z_RBZ in z_RNZ.split(batch, dim=1)]
+    return torch.cat(parts, dim=1)[0].unflatten(-1, model.config.shape).cpu().numpy()

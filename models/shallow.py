@@ -1,0 +1,69 @@
+"""The shallow network: one hidden layer in the encoder, one in the decoder, no batch norm.
+
+All runs of a stack go through the same batched matrix products.
+
+Axes: R runs, B samples, N sites, Z latents, I inputs and O outputs of a layer.
+"""
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SMALLEST_STD = 1e-4
+"""Floor of the posterior's standard deviation: its logarithm enters the KL divergence."""
+
+
+class StackedLinear(nn.Module):
+    """R independent affine maps; ``models.vae.build`` sets the parameters, which are undefined until then."""
+
+    def __init__(self, runs: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(runs, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(runs, 1, outputs))
+
+    def forward(self, x_RBI: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x_RBI, self.weight)
+
+
+class ShallowEncoder(nn.Module):
+    """Posterior of each sample: hidden layer with leaky ReLU(.2), linear mean, softplus standard deviation."""
+
+    stacked: ClassVar[bool] = True
+
+    def __init__(self, runs: int, sites: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.hidden = StackedLinear(runs, sites, hidden)
+        self.mean_head = StackedLinear(runs, hidden, latent)
+        self.std_head = StackedLinear(runs, hidden, latent)
+
+    def forward(self, x_RBN: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, each (R, B, Z), of the diagonal Gaussian q(z|x)."""
+        hidden = F.leaky_relu_(self.hidden(x_RBN), 0.2)
+        return self.mean_head(hidden), F.softplus(self.std_head(hidden)) + SMALLEST_STD
+
+    def rotate(self, rotation_RZZ: Tensor) -> None:
+        """Replace every posterior mean by mean @ rotation, in place."""
+        head = self.mean_head
+        head.weight.copy_(head.weight @ rotation_RZZ)
+        head.bias.copy_(head.bias @ rotation_RZZ)
+
+
+class ShallowDecoder(nn.Module):
+    """Fields of each latent vector: hidden layer with ReLU, linear output."""
+
+    stacked: ClassVar[bool] = True
+
+    def __init__(self, runs: int, sites: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.hidden = StackedLinear(runs, latent, hidden)
+        self.fields = StackedLinear(runs, hidden, sites)
+
+    def forward(self, z_RBZ: Tensor) -> Tensor:
+        """Fields (R, B, N)."""
+        return self.fields(F.relu_(self.hidden(z_RBZ)))
+
+    def rotate(self, rotation_RZZ: Tensor) -> None:
+        """Make z @ rotation decode to what z decoded to, in place."""
+        self.hidden.weight.copy_(rotation_RZZ.mT @ self.hidden.weight)

@@ -1,0 +1,123 @@
+"""The convolutional network of arXiv:2110.08082, Table I, for any lattice whose sides are multiples of 4.
+
+It holds one run: inputs and outputs carry a leading run dimension of 1, parameters do not.
+
+Axes: R runs (1), B samples, N sites, Z latents.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from models.shallow import SMALLEST_STD
+
+Padding = Literal["periodic", "same"]
+KERNEL, STRIDE = 4, 2
+CHANNELS = (64, 128)
+FULLY_CONNECTED = 1024
+
+
+class PeriodicConvTranspose2d(nn.ConvTranspose2d):
+    """Transposed 4x4 convolution of stride 2 on a torus: the adjoint of the circularly padded convolution.
+
+    Each input site contributes to 4 outputs per direction, so that an output depends on sites up to one beyond the
+    edge. One wrapped site on each side supplies them; of the enlarged result, 2 outputs per wrapped site and the 1
+    of SAME padding are cut off.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool, device: torch.device | str | None = None) -> None:
+        super().__init__(inputs, outputs, KERNEL, STRIDE, padding=3, bias=bias, device=device)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        return super().forward(F.pad(x, (1, 1, 1, 1), mode="circular"), output_size)
+
+
+def _halve(inputs: int, outputs: int, padding: Padding) -> nn.Module:
+    mode = "circular" if padding == "periodic" else "zeros"
+    # Batch norm follows, which would cancel a bias; so everywhere below where bias is False.
+    return skip_init(nn.Conv2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=False, padding_mode=mode)
+
+
+def _double(inputs: int, outputs: int, padding: Padding, bias: bool) -> nn.Module:
+    if padding == "periodic":
+        return skip_init(PeriodicConvTranspose2d, inputs, outputs, bias=bias)
+    return skip_init(nn.ConvTranspose2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=bias)
+
+
+class Table1Encoder(nn.Module):
+    """Two convolutions and a fully connected layer, each with batch norm and leaky ReLU(.2); then two heads."""
+
+    stacked: ClassVar[bool] = False
+
+    def __init__(self, shape: tuple[int, int, int], latent: int, padding: Padding) -> None:
+        super().__init__()
+        self.shape = shape
+        channels, rows, columns = shape
+        few, many = CHANNELS
+        self.convolutions = nn.Sequential(
+            _halve(channels, few, padding),
+            nn.BatchNorm2d(few),
+            nn.LeakyReLU(0.2, inplace=True),
+            _halve(few, many, padding),
+            nn.BatchNorm2d(many),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+        self.hidden = nn.Sequential(
+            skip_init(nn.Linear, many * (rows // 4) * (columns // 4), FULLY_CONNECTED, bias=False),
+            nn.BatchNorm1d(FULLY_CONNECTED),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+        self.mean_head = skip_init(nn.Linear, FULLY_CONNECTED, latent)
+        self.std_head = skip_init(nn.Linear, FULLY_CONNECTED, latent)
+
+    def forward(self, x_RBN: Tensor) -> tuple[Tensor, Tensor]:
+        """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
+        features = self.convolutions(x_RBN.squeeze(0).unflatten(-1, self.shape))
+        hidden = self.hidden(features.flatten(1))
+        std = F.softplus(self.std_head(hidden)) + SMALLEST_STD
+        return self.mean_head(hidden).unsqueeze(0), std.unsqueeze(0)
+
+    def rotate(self, rotation_RZZ: Tensor) -> None:
+        """Replace every posterior mean by mean @ rotation, in place."""
+        back = rotation_RZZ.squeeze(0).T
+        self.mean_head.weight.copy_(back @ self.mean_head.weight)
+        self.mean_head.bias.copy_(back @ self.mean_head.bias)
+
+
+class Table1Decoder(nn.Module):
+    """Two fully connected layers and two transposed convolutions; batch norm and ReLU before each but the first."""
+
+    stacked: ClassVar[bool] = False
+
+    def __init__(self, shape: tuple[int, int, int], latent: int, padding: Padding) -> None:
+        super().__init__()
+        channels, rows, columns = shape
+        few, many = CHANNELS
+        self.coarse = (many, rows // 4, columns // 4)
+        outputs = many * (rows // 4) * (columns // 4)
+        self.first = skip_init(nn.Linear, latent, FULLY_CONNECTED, bias=False)
+        self.hidden = nn.Sequential(
+            nn.BatchNorm1d(FULLY_CONNECTED),
+            nn.ReLU(inplace=True),
+            skip_init(nn.Linear, FULLY_CONNECTED, outputs, bias=False),
+            nn.BatchNorm1d(outputs),
+            nn.ReLU(inplace=True),
+        )
+        self.convolutions = nn.Sequential(
+            _double(many, few, padding, bias=False),
+            nn.BatchNorm2d(few),
+            nn.ReLU(inplace=True),
+            _double(few, channels, padding, bias=True),
+        )
+
+    def forward(self, z_RBZ: Tensor) -> Tensor:
+        """Fields (1, B, N)."""
+        features = self.hidden(self.first(z_RBZ.squeeze(0)))
+        return self.convolutions(features.unflatten(-1, self.coarse)).flatten(1).unsqueeze(0)
+
+    def rotate(self, rotation_RZZ: Tensor) -> None:
+        """Make z @ rotation decode to what z decoded to, in place."""
+        self.first.weight.copy_(self.first.weight @ rotation_RZZ.squeeze(0))

@@ -1,0 +1,140 @@
+"""beta-VAE: an encoder, a decoder and a likelihood, joined by the objective of arXiv:2110.08082, Eq. 4.
+
+Axes: R runs of a stack, B samples of a batch, N sites, Z latents.
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from models.config import ModelConfig
+from models.likelihood import Bernoulli, Likelihood
+from models.shallow import ShallowDecoder, ShallowEncoder, StackedLinear
+from models.streams import stream
+from models.table1 import Table1Decoder, Table1Encoder
+
+
+class Encoder(Protocol):
+    """An nn.Module for q(z|x), a diagonal Gaussian."""
+
+    stacked: ClassVar[bool]
+    """Whether the parameters carry the run dimension first; if not, R is 1."""
+
+    def __call__(self, x_RBN: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def rotate(self, rotation_RZZ: Tensor) -> None: ...
+
+
+class Decoder(Protocol):
+    """An nn.Module from latents to the fields of the likelihood."""
+
+    stacked: ClassVar[bool]
+
+    def __call__(self, z_RBZ: Tensor) -> Tensor: ...
+
+    def rotate(self, rotation_RZZ: Tensor) -> None: ...
+
+
+class VAEOutput(NamedTuple):
+    """One pass through encoder and decoder."""
+
+    mean_RBZ: Tensor
+    std_RBZ: Tensor
+    fields_RBN: Tensor
+    reconstruction_RB: Tensor
+    """-ln p(x|z) in nats, summed over sites."""
+    kl_RBZ: Tensor
+    """KL[q(z|x) || N(0, 1)] in nats, per latent."""
+
+
+class BetaVAE(nn.Module):
+    """R independent beta-VAEs of one shape."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, likelihood: Likelihood) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+
+    def forward(self, x_RBN: Tensor, noise_RBZ: Tensor) -> VAEOutput:
+        """Encode, draw z = mean + std * noise, decode.
+
+        Args:
+            x_RBN: configurations, each run its own.
+            noise_RBZ: standard normal numbers; zeros to decode the posterior's mean.
+        """
+        mean_RBZ, std_RBZ = self.encoder(x_RBN)
+        fields_RBN = self.decoder(torch.addcmul(mean_RBZ, std_RBZ, noise_RBZ))
+        reconstruction_RB = -self.likelihood.log_probability(x_RBN, fields_RBN)
+        return VAEOutput(mean_RBZ, std_RBZ, fields_RBN, reconstruction_RB, kl_divergence(mean_RBZ, std_RBZ))
+
+    @torch.no_grad()
+    def rotate(self, rotation_RZZ: Tensor) -> None:
+        """Turn the latent space: means become mean @ rotation, and the decoder undoes it exactly.
+
+        The standard deviations stay with the axes, so what a sampled z decodes to does change.
+        """
+        self.encoder.rotate(rotation_RZZ)
+        self.decoder.rotate(rotation_RZZ)
+
+    def of_run(self, name: str, tensor: Tensor, run: int) -> Tensor:
+        """The view of one run in the parameter or buffer ``name``, or in a tensor of the same shape."""
+        part = self.encoder if name.startswith("encoder.") else self.decoder
+        return tensor[run] if part.stacked else tensor
+
+
+def kl_divergence(mean_RBZ: Tensor, std_RBZ: Tensor) -> Tensor:
+    """KL[N(mean, std^2) || N(0, 1)] in nats, elementwise (Kingma and Welling, arXiv:1312.6114, Appendix B)."""
+    return 0.5 * (mean_RBZ.square() + std_RBZ.square() - 1) - std_RBZ.log()
+
+
+def objective(output: VAEOutput, beta_R: Tensor) -> Tensor:
+    """arXiv:2110.08082, Eq. 4, summed over the batch and over runs: a scalar, in nats.
+
+    Likelihood summed over sites, KL divergence summed over latents. The sum over runs keeps their gradients apart:
+    no parameter belongs to two runs. Divide by the batch for the mean of Eq. 4.
+    """
+    return (output.reconstruction_RB + beta_R.unsqueeze(-1) * output.kl_RBZ.sum(-1)).sum()
+
+
+def build(config: ModelConfig, seeds: Sequence[int]) -> BetaVAE:
+    """Networks for a stack of runs, each initialized by its own seed.
+
+    Raises:
+        ValueError: no seeds, or several with a network that cannot be stacked.
+    """
+    runs = len(seeds)
+    if runs < 1:
+        raise ValueError("a stack needs at least one run, got none")
+    encoder: Encoder
+    decoder: Decoder
+    if config.network == "table-1":
+        if runs > 1:
+            raise ValueError(f"table-1 trains one run at a time, got {runs}; split the sweep into single runs")
+        encoder = Table1Encoder(config.shape, config.latent, config.padding)
+        decoder = Table1Decoder(config.shape, config.latent, config.padding)
+    else:
+        encoder = ShallowEncoder(runs, config.sites, config.hidden, config.latent)
+        decoder = ShallowDecoder(runs, config.sites, config.hidden, config.latent)
+    vae = BetaVAE(encoder, decoder, Bernoulli())
+    _initialize(vae, [stream(seed, "initialization") for seed in seeds])
+    return vae
+
+
+@torch.no_grad()
+def _initialize(vae: BetaVAE, generators: Sequence[torch.Generator]) -> None:
+    """Uniform within 1 / sqrt(inputs of a unit), as torch's own layers; batch norm starts as the identity."""
+    for layer in vae.modules():
+        if isinstance(layer, StackedLinear):
+            bound = 1 / sqrt(layer.weight.shape[1])
+            for run, generator in enumerate(generators):
+                layer.weight[run].uniform_(-bound, bound, generator=generator)
+                layer.bias[run].uniform_(-bound, bound, generator=generator)
+        elif isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            bound = 1 / sqrt(layer.weight[0].numel())
+            layer.weight.uniform_(-bound, bound, generator=generators[0])
+            if layer.bias is not None:
+                layer.bias.uniform_(-bound, bound, generator=generators[0])

@@ -1,0 +1,156 @@
+"""What a system module offers, and how it is found.
+
+A *system* is physics: a Hamiltonian on a lattice with the Monte Carlo that samples it.  Its module in
+``simulators.systems`` is its only registration; module ``blume_capel`` is the system ``blume-capel``.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import simulators.systems
+
+ENCODINGS = ("bits", "int8", "float32")
+
+
+class UnknownSystem(ValueError):
+    """No module of ``simulators.systems`` has this name."""
+
+
+class IncompleteSystem(ValueError):
+    """The module lacks something that every system must offer, or offers something unusable."""
+
+
+class SpecError(ValueError):
+    """A parameter point that is not physical; carries every problem at once.
+
+    Attributes:
+        problems: (field, message) pairs, such as ``("temperature", "must be positive, got -1.0")``.
+    """
+
+    def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
+        # The argument as it came, so that the exception survives pickling between processes.
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "; ".join(f"{field}: {message}" for field, message in self.problems)
+
+
+def require(*rules: tuple[bool, str, str]) -> None:
+    """Check the rules ``(holds, field, message)`` of a spec.
+
+    Raises:
+        SpecError: with every rule that does not hold.
+    """
+    problems = tuple((field, message) for holds, field, message in rules if not holds)
+    if problems:
+        raise SpecError(problems)
+
+
+class Spec(Protocol):
+    """One parameter point: a frozen, keyword-only dataclass whose fields are the dataset's columns."""
+
+    @property
+    def size(self) -> int:
+        """Linear size L of the lattice, in sites."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, rows, columns) of one configuration."""
+
+
+class Simulation(Protocol):
+    """Many independent Markov chains of one spec.
+
+    ``Simulation(spec, hot, algorithm, rng)``: chain r starts at infinite temperature where ``hot[r]``, else in one
+    of the degenerate ordered states, drawn at random.  The constructor ends ready to thermalize: stripes and the
+    like, which local moves cannot shed, are gone.  All randomness comes from ``rng``.
+    """
+
+    def __init__(self, spec: Any, hot: NDArray[np.bool_], algorithm: str, rng: np.random.Generator) -> None: ...
+
+    def advance(self, sweeps: int) -> None:
+        """Run the chains; returns to the interpreter at least every two seconds, so that it can be interrupted."""
+
+    def configurations(self) -> NDArray[Any]:
+        """(chains, channels, rows, columns) states as they are now; int8 or float32, a copy."""
+
+    def measure(self) -> dict[str, NDArray[np.float64]]:
+        """``energy`` and every order parameter, each (chains,) and per site."""
+
+    @property
+    def acceptance(self) -> float:
+        """Accepted over proposed moves since the start; 0 before the first move."""
+
+
+@dataclass(frozen=True)
+class System:
+    """What one system module offers."""
+
+    name: str
+    version: int
+    """Raised when the system's numbers change."""
+    spec: type[Any]
+    simulation: type[Simulation]
+    algorithms: tuple[str, ...]
+    """The first is what ``auto`` means."""
+    order_parameters: tuple[str, ...]
+    """Names of the order parameters, all per site."""
+    encoding: str
+    """How a configuration is stored: ``bits``, ``int8`` or ``float32``."""
+    likelihood: str
+    """The decoder distribution that fits the states."""
+    example: Any
+    """A small spec, for tests."""
+
+
+ATTRIBUTES = {
+    "version": "VERSION",
+    "spec": "Spec",
+    "simulation": "Simulation",
+    "algorithms": "ALGORITHMS",
+    "order_parameters": "ORDER_PARAMETERS",
+    "encoding": "ENCODING",
+    "likelihood": "LIKELIHOOD",
+    "example": "EXAMPLE",
+}
+"""Field of ``System`` -> attribute of the module."""
+
+
+def names() -> tuple[str, ...]:
+    """Every system found, sorted; modules whose name starts with an underscore are not systems."""
+    modules = {module.name for module in pkgutil.iter_modules(simulators.systems.__path__)}
+    return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
+
+
+def load(name: str) -> System:
+    """The system called ``name``, such as ``blume-capel``.
+
+    Raises:
+        UnknownSystem: no such system; the message lists those that exist.
+        IncompleteSystem: its module does not keep the contract.
+    """
+    known = names()
+    if name not in known:
+        raise UnknownSystem(f"no system is called {name!r}; there are: {', '.join(known)}")
+    return _from_module(name, importlib.import_module(f"simulators.systems.{name.replace('-', '_')}"))
+
+
+def _from_module(name: str, module: ModuleType) -> System:
+    missing = [attribute for attribute in ATTRIBUTES.values() if not hasattr(module, attribute)]
+    if missing:
+        raise IncompleteSystem(f"system {name!r} ({module.__file__}) lacks {', '.join(missing)}")
+    system = System(name, **{field: getattr(module, attribute) for field, attribute in ATTRIBUTES.items()})
+    if system.encoding not in ENCODINGS:
+        raise IncompleteSystem(
+            f"system {name!r}: ENCODING must be one of {', '.join(ENCODINGS)}, got {system.encoding!r}"
+        )
+    if not system.algorithms:
+        raise IncompleteSystem(f"system {name!r}: ALGORITHMS must name at least one, got none")
+    return system

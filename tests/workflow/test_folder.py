@@ -1,0 +1,81 @@
+"""Run folders: whole files, other studies refused, old folders set aside, costs added up."""
+
+from pathlib import Path
+
+import pytest
+
+from studies import TINY, changed
+from workflow import folder
+from workflow.folder import FolderError, open_run
+from workflow.layout import write_whole
+from workflow.study import parse
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "deep" / "file.txt"
+    write_whole(path, "first")
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, "second")
+    assert path.read_text() == "first"
+    assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_opens_again_for_the_same_study(tmp_path: Path) -> None:
+    study = parse(TINY)
+    assert open_run(study, tmp_path / "run") == open_run(study, tmp_path / "run")
+
+
+def test_another_study_is_refused_naming_the_fields(tmp_path: Path) -> None:
+    open_run(parse(TINY), tmp_path / "run")
+    other = parse(changed("simulate", 0, "temperature", to=[1.3, 4.5]))
+    with pytest.raises(FolderError) as caught:
+        open_run(other, tmp_path / "run")
+    text = str(caught.value)
+    assert "simulate.0.temperature: the run folder has [1.2, 4.5], the study has [1.3, 4.5]" in text
+    assert "--fresh" in text
+
+
+def test_fresh_sets_the_old_folder_aside_and_deletes_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    run = open_run(parse(TINY), root)
+    (run.root / "precious").write_text("data")
+    open_run(parse(changed("seed", to=9)), root, fresh=True)
+    open_run(parse(changed("seed", to=10)), root, fresh=True)
+    assert (tmp_path / "run.1" / "precious").read_text() == "data"
+    assert (tmp_path / "run.2" / "study.toml").exists()
+    assert not (root / "precious").exists()
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(FolderError, match="is not empty and holds no study"):
+        open_run(parse(TINY), tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FolderError, match="cannot be written"):
+        open_run(parse(TINY), tmp_path / "file" / "run")
+
+
+def test_a_damaged_study_is_named(tmp_path: Path) -> None:
+    run = open_run(parse(TINY), tmp_path / "run")
+    run.study.write_text("name = ")
+    with pytest.raises(FolderError, match="is damaged"):
+        open_run(parse(TINY), tmp_path / "run")
+
+
+def test_costs_add_up_over_interrupted_runs(tmp_path: Path) -> None:
+    run = open_run(parse(TINY), tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt), folder.timed(run, "simulate") as cost:
+        cost["core_seconds"], cost["done"] = 2.0, 3
+        raise KeyboardInterrupt
+    with folder.timed(run, "simulate") as cost:
+        cost["core_seconds"], cost["done"] = 1.5, 1
+    assert folder.costs(run)["simulate"].core_seconds == pytest.approx(3.5)
+    assert folder.costs(run)["simulate"].done == 4

@@ -1,0 +1,63 @@
+"""The analyze stage: one task per trained model and one per lattice size, on samples that training never saw."""
+
+from __future__ import annotations
+
+from workflow.analyze_data import SizeJob, analyze_size
+from workflow.analyze_model import ModelJob, analyze_model
+from workflow.blocks import Study
+from workflow.encode import shards_of
+from workflow.executors import Executor
+from workflow.folder import StageFailed, note_failure, timed
+from workflow.layout import RunDirectory
+from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
+from workflow.progress import Progress
+from workflow.summary import write_summary
+
+
+def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = False) -> None:
+    """Analyze every trained model and every size of ``study`` that is missing, then gather the summary.
+
+    Raises:
+        StageFailed: some analyses failed; the others' results are there and are kept.
+    """
+    tasks = simulation_tasks(study)
+    runs = training_runs(study)
+    models = [ModelJob(item, tuple(shards_of(item, tasks)), study.analyze, study.seed) for item in runs]
+    jobs: list[ModelJob | SizeJob] = [
+        job for job in models if not (run.analysis / f"{job.item.train_id}.json").exists()
+    ]
+    sizes = [job for job in _size_jobs(study, tasks, runs) if not (run.analysis / f"{job.name}.json").exists()]
+    jobs += sizes
+    failures: dict[str, str] = {}
+    with timed(run, "analyze") as cost, Progress("analyze", len(jobs), "results", quiet) as progress:
+        for outcome in executor.run_all(analyze_one, jobs, str(run.root)):
+            if outcome.error is None:
+                cost["core_seconds"] += outcome.value
+                cost["done"] += 1
+                progress.advance(1)
+                continue
+            job = outcome.item
+            name = job.item.train_id if isinstance(job, ModelJob) else job.name
+            failures[str(job.item) if isinstance(job, ModelJob) else job.name] = (
+                f"{type(outcome.error).__name__}: {outcome.error}"
+            )
+            note_failure(run, f"analyze-{name}", outcome.traceback)
+    if failures:
+        raise StageFailed("analyze", failures, run.failures, len(jobs))
+    write_summary(study, run)
+
+
+def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
+    """One task of the stage."""
+    return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
+
+
+def _size_jobs(study: Study, tasks: tuple[SimulationTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
+    jobs = []
+    for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
+        mine = [item for item in runs if (item.system, item.size) == (system, size)]
+        trained = tuple(sorted({task_id for item in mine for task_id in item.task_ids}))
+        fraction = min((float(item["held_out"]) for item in mine), default=0.25)
+        listed = tuple(task for task in tasks if (task.system, task.size) == (system, size))
+        jobs.append(SizeJob(system, size, fraction, trained, listed, study.analyze, study.seed))
+    return jobs

@@ -1,0 +1,226 @@
+"""Analysis of one trained model: information first, then correlation, separation, distances, generated phases."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from analysis import correlation, latents, mmd, phases, scans, separation
+from analysis.errors import bootstrap
+from simulators import contract
+from workflow.blocks import AnalyzeBlock
+from workflow.held_out import (
+    Samples,
+    branches,
+    generator,
+    held_out_samples,
+    isometries,
+    neighbours,
+    pairs,
+    plain,
+    subset,
+    temperatures,
+)
+from workflow.layout import RunDirectory, write_whole
+from workflow.plan import SimulationTask, TrainingRun
+
+PATTERNS: dict[str, Callable[[tuple[int, int, int]], NDArray[np.float64]]] = {
+    "magnetization": separation.uniform,
+    "staggered_magnetization": separation.checkerboard,
+}
+"""Order parameters that are the overlap of a configuration with a pattern, and so can be read off a mean field."""
+TILES = 16
+"""Generated mean fields kept for the report (Fig. 2)."""
+PLANE = np.linspace(-2.5, 2.5, 9)
+"""Grid of latents that are decoded for the report (Fig. 4)."""
+
+
+class ModelJob(NamedTuple):
+    """One trained model to analyze."""
+
+    item: TrainingRun
+    tasks: tuple[SimulationTask, ...]
+    settings: AnalyzeBlock
+    seed: int
+
+
+def analyze_model(job: ModelJob, root: str) -> float:
+    """Analyze one trained model and write its results; returns the seconds it took."""
+    start = time.monotonic()
+    item, run = job.item, RunDirectory(Path(root))
+    rng = generator(job.seed, item.train_id)
+    everything = held_out_samples(run, job.tasks, set(item.task_ids), item["held_out"])
+    mean_SZ, std_SZ, loss_S = _read_latents(run, item, job.tasks, everything.rows)
+    selected = np.isin(np.array(everything.labelled.task_ids), item.task_ids)
+    keep = selected[everything.labelled.shard[everything.rows]]
+    samples = subset(everything, keep)
+    names = contract.load(item.system).order_parameters
+    strata = samples.labelled.shard[samples.rows]
+    found = phases.label(samples.order_SK, names, strata, job.settings.ordered_above)
+    result = json.loads(run.training(item.train_id).result.read_text())
+    content = {
+        "train_id": item.train_id,
+        "result": result,
+        "order_parameters": list(names),
+        "phases": list(found.names),
+        "present": list(found.present),
+        **_on_selected(mean_SZ[keep], std_SZ[keep], loss_S[keep], found, samples, job.settings, rng),
+        "thermal": _thermal(mean_SZ, everything, names, job.settings, rng),
+    }
+    content["generated"] = _generate(run, item, names, job.settings, rng)
+    write_whole(run.analysis / f"{item.train_id}.json", json.dumps(plain(content), indent=1) + "\n")
+    _write_scatter(run, item, mean_SZ[keep], samples, found, names, rng)
+    return time.monotonic() - start
+
+
+def _read_latents(
+    run: RunDirectory, item: TrainingRun, tasks: Iterable[SimulationTask], rows: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Means (S, Z), standard deviations (S, Z) and reconstruction losses (S,) of the chosen rows."""
+    folder = run.latents(item.train_id)
+    table = pa.concat_tables([pq.read_table(folder / f"{task.task_id}.parquet") for task in tasks])
+    units = range(int(item["latent"]))
+
+    def columns(kind: str) -> NDArray[np.float64]:
+        return np.stack([table.column(f"{kind}_{unit}").to_numpy()[rows] for unit in units], axis=1).astype(float)
+
+    return columns("mean"), columns("std"), table.column("reconstruction").to_numpy()[rows]
+
+
+def _on_selected(
+    mean_SZ: NDArray[np.float64],
+    std_SZ: NDArray[np.float64],
+    loss_S: NDArray[np.float64],
+    found: phases.Phases,
+    samples: Samples,
+    settings: AnalyzeBlock,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Everything on held-out samples of the shards the model was trained on."""
+    chains, resamples = samples.chains, settings.resamples
+    information = latents.information(mean_SZ, std_SZ, chains, rng, resamples)
+    # Extra units that carry nothing would match an order parameter by chance.
+    units = list(information.active) if mean_SZ.shape[1] > 2 and information.active else list(range(mean_SZ.shape[1]))
+    orders = list(found.orders)
+    matched = None
+    if orders:
+        matched = correlation.correlate(mean_SZ[:, units], samples.order_SK[:, orders], chains, rng, resamples)
+    separated = separation.separation(mean_SZ, found, chains, rng, resamples) if len(found.present) > 1 else None
+    sums = mmd.group_sums(mean_SZ, found.label_S, chains)
+    return {
+        "held_out_samples": len(samples.rows),
+        "reconstruction": bootstrap(lambda mean: mean, loss_S[:, None], chains, rng, resamples)[0],
+        "information": information,
+        "units": units,
+        "orders": orders,
+        "correlation": matched,
+        "separation": separated,
+        "isometry": isometries(sums, found, rng, resamples),
+        "distances": mmd.distances(sums, pairs(found), rng, resamples),
+    }
+
+
+def _thermal(
+    mean_SZ: NDArray[np.float64],
+    everything: Samples,
+    names: tuple[str, ...],
+    settings: AnalyzeBlock,
+    rng: np.random.Generator,
+) -> list[dict[str, Any]]:
+    """|latents| and |order parameters| against temperature, and latent distances of neighbouring temperatures."""
+    content = []
+    for label, mask in branches(everything).items():
+        branch = subset(everything, mask)
+        temperature_S = temperatures(branch)
+        if len(np.unique(temperature_S)) < 2:
+            continue
+        values = np.hstack([mean_SZ[mask], branch.order_SK])
+        scan = scans.thermal_scan(values, temperature_S, branch.chains, rng, settings.resamples)
+        strongest = int(np.abs(branch.order_SK).mean(axis=0).argmax())
+        steps = neighbours(mean_SZ[mask], branch, strongest, settings.resamples, rng)
+        columns = [f"latent_{unit}" for unit in range(mean_SZ.shape[1])] + list(names)
+        content.append({"branch": label, "columns": columns, "scan": scan, "order": strongest, "neighbours": steps})
+    return content
+
+
+def _generate(
+    run: RunDirectory, item: TrainingRun, names: tuple[str, ...], settings: AnalyzeBlock, rng: np.random.Generator
+) -> tuple[separation.Share, ...] | None:
+    """Shares of phases among decoded z ~ N(0, 1); keeps the mean fields that the report shows."""
+    import torch
+
+    from models import inference
+    from workflow.encode import load_model
+
+    torch.set_num_threads(1)
+    model = load_model(run, item)
+    latent = int(item["latent"])
+    field_NCHW = inference.decode(model, rng.standard_normal((settings.generated, latent)).astype(np.float32))
+    pictures = [("generated", np.full((TILES, 2), np.nan), field_NCHW[:TILES])]
+    if latent == 2:
+        grid = np.stack(np.meshgrid(PLANE, PLANE), axis=-1).reshape(-1, 2)
+        pictures.append(("plane", grid, inference.decode(model, grid.astype(np.float32))))
+    _write_pictures(run.analysis / f"{item.train_id}-fields.parquet", pictures)
+    known = [name for name in names if name in PATTERNS]
+    if not known:
+        return None
+    shape = field_NCHW.shape[1:]
+    order_NK = separation.overlaps(field_NCHW.astype(float), [PATTERNS[name](shape) for name in known])
+    return separation.generated_shares(order_NK, known)
+
+
+def _write_pictures(path: Path, pictures: list[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
+    """Decoded mean fields: kind, the latents they come from (null where random), and m_k as float32."""
+    kind = [name for name, z, _ in pictures for _ in z]
+    z = np.concatenate([z for _, z, _ in pictures])
+    fields = np.concatenate([field for _, _, field in pictures]).astype("<f4")
+    width = fields[0].nbytes
+    binary = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(fields), [None, pa.py_buffer(np.ascontiguousarray(fields))]
+    )
+    about = {"encoding": "float32", "shape": json.dumps(list(fields.shape[1:]))}
+    schema = pa.schema(
+        [
+            pa.field("kind", pa.string()),
+            pa.field("z_0", pa.float64()),
+            pa.field("z_1", pa.float64()),
+            pa.field("mean_field", pa.binary(width), metadata=about),
+        ]
+    )
+    columns = [pa.array(kind), pa.array(z[:, 0], from_pandas=True), pa.array(z[:, 1], from_pandas=True), binary]
+    _write_table(path, pa.table(columns, schema=schema))
+
+
+SCATTER = 1500
+"""Held-out samples per model that the report's scatter plots show."""
+
+
+def _write_scatter(
+    run: RunDirectory,
+    item: TrainingRun,
+    mean_SZ: NDArray[np.float64],
+    samples: Samples,
+    found: phases.Phases,
+    names: tuple[str, ...],
+    rng: np.random.Generator,
+) -> None:
+    """A random part of the held-out latents with phase and order parameters, for the figures."""
+    few = np.sort(rng.permutation(len(mean_SZ))[:SCATTER])
+    columns = {f"mean_{unit}": mean_SZ[few, unit] for unit in range(mean_SZ.shape[1])}
+    columns |= {name: samples.order_SK[few, k] for k, name in enumerate(names)}
+    columns["phase"] = found.label_S[few]
+    _write_table(run.analysis / f"{item.train_id}-scatter.parquet", pa.table(columns))
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_whole(path, sink.getvalue().to_pybytes())

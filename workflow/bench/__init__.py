@@ -1,0 +1,99 @@
+"""``latentphase bench``: speed as ratios to work done in the same run, and physics with absolute gates.
+
+A group of figures is one module of this package, and the module is its only registration: a module ``x`` that offers
+
+    def measure(quick: bool) -> Iterator[Figure | Skipped]
+
+is the group ``x``.  Modules whose name starts with an underscore are not groups.  ``measure`` yields each figure when
+it has it; ``quick`` asks for fewer repetitions and smaller sizes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from workflow.bench._figure import Figure, Report, Skipped
+from workflow.bench._machine import facts, headline
+from workflow.bench._table import HEADER, figure_line, skipped_line
+from workflow.layout import write_whole
+
+
+class Group(Protocol):
+    """A module of this package."""
+
+    def measure(self, quick: bool) -> Iterator[Figure | Skipped]: ...
+
+
+class Groups(Mapping[str, Group]):
+    """Every group by name; a group's module, and with it what it measures, is imported when asked for."""
+
+    def __getitem__(self, name: str) -> Group:
+        if name not in set(self):
+            raise KeyError(name)
+        return cast(Group, importlib.import_module(f"{__name__}.{name}"))
+
+    def __iter__(self) -> Iterator[str]:
+        found = {module.name for module in pkgutil.iter_modules(__path__)}
+        return iter(sorted(name for name in found if not name.startswith("_")))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        # The mapping's own way would import the module.
+        return name in list(iter(self))
+
+
+GROUPS = Groups()
+
+
+def run_bench(groups: Sequence[str], quick: bool, output: Path | None, say: Callable[[str], None]) -> list[str]:
+    """Measure ``groups``, a line for every figure as it comes.
+
+    A group that raises is named as failed, with its traceback, and the others go on.
+
+    Args:
+        groups: names out of ``GROUPS``.
+        quick: fewer repetitions and smaller sizes.
+        output: where to write the same as JSON, after every group; None: nowhere.
+        say: takes the text.
+
+    Returns:
+        What failed: figures outside their gates, and groups that broke off.
+
+    Raises:
+        ValueError: a name that is no group.
+    """
+    unknown = [name for name in groups if name not in GROUPS]
+    if unknown:
+        raise ValueError(f"groups must be among {', '.join(GROUPS)}, got {unknown[0]!r}")
+    machine = facts()
+    say(headline(machine))
+    say(HEADER)
+    figures: list[Figure] = []
+    skipped: list[Skipped] = []
+    failed: list[str] = []
+    for name in groups:
+        try:
+            for item in GROUPS[name].measure(quick):
+                if isinstance(item, Skipped):
+                    skipped.append(item)
+                    say(skipped_line(item))
+                else:
+                    figures.append(item)
+                    failed += [] if item.holds else [item.title]
+                    say(figure_line(item))
+        except Exception as error:
+            failed.append(f"{name} ({type(error).__name__})")
+            say(traceback.format_exc())
+        if output is not None:
+            report = Report(
+                machine=machine, quick=quick, figures=tuple(figures), skipped=tuple(skipped), failed=tuple(failed)
+            )
+            write_whole(output, report.to_json())
+    return failed

@@ -1,0 +1,34 @@
+"""Figures as aligned lines of text."""
+
+from __future__ import annotations
+
+import textwrap
+
+from workflow.bench._figure import Figure, Skipped, shown
+
+WIDTH = 120
+INDENT = " " * 10
+LINE = "{mark:5} {group:9} {name:35} {value:>17} {spread:>19} {n:>3}  {gate:12} {reference}"
+HEADER = LINE.format(
+    mark="", group="group", name="figure", value="median", spread="range", n="n", gate="gate", reference="reference"
+)
+
+
+def figure_line(figure: Figure) -> str:
+    """One line, and the note below it."""
+    mark = "" if figure.gate is None else "ok" if figure.holds else "FAIL"
+    line = LINE.format(
+        mark=mark,
+        group=figure.group,
+        name=figure.name,
+        value=f"{shown(figure.value)} {figure.unit}".rstrip(),
+        spread=f"{shown(figure.spread.low)} .. {shown(figure.spread.high)}",
+        n=figure.repetitions,
+        gate="" if figure.gate is None else str(figure.gate),
+        reference="" if figure.reference is None else str(figure.reference),
+    ).rstrip()
+    return "\n".join([line, *textwrap.wrap(figure.note, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)])
+
+
+def skipped_line(item: Skipped) -> str:
+    return f"{'skip':5} {item.group:9} {item.name:35} {item.reason}"

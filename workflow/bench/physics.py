@@ -1,0 +1,128 @@
+"""Physics with absolute gates: exact energies, and what the latents come to on data that training never saw."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulators import contract, exact, sampling
+from workflow import summary
+from workflow.analyze import analyze
+from workflow.bench._figure import Figure, Gate, Reference
+from workflow.encode import encode
+from workflow.executors import SerialExecutor
+from workflow.folder import open_run
+from workflow.layout import RunDirectory
+from workflow.simulate import simulate
+from workflow.study import parse
+from workflow.train import train
+
+GROUP = "physics"
+SIZES = (8, 16, 32)
+TEMPERATURES = (2.0, exact.ISING_CRITICAL_TEMPERATURE, 2.5, 3.0)
+COUPLINGS = (1.0, -1.0)
+CHAINS = 64
+SAMPLES = 4096
+SEED = 7
+ENERGY_GATE = Gate(high=4.0)
+"""On the largest |z| of 4 temperatures. With errors from 64 chains, P(|t| > 4) is 1.7e-4 (Student, 63 degrees of
+freedom): .4 % that one of the 24 points of correct code fails."""
+
+DEEP = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5]
+HIGH = [4.0, 4.2, 4.4, 4.6, 4.8, 5.0]
+STUDY: dict[str, Any] = {
+    "name": "bench-physics",
+    "seed": SEED,
+    # Ferromagnet, antiferromagnet and paramagnet, each a third of the data.
+    "simulate": [
+        {"system": "ising", "size": 16, "coupling": [1.0, -1.0], "temperature": DEEP, "samples": 448},
+        {"system": "ising", "size": 16, "coupling": [1.0, -1.0], "temperature": HIGH, "samples": 224},
+    ],
+    "train": [
+        {"name": "phases", "beta": "auto", "seed": [0, 1, 2, 3, 4]},
+        {"name": "collapse", "beta": "1.2 lam", "seed": 0},
+    ],
+}
+
+
+def measure(quick: bool) -> Iterator[Figure]:
+    """Energies, then the verdict on a small study; ``quick`` leaves the largest lattice out."""
+    for size in SIZES[:-1] if quick else SIZES:
+        for coupling in COUPLINGS:
+            yield _energy(size, coupling)
+    with tempfile.TemporaryDirectory() as folder:
+        yield from verdict(run_study(Path(folder) / "run"))
+
+
+def _energy(size: int, coupling: float) -> Figure:
+    """The largest distance of the measured energy from Kaufman's, in standard errors."""
+    z = {temperature: _z(size, coupling, temperature) for temperature in TEMPERATURES}
+    worst = max(z, key=lambda temperature: abs(z[temperature]))
+    return Figure.over(
+        [abs(z[worst])],
+        group=GROUP,
+        name=f"energy L={size} J={coupling:+g}",
+        unit="sigma",
+        reference=Reference("exact energy (Kaufman 1949)"),
+        gate=ENERGY_GATE,
+        note=", ".join(f"T = {temperature:.4g}: z = {value:+.2f}" for temperature, value in z.items()),
+    )
+
+
+def _z(size: int, coupling: float, temperature: float) -> float:
+    system = contract.load("ising")
+    samples = sampling.sample(
+        system,
+        system.spec(size=size, coupling=coupling, temperature=temperature),
+        chains=CHAINS,
+        samples=SAMPLES,
+        algorithm="auto",
+        thermalization="auto",
+        spacing="auto",
+        rng=np.random.default_rng(SEED),
+    )
+    measured = samples.certificate.observables["energy"]
+    return (measured.mean - exact.ising(size, size, temperature, coupling).energy) / measured.error
+
+
+def run_study(root: Path) -> RunDirectory:
+    """The stages up to the analysis, in this process, in the folder ``root``."""
+    study = parse(STUDY)
+    run = open_run(study, root)
+    executor = SerialExecutor()
+    simulate(study, run, executor, quiet=True)
+    train(study, run, executor, device="cpu", quiet=True)
+    encode(study, run, executor, quiet=True)
+    analyze(study, run, executor, quiet=True)
+    return run
+
+
+def verdict(run: RunDirectory) -> Iterator[Figure]:
+    """The gates of the run's verdict, each on its worst seed."""
+    records = json.loads(run.summary.read_text())
+    for setting in summary.judge(records):
+        gates = summary.DISENTANGLED if setting.expected == "order parameters" else summary.COLLAPSED
+        for gate in gates:
+            yield _judged(setting, gate)
+
+
+def _judged(setting: summary.Verdict, gate: summary.Gate) -> Figure:
+    found = [judgement for judgement in setting.judgements if judgement.words == gate.words]
+    # An undefined quantity, or one that the analysis did not give, fails its gate.
+    worst = math.nan if not found or found[0].worst is None else found[0].worst
+    error = found[0].error if found else None
+    return Figure.over(
+        [worst],
+        group=GROUP,
+        name=f"{setting.name}: {gate.words}",
+        unit="",
+        reference=Reference(f"worst of {setting.seeds} seeds, held-out samples"),
+        gate=Gate(gate.low, gate.high),
+        note=f"beta = {setting.beta_over_lam:.2f} lam, " + (f"error {error:.2g}" if error is not None else "no error"),
+    )

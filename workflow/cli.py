@@ -1,0 +1,247 @@
+"""The command line: parse, call one function, print. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from workflow import __version__
+
+if TYPE_CHECKING:
+    from workflow.blocks import Study
+    from workflow.executors import Executor
+    from workflow.layout import RunDirectory
+
+STAGES = ("simulate", "train", "encode", "analyze", "report")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="latentphase")
+def main() -> None:
+    """Which order parameters hide in Monte Carlo data: simulate, train, encode, analyze, report.
+
+    STUDY is a TOML file or the name of a preset (see `latentphase presets`).
+    """
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that carries out stages."""
+    for option in reversed(
+        [
+            click.argument("study"),
+            click.option("--run-dir", type=click.Path(path_type=Path), help="Run folder; default runs/<study name>."),
+            click.option("--executor", type=click.Choice(["ray", "serial"]), default="ray", show_default=True),
+            click.option("--address", help="Address of a Ray cluster; default: a local Ray."),
+            click.option("--workers", type=click.IntRange(min=1), help="CPUs to use; default: all."),
+            click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+            click.option("--seed", type=click.IntRange(min=0), help="Take this seed instead of the study's."),
+            click.option("--fresh", is_flag=True, help="Set an existing run folder aside (renamed) and begin again."),
+            click.option("--quiet", is_flag=True, help="Print errors only."),
+            click.option("--verbose", is_flag=True, help="Show the workers' logs and full tracebacks."),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def _stages(stages: tuple[str, ...], study: str, run_dir: Path | None, seed: int | None, **options: Any) -> None:
+    with _failures(options["verbose"]) as context:
+        loaded = _load(study, seed)
+        folder = run_dir or Path("runs") / loaded.name
+        context["resume"] = _resume_command(study, folder, seed, options)
+        from workflow import executors
+        from workflow.folder import open_run
+
+        run = open_run(loaded, folder, options["fresh"])
+        executor = executors.make(options["executor"], options["workers"], options["address"], options["verbose"])
+        try:
+            for stage in stages:
+                _run_stage(stage, loaded, run, executor, options)
+        finally:
+            executor.close()
+        if not options["quiet"]:
+            _closing(run, stages)
+
+
+def _run_stage(stage: str, study: Study, run: RunDirectory, executor: Executor, options: dict[str, Any]) -> None:
+    import importlib
+
+    work = getattr(importlib.import_module(f"workflow.{stage}"), stage)
+    if stage == "train":
+        work(study, run, executor, options["device"], options["quiet"])
+    else:
+        work(study, run, executor, options["quiet"])
+
+
+def _closing(run: RunDirectory, stages: tuple[str, ...]) -> None:
+    """The verdict and where the page is, or what a single stage left behind."""
+    shown = _relative(run.root)
+    if "report" in stages:
+        import json
+
+        from workflow.summary import verdict_text
+
+        click.echo(verdict_text(json.loads(run.verdict.read_text())))
+        click.echo(f"report: {_relative(run.page)}")
+    else:
+        click.echo(f"{', '.join(stages)} done in {shown}")
+
+
+def _relative(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _resume_command(study: str, folder: Path, seed: int | None, options: dict[str, Any]) -> str:
+    parts = ["latentphase", "run", study, "--run-dir", str(folder)]
+    parts += ["--seed", str(seed)] if seed is not None else []
+    parts += ["--executor", options["executor"]] if options["executor"] != "ray" else []
+    return " ".join(parts)
+
+
+def _load(study: str, seed: int | None = None) -> Study:
+    from workflow.study import load
+
+    return load(study, seed)
+
+
+@contextmanager
+def _failures(verbose: bool) -> Iterator[dict[str, str]]:
+    """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 interrupted."""
+    context: dict[str, str] = {}
+    from workflow.folder import FolderError, StageFailed
+    from workflow.shards import ShardError
+    from workflow.study import StudyError
+
+    try:
+        yield context
+    except (StudyError, FolderError) as error:
+        _leave(str(error), 2)
+    except KeyboardInterrupt:
+        _leave(
+            f"interrupted; finished work is kept, go on with\n  {context.get('resume', 'the same command')}",
+            130,
+        )
+    except (StageFailed, ShardError, OSError) as error:
+        if verbose:
+            raise
+        _leave(f"{error}\n  finished work is kept; go on with\n  {context.get('resume', 'the same command')}", 1)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    click.echo(f"latentphase: {message}", err=True)
+    sys.exit(code)
+
+
+@main.command()
+@_options
+def run(study: str, **options: Any) -> None:
+    """Every stage of STUDY; running it again resumes: finished work is never done twice."""
+    _stages(STAGES, study, **options)
+
+
+@main.command()
+@_options
+def simulate(study: str, **options: Any) -> None:
+    """Monte Carlo: one certified Parquet shard per parameter point."""
+    _stages(("simulate",), study, **options)
+
+
+@main.command()
+@_options
+def train(study: str, **options: Any) -> None:
+    """Train the models of STUDY on its shards."""
+    _stages(("train",), study, **options)
+
+
+@main.command()
+@_options
+def encode(study: str, **options: Any) -> None:
+    """Latents of every sample under every trained model."""
+    _stages(("encode",), study, **options)
+
+
+@main.command()
+@_options
+def analyze(study: str, **options: Any) -> None:
+    """Correlations, distances, separation and sizes, with errors."""
+    _stages(("analyze",), study, **options)
+
+
+@main.command()
+@_options
+def report(study: str, **options: Any) -> None:
+    """One self-contained page: verdict, figures, certificates, costs."""
+    _stages(("report",), study, **options)
+
+
+@main.command()
+@click.argument("study")
+@click.option("--workers", type=click.IntRange(min=1), help="CPUs to assume; default: all of this machine.")
+def plan(study: str, workers: int | None) -> None:
+    """What STUDY would take: tasks, core-hours, disk, memory; touches nothing."""
+    with _failures(verbose=False):
+        from workflow.status import plan_table
+
+        click.echo(plan_table(_load(study), workers))
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def status(run_dir: Path) -> None:
+    """How far a run is: a line per stage."""
+    with _failures(verbose=False):
+        from workflow.status import status_table
+
+        click.echo(status_table(run_dir))
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--rebuild-manifest", is_flag=True, help="Write the manifest anew from the shard files first.")
+def verify(run_dir: Path, rebuild_manifest: bool) -> None:
+    """Check a run folder: checksums, schema, certificates, exact energies; exit 1 on any failure."""
+    with _failures(verbose=False):
+        from workflow.verify import verify_run
+
+        findings = verify_run(run_dir, rebuild_manifest)
+        click.echo("\n".join(findings.lines))
+        if findings.failed:
+            sys.exit(1)
+
+
+@main.command()
+@click.argument("name", required=False)
+def presets(name: str | None) -> None:
+    """List the studies that come with the program, or print the one called NAME."""
+    from workflow.study import preset_names, preset_text
+
+    if name is None:
+        for preset in preset_names():
+            first = preset_text(preset).splitlines()[0].lstrip("# ")
+            click.echo(f"{preset:16} {first}")
+    elif name in preset_names():
+        click.echo(preset_text(name), nl=False)
+    else:
+        _leave(f"there is no preset {name!r}; there are {', '.join(preset_names())}", 2)
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="Fewer repetitions and smaller sizes.")
+@click.option("--only", "groups", multiple=True, help="Group to run; may be given several times.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result as JSON.")
+def bench(quick: bool, groups: tuple[str, ...], output: Path | None) -> None:
+    """Speed as ratios to work done in the same run, and physics gates; exit 1 naming what failed."""
+    from workflow.bench import GROUPS, run_bench
+
+    unknown = [group for group in groups if group not in GROUPS]
+    if unknown:
+        _leave(f"--only: there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}", 2)
+    failed = run_bench(groups or tuple(GROUPS), quick, output, click.echo)
+    if failed:
+        _leave("failed: " + ", ".join(failed), 1)

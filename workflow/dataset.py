@@ -1,0 +1,91 @@
+"""From shards to what training and analysis read: packed bits, held-out chains, order parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workflow import shards
+from workflow.layout import RunDirectory
+
+
+def held_out(chain: NDArray[Any], chains: int | NDArray[Any], fraction: float) -> NDArray[np.bool_]:
+    """Which samples training never sees: those of the last chains of each shard, at least two
+    (the scatter between chains is where errors come from).
+
+    Chains are independent of each other, so held-out samples are independent of the training data. Hot and ordered
+    starts alternate along the chains, so both are in both parts.
+    """
+    kept = chains - np.maximum(2, np.round(fraction * np.asarray(chains)))
+    return np.asarray(chain >= kept)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Packed:
+    """Training data of one lattice size: encoded configurations and their shape."""
+
+    bits_SB: NDArray[np.uint8]
+    shape: tuple[int, int, int]
+
+
+def training_bits(run: RunDirectory, system: str, size: int, task_ids: Iterable[str], fraction: float) -> Packed:
+    """All samples of the named shards that are not held out, in the order of the task ids.
+
+    Raises:
+        shards.ShardError: a shard is missing or damaged.
+        ValueError: the shards leave no training sample.
+    """
+    parts = []
+    shape: tuple[int, int, int] = (1, size, size)
+    for task_id in task_ids:
+        shard = shards.read(run.shard(system, size, task_id), columns=("chain",))
+        chains = int(shard.metadata["task"]["chains"])
+        parts.append(shard.packed_SB[~held_out(shard.columns["chain"], chains, fraction)])
+        shape = shard.shape
+    bits = np.concatenate(parts)
+    if not len(bits):
+        raise ValueError(f"the shards of L = {size} leave no training sample; simulate more samples per point")
+    return Packed(bits_SB=bits, shape=shape)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Labelled:
+    """Samples of several shards with what analysis needs to know of each; S samples."""
+
+    shard: NDArray[np.int64]
+    """(S,) index into ``task_ids``: the parameter point (stratum) of each sample."""
+    task_ids: tuple[str, ...]
+    chain: NDArray[np.int64]
+    """(S,) number of the independent Markov chain, unique over all shards."""
+    order_parameters: dict[str, NDArray[np.float64]]
+    points: tuple[dict[str, Any], ...]
+    """Parameters of each shard."""
+
+
+def label_samples(paths: Iterable[Path], order_parameters: Iterable[str]) -> Labelled:
+    """Chains, order parameters and parameters of all samples of the shards at ``paths``, in their order."""
+    shard, chain, points, task_ids = [], [], [], []
+    order: dict[str, list[NDArray[np.float64]]] = {name: [] for name in order_parameters}
+    first = 0
+    for i, path in enumerate(paths):
+        content = shards.read(path, columns=("chain", *order))
+        rows = len(content.columns["chain"])
+        shard.append(np.full(rows, i))
+        chain.append(content.columns["chain"].astype(np.int64) + first)
+        first += int(content.metadata["task"]["chains"])
+        points.append(dict(content.metadata["task"]["spec"]))
+        task_ids.append(path.stem)
+        for name, values in order.items():
+            values.append(content.columns[name])
+    return Labelled(
+        shard=np.concatenate(shard),
+        task_ids=tuple(task_ids),
+        chain=np.concatenate(chain),
+        order_parameters={name: np.concatenate(values) for name, values in order.items()},
+        points=tuple(points),
+    )

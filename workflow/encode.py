@@ -1,0 +1,104 @@
+"""The encode stage: posterior mean and spread of every sample under every trained model, one file per shard."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow import shards
+from workflow.blocks import Study
+from workflow.dataset import held_out
+from workflow.executors import Executor
+from workflow.folder import StageFailed, note_failure, timed
+from workflow.layout import RunDirectory, write_whole
+from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
+from workflow.progress import Progress
+
+if TYPE_CHECKING:
+    from models.inference import Model
+
+
+def shards_of(item: TrainingRun, tasks: Sequence[SimulationTask]) -> list[SimulationTask]:
+    """Every shard that a trained model can read: its system and size, also those it was not trained on."""
+    return [task for task in tasks if task.system == item.system and task.size == item.size]
+
+
+def load_model(run: RunDirectory, item: TrainingRun) -> Model:
+    """The trained model of one run, ready for inference."""
+    from safetensors.torch import load_file
+
+    from models import inference
+    from models.config import ModelConfig
+
+    folder = run.training(item.train_id)
+    config = json.loads(folder.config.read_text())["model"]
+    config["shape"] = tuple(config["shape"])
+    return inference.from_tensors(ModelConfig(**config), load_file(folder.weights))
+
+
+def encode_model(item: tuple[TrainingRun, tuple[SimulationTask, ...]], root: str) -> float:
+    """Write the latents of one trained model that are missing; returns the seconds it took."""
+    import torch
+
+    from models import inference
+    from models.data import PackedSamples
+
+    start = time.monotonic()
+    training, tasks = item
+    torch.set_num_threads(1)
+    run = RunDirectory(Path(root))
+    model = load_model(run, training)
+    for task in tasks:
+        shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=("chain",))
+        posterior = inference.encode(model, PackedSamples(shard.packed_SB, shard.shape))
+        rows = len(shard.packed_SB)
+        trained = task.task_id in training.task_ids
+        unseen = held_out(shard.columns["chain"], task.chains, training["held_out"])
+        columns = {
+            "task_id": pa.array([task.task_id] * rows),
+            "row": pa.array(np.arange(rows, dtype=np.int32)),
+        }
+        for unit in range(posterior.mean.shape[1]):
+            columns[f"mean_{unit}"] = pa.array(posterior.mean[:, unit].astype(np.float32))
+            columns[f"std_{unit}"] = pa.array(posterior.std[:, unit].astype(np.float32))
+        columns["reconstruction"] = pa.array(posterior.reconstruction.astype(np.float64))
+        columns["held_out"] = pa.array(unseen if trained else np.ones(rows, bool))
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns), sink, compression="zstd")
+        write_whole(run.latents(training.train_id) / f"{task.task_id}.parquet", sink.getvalue().to_pybytes())
+    return time.monotonic() - start
+
+
+def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = False) -> None:
+    """Encode every shard with every trained model that fits it; what is there is kept.
+
+    Raises:
+        StageFailed: some models could not be used; the others' latents are there and are kept.
+    """
+    tasks = simulation_tasks(study)
+    todo = []
+    for item in training_runs(study):
+        folder = run.latents(item.train_id)
+        missing = tuple(t for t in shards_of(item, tasks) if not (folder / f"{t.task_id}.parquet").exists())
+        if missing:
+            todo.append((item, missing))
+    failures: dict[str, str] = {}
+    with timed(run, "encode") as cost, Progress("encode", len(todo), "models", quiet) as progress:
+        for outcome in executor.run_all(encode_model, todo, str(run.root)):
+            training = outcome.item[0]
+            if outcome.error is None:
+                cost["core_seconds"] += outcome.value
+                cost["done"] += 1
+                progress.advance(1)
+            else:
+                failures[str(training)] = f"{type(outcome.error).__name__}: {outcome.error}"
+                note_failure(run, f"encode-{training.train_id}", f"{training}\n\n{outcome.traceback}")
+    if failures:
+        raise StageFailed("encode", failures, run.failures, len(todo))

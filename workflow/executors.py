@@ -1,0 +1,148 @@
+"""Where tasks run: in this process, or as Ray tasks; the same results either way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+WINDOW = 4
+"""Ray tasks in flight per worker: enough to keep every worker busy, few enough that the driver stays small."""
+SYSTEM_RETRIES = 5
+"""How often a task is started again when its worker or node dies; errors of the task itself are not retried."""
+
+
+class Outcome(NamedTuple):
+    """What became of one item: its value, or the error with its traceback."""
+
+    item: Any
+    value: Any
+    error: BaseException | None
+    traceback: str
+
+
+class Executor(Protocol):
+    """Calls ``function(item, *shared)`` for many items and yields outcomes in the order of completion."""
+
+    workers: int
+
+    def run_all(
+        self, function: Callable[..., Any], items: Sequence[Any], *shared: object, label: str = "simulation"
+    ) -> Iterator[Outcome]: ...
+
+    def close(self) -> None: ...
+
+
+class SerialExecutor:
+    """A plain loop in this process: clean tracebacks, debuggers and profilers work."""
+
+    workers = 1
+
+    def run_all(
+        self, function: Callable[..., Any], items: Sequence[Any], *shared: object, label: str = "simulation"
+    ) -> Iterator[Outcome]:
+        for item in items:
+            try:
+                yield Outcome(item, function(item, *shared), None, "")
+            except Exception as error:
+                yield Outcome(item, None, error, traceback.format_exc())
+
+    def close(self) -> None:
+        pass
+
+
+class RayExecutor:
+    """Ray tasks of one CPU each, started on first use."""
+
+    def __init__(self, workers: int | None = None, address: str | None = None, verbose: bool = False) -> None:
+        self.workers = workers or os.cpu_count() or 1
+        self._address = address
+        self._verbose = verbose
+        self._started = False
+
+    def start(self) -> None:
+        """Connect to the cluster at the given address (or RAY_ADDRESS), or start a local Ray."""
+        if self._started:
+            return
+        # Set before Ray is imported: silences a warning, and keeps training restarts quick to notice.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+        os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+        import ray
+
+        environment: dict[str, Any] = {"env_vars": {"NUMBA_NUM_THREADS": "1"}}
+        options: dict[str, Any] = {"address": self._address}
+        if self._address or os.environ.get("RAY_ADDRESS"):
+            # Nodes of a cluster run exactly this checkout.
+            environment["working_dir"] = str(Path(__file__).parents[1])
+        else:
+            options |= {"num_cpus": self.workers, "include_dashboard": False}
+        ray.init(
+            **options,
+            logging_level=logging.WARNING,
+            log_to_driver=self._verbose,
+            runtime_env=environment,
+        )
+        if "num_cpus" not in options:
+            self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._started = True
+
+    def placement(self, label: str) -> dict[str, str] | None:
+        """The label selector of a node group, on clusters whose nodes carry ``workload`` labels (cluster.yaml)."""
+        import ray
+
+        labelled = any("workload" in node.get("Labels", {}) for node in ray.nodes() if node["Alive"])
+        return {"workload": label} if labelled else None
+
+    def run_all(
+        self, function: Callable[..., Any], items: Sequence[Any], *shared: object, label: str = "simulation"
+    ) -> Iterator[Outcome]:
+        if not items:
+            return
+        self.start()
+        import ray
+
+        remote = ray.remote(function).options(
+            num_cpus=1, max_retries=SYSTEM_RETRIES, label_selector=self.placement(label)
+        )
+        queue = iter(items)
+        pending: dict[Any, Any] = {}
+        try:
+            while True:
+                while len(pending) < WINDOW * self.workers and (item := next(queue, None)) is not None:
+                    pending[remote.remote(item, *shared)] = item
+                if not pending:
+                    return
+                # A short timeout lets Ctrl-C through while workers are deep in a kernel.
+                ready, _ = ray.wait(list(pending), num_returns=1, timeout=1.0)
+                for reference in ready:
+                    yield _outcome(pending.pop(reference), reference)
+        finally:
+            for reference in pending:
+                ray.cancel(reference, force=False)
+
+    def close(self) -> None:
+        if self._started:
+            import ray
+
+            ray.shutdown()
+            self._started = False
+
+
+def _outcome(item: Any, reference: Any) -> Outcome:
+    import ray
+
+    try:
+        return Outcome(item, ray.get(reference), None, "")
+    except ray.exceptions.RayTaskError as error:
+        return Outcome(item, None, error.cause or error, str(error))
+    except ray.exceptions.RayError as error:
+        return Outcome(item, None, error, str(error))
+
+
+def make(kind: str, workers: int | None, address: str | None, verbose: bool) -> Executor:
+    """The executor called ``kind``: "ray" or "serial"."""
+    return SerialExecutor() if kind == "serial" else RayExecutor(workers, address, verbose)

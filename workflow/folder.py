@@ -1,0 +1,147 @@
+"""Opening a run folder: made for a study, refused to another one, set aside on request; what its stages cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tomli_w
+
+from workflow.blocks import Study
+from workflow.layout import RunDirectory, write_whole
+
+
+class FolderError(ValueError):
+    """A run folder that cannot be used for this study."""
+
+
+class StageFailed(RuntimeError):
+    """Some of a stage's work failed; what succeeded is kept."""
+
+    def __init__(self, stage: str, failures: dict[str, str], logs: Path, total: int) -> None:
+        first, reason = next(iter(failures.items()))
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        super().__init__(
+            f"{stage}: {len(failures)} of {total} failed: {first}: {reason}{more}\n  tracebacks are in {logs}"
+        )
+
+
+def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
+    """Where two studies differ, as ``place: the run folder has X, the study has Y``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
+    elif isinstance(old, list) and isinstance(new, list) and any(isinstance(x, dict) for x in old + new):
+        for i in range(max(len(old), len(new))):
+            first, second = (items[i] if i < len(items) else None for items in (old, new))
+            yield from differences(first, second, f"{place}.{i}")
+    elif old != new:
+        yield f"{place}: the run folder has {_short(old)}, the study has {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def open_run(study: Study, root: Path, fresh: bool = False) -> RunDirectory:
+    """The run folder of ``study`` at ``root``, made if it is not there.
+
+    Args:
+        study: the study to be run.
+        root: the folder.
+        fresh: set a folder that exists aside (renamed, nothing is deleted) and begin again.
+
+    Raises:
+        FolderError: it cannot be written, or holds another study (which fields differ is said).
+    """
+    run = RunDirectory(root.resolve())
+    try:
+        if fresh and root.exists():
+            _set_aside(root)
+        root.mkdir(parents=True, exist_ok=True)
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise PermissionError("no permission to write there")
+    except OSError as error:
+        raise FolderError(f"the run folder {root} cannot be written: {error}") from None
+    if run.study.exists():
+        _same_study(run, study)
+    elif any(root.iterdir()):
+        raise FolderError(f"{root} is not empty and holds no study.toml; choose another --run-dir")
+    else:
+        try:
+            write_whole(run.study, tomli_w.dumps(study.resolved))
+        except OSError as error:
+            raise FolderError(f"the run folder {root} cannot be written: {error}") from None
+    return run
+
+
+def _same_study(run: RunDirectory, study: Study) -> None:
+    try:
+        old = tomllib.loads(run.study.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FolderError(f"{run.study} is damaged: {error}; use --fresh to begin again beside it") from None
+    found = list(differences(old, study.resolved))
+    if found:
+        shown = "\n  ".join(found[:10] + ([f"... and {len(found) - 10} more"] if len(found) > 10 else []))
+        raise FolderError(
+            f"{run.root} holds another study:\n  {shown}\n"
+            "use another --run-dir, or --fresh to set that folder aside (it is renamed, not deleted) and begin again"
+        )
+
+
+def _set_aside(root: Path) -> None:
+    number = 1
+    while (target := root.with_name(f"{root.name}.{number}")).exists():
+        number += 1
+    root.rename(target)
+
+
+class StageCost(NamedTuple):
+    """What one stage cost, over all the times it ran."""
+
+    stage: str
+    wall_seconds: float
+    core_seconds: float
+    done: int
+
+
+@contextmanager
+def timed(run: RunDirectory, stage: str) -> Iterator[dict[str, float]]:
+    """Note what a stage costs, also when it fails; the body fills in ``core_seconds`` and ``done``."""
+    note: dict[str, float] = {"core_seconds": 0.0, "done": 0}
+    start = time.monotonic()
+    try:
+        yield note
+    finally:
+        if note["done"]:
+            record = {"stage": stage, "wall_seconds": round(time.monotonic() - start, 3), **note}
+            with run.stages.open("a") as stream:
+                stream.write(json.dumps(record) + "\n")
+
+
+def costs(run: RunDirectory) -> dict[str, StageCost]:
+    """Cost by stage so far."""
+    total: dict[str, StageCost] = {}
+    if run.stages.exists():
+        for text in run.stages.read_text().splitlines():
+            record = json.loads(text)
+            old = total.get(record["stage"], StageCost(record["stage"], 0.0, 0.0, 0))
+            total[record["stage"]] = StageCost(
+                record["stage"],
+                old.wall_seconds + record["wall_seconds"],
+                old.core_seconds + record["core_seconds"],
+                old.done + int(record["done"]),
+            )
+    return total
+
+
+def note_failure(run: RunDirectory, name: str, text: str) -> None:
+    """Keep a failed task's traceback in the run folder."""
+    write_whole(run.failures / f"{name}.txt", text)

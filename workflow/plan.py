@@ -1,0 +1,203 @@
+"""What a study amounts to: simulation tasks and trainings, their ids, random streams and costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulators import contract
+from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock
+from workflow.grid import Point, Scalar
+from workflow.study import selected
+
+SITES_PER_TASK = 2**26
+"""Most lattice sites that one task keeps (64 MiB as int8): more samples make more tasks, each with its own chains."""
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationTask:
+    """One shard's worth of Monte Carlo: small enough to send, and all that decides the shard's bytes."""
+
+    system: str
+    version: int
+    spec: tuple[tuple[str, Scalar], ...]
+    samples: int
+    chains: int
+    algorithm: str
+    thermalization: int | str
+    spacing: int | str
+    block: int
+    """Which block of the point's chains: blocks share nothing but the point."""
+    seed: int
+
+    @property
+    def size(self) -> int:
+        return int(dict(self.spec)["size"])
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 over the task's whole content and the system's version."""
+        return _digest(asdict(self))
+
+    @property
+    def task_id(self) -> str:
+        return self.digest[:16]
+
+    def generator(self) -> np.random.Generator:
+        """The task's random stream: from its content alone, so that adding a temperature changes no other shard."""
+        words = tuple(int(self.digest[i : i + 8], 16) for i in range(0, 64, 8))
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=words))
+
+    def __str__(self) -> str:
+        point = ", ".join(f"{name} = {value}" for name, value in self.spec)
+        return f"{self.system} at {point}" + (f", block {self.block}" if self.block else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """One model to train: a point of the sweep over sizes, networks, beta and seeds of a ``[[train]]`` block."""
+
+    name: str
+    system: str
+    size: int
+    network: str
+    beta: Beta
+    seed: int
+    settings: tuple[tuple[str, Any], ...]
+    """The rest of the block: model, likelihood, latent, axes, epochs, batch, learning_rate, padding, held_out."""
+    task_ids: tuple[str, ...]
+    """The shards it is trained on, sorted."""
+    workers: int
+
+    @cached_property
+    def train_id(self) -> str:
+        """16 hex digits over everything that decides the weights (the block's name does not)."""
+        content = asdict(self)
+        del content["name"]
+        return _digest(content)[:16]
+
+    @property
+    def stack(self) -> tuple[Any, ...]:
+        """Runs with the same stack differ in beta and seed alone and can train as one stacked model."""
+        return (self.system, self.size, self.network, self.settings, self.task_ids, self.workers)
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.settings)[name]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}"
+
+
+SETTINGS = (
+    "model",
+    "likelihood",
+    "latent",
+    "axes",
+    "epochs",
+    "batch",
+    "learning_rate",
+    "padding",
+    "held_out",
+)
+
+
+def simulation_tasks(study: Study) -> tuple[SimulationTask, ...]:
+    """One task per parameter point (or block of its chains), in the study's order."""
+    return tuple(
+        task for block in study.simulate for point in block.points for task in _tasks(block, point, study.seed)
+    )
+
+
+def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[SimulationTask]:
+    system = contract.load(block.system)
+    sites = int(np.prod(system.spec(**dict(point.values)).shape))
+    most = max(block.chains, SITES_PER_TASK // sites)
+    count = -(-block.samples // most)
+    for index in range(count):
+        yield SimulationTask(
+            system=block.system,
+            version=system.version,
+            spec=point.values,
+            samples=block.samples // count + (index < block.samples % count),
+            chains=block.chains,
+            algorithm=block.algorithm,
+            thermalization=block.thermalization,
+            spacing=block.spacing,
+            block=index,
+            seed=seed,
+        )
+
+
+def training_runs(study: Study) -> tuple[TrainingRun, ...]:
+    """Every model that the study trains: block by block, size by size; equal ones (same train_id) once."""
+    tasks = simulation_tasks(study)
+    runs: dict[str, TrainingRun] = {}
+    for block in study.train:
+        for run in _block_runs(block, study, tasks):
+            runs.setdefault(run.train_id, run)
+    return tuple(runs.values())
+
+
+def _block_runs(block: TrainBlock, study: Study, tasks: tuple[SimulationTask, ...]) -> Iterable[TrainingRun]:
+    chosen = {(simulate.system, point.values) for simulate, point in selected(block, study.simulate)}
+    mine = [task for task in tasks if (task.system, task.spec) in chosen]
+    sizes = sorted({task.size for task in mine}) if block.size is None else block.size
+    settings = tuple((name, getattr(block, name)) for name in SETTINGS)
+    for size in sizes if isinstance(sizes, list) else [sizes]:
+        shards = [task for task in mine if task.size == size]
+        for network in block.networks:
+            for beta in block.betas:
+                for seed in block.seeds:
+                    yield TrainingRun(
+                        name=block.name,
+                        system=shards[0].system,
+                        size=size,
+                        network=network,
+                        beta=beta,
+                        seed=seed,
+                        settings=settings,
+                        task_ids=tuple(sorted(task.task_id for task in shards)),
+                        workers=block.workers,
+                    )
+
+
+class Cost(NamedTuple):
+    """An estimate of what one task or training takes."""
+
+    core_seconds: float
+    disk_bytes: int
+    memory_bytes: int
+
+
+def simulation_cost(task: SimulationTask) -> Cost:
+    """Estimated cost of ``task``: sweeps from the system's rule of thumb for the autocorrelation time where it has one.
+
+    Only ``plan`` and the order of tasks depend on it, never a shard's content.
+    """
+    system = contract.load(task.system)
+    spec = system.spec(**dict(task.spec))
+    sites = int(np.prod(spec.shape))
+    tau = 10.0
+    thermalization = 30 * tau if task.thermalization == "auto" else float(task.thermalization)
+    spacing = 2 * tau if task.spacing == "auto" else float(task.spacing)
+    rounds = max(16, -(-task.samples // task.chains))
+    lanes = -(-task.chains // 64) * 64
+    updates = (thermalization + spacing * rounds) * sites * lanes
+    bytes_per_sample = {"bits": 1 / 8, "int8": 1.0, "float32": 4.0}[system.encoding] * sites
+    return Cost(
+        core_seconds=0.05 + updates / 3e9,
+        # Observables and bookkeeping take about 40 bytes a row after compression.
+        disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
+        memory_bytes=int(task.samples * sites * (4 if system.encoding == "float32" else 1) * 2 + 3e8),
+    )

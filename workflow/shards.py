@@ -1,0 +1,187 @@
+"""Shards: one Parquet file per simulation task, written whole, readable without this program."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from simulators import contract
+from simulators.sampling import Samples
+from workflow import __version__
+from workflow.grid import spec_fields
+from workflow.layout import write_whole
+from workflow.plan import SimulationTask
+
+FORMAT = 1
+ROW_GROUP_BYTES = 8 * 2**20
+"""Decoded bytes per row group: small enough to stream, large enough to compress."""
+
+
+class ShardError(RuntimeError):
+    """A shard that is missing, truncated, altered or of another format; the message names it."""
+
+
+class ShardRecord(NamedTuple):
+    """What the manifest knows of one shard. ``seconds`` and ``node`` are None when rebuilt from files."""
+
+    task_id: str
+    path: str
+    """Relative to the run folder."""
+    rows: int
+    bytes: int
+    sha256: str
+    seconds: float | None
+    node: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shard:
+    """One shard in memory; S samples."""
+
+    packed_SB: NDArray[np.uint8]
+    """Encoded configurations, one row of bytes each."""
+    encoding: str
+    shape: tuple[int, int, int]
+    columns: dict[str, NDArray[Any]]
+    """All other columns, by name."""
+    metadata: dict[str, Any]
+    """format, task, seed, versions, certificate."""
+
+    def configurations(self) -> NDArray[Any]:
+        """Configurations (S, C, H, W): int8 (+-1 for bits) or float32."""
+        return decode(self.packed_SB, self.encoding, self.shape)
+
+
+def encode(configurations: NDArray[Any], encoding: str) -> NDArray[np.uint8]:
+    """Configurations (S, C, H, W) as bytes (S, B): ``bits``, ``int8`` or ``float32``, in C order."""
+    rows = len(configurations)
+    flat = np.ascontiguousarray(configurations).reshape(rows, -1)
+    if encoding == "bits":
+        return np.packbits(flat > 0, axis=1)
+    kind = {"int8": "<i1", "float32": "<f4"}[encoding]
+    return np.ascontiguousarray(flat, dtype=kind).view(np.uint8).reshape(rows, -1)
+
+
+def decode(packed_SB: NDArray[np.uint8], encoding: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The inverse of ``encode``: (S, C, H, W)."""
+    sites = int(np.prod(shape))
+    if encoding == "bits":
+        bits = np.unpackbits(packed_SB, axis=1, count=sites)
+        return (bits.astype(np.int8) * 2 - 1).reshape(-1, *shape)
+    kind = {"int8": "<i1", "float32": "<f4"}[encoding]
+    return np.ascontiguousarray(packed_SB).view(kind).reshape(-1, *shape)
+
+
+def _table(task: SimulationTask, samples: Samples) -> pa.Table:
+    system = contract.load(task.system)
+    packed = encode(samples.configurations, system.encoding)
+    rows, width = packed.shape
+    binary = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(packed)])
+    about = {"encoding": system.encoding, "shape": json.dumps(list(samples.configurations.shape[1:]))}
+    fields = [pa.field("configuration", pa.binary(width), nullable=False, metadata=about)]
+    columns: list[pa.Array] = [binary]
+    kinds = {int: pa.int32(), float: pa.float64(), str: pa.string()}
+    spec = dict(task.spec)
+    for name, kind in spec_fields(system).items():
+        fields.append(pa.field(name, kinds[kind], nullable=False))
+        columns.append(pa.array([spec[name]] * rows, type=kinds[kind]))
+    measured: dict[str, NDArray[Any]] = {
+        "chain": samples.chain,
+        "sweep": samples.sweep,
+        **samples.observables,
+    }
+    for name, values in measured.items():
+        array = pa.array(values)
+        fields.append(pa.field(name, array.type, nullable=False))
+        columns.append(array)
+    metadata = {
+        "format": FORMAT,
+        "task": asdict(task),
+        "task_id": task.task_id,
+        "seed": task.seed,
+        "versions": {"latentphase": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in ("numpy", "numba", "pyarrow")},
+        "certificate": samples.certificate.to_json(),
+    }
+    text = json.dumps(metadata, sort_keys=True, allow_nan=False)
+    return pa.table(columns, schema=pa.schema(fields, metadata={"latentphase": text}))
+
+
+def write(task: SimulationTask, samples: Samples, path: Path) -> tuple[int, int, str]:
+    """Write the shard of ``task`` whole; equal tasks give equal bytes.
+
+    Returns:
+        rows, bytes and sha256 of the file.
+    """
+    table = _table(task, samples)
+    decoded = int(np.prod(samples.configurations.shape[1:])) * samples.configurations.itemsize
+    plain = [name for name in table.column_names if name not in ("configuration", *samples.observables)]
+    buffer = io.BytesIO()
+    pq.write_table(
+        table,
+        buffer,
+        compression="zstd",
+        # Constant columns shrink to nothing with a dictionary; spins and measurements only grow with one.
+        use_dictionary=plain,
+        row_group_size=max(1, ROW_GROUP_BYTES // decoded),
+    )
+    content = buffer.getvalue()
+    write_whole(path, content)
+    return table.num_rows, len(content), hashlib.sha256(content).hexdigest()
+
+
+def read(path: Path, columns: tuple[str, ...] | None = None) -> Shard:
+    """Read a shard; ``columns`` limits which columns besides the configurations are read (None: all).
+
+    Raises:
+        ShardError: not there, truncated, or not one of this program's shards.
+    """
+    try:
+        file = pq.ParquetFile(path)
+        metadata = json.loads(file.schema_arrow.metadata[b"latentphase"])
+        names = [n for n in file.schema_arrow.names if columns is None or n in (*columns, "configuration")]
+        table = file.read(columns=names).combine_chunks()
+        about = file.schema_arrow.field("configuration").metadata
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise ShardError(f"{path} is not a whole shard: {error}") from None
+    column = table.column("configuration")
+    width = column.type.byte_width
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width).reshape(-1, width)
+        for chunk in column.chunks
+    ]
+    return Shard(
+        packed_SB=np.concatenate(parts) if parts else np.empty((0, width), np.uint8),
+        encoding=about[b"encoding"].decode(),
+        shape=tuple(json.loads(about[b"shape"])),
+        columns={n: table.column(n).to_numpy() for n in table.column_names if n != "configuration"},
+        metadata=metadata,
+    )
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The shard's metadata (task, versions, certificate) without its rows.
+
+    Raises:
+        ShardError: as in ``read``.
+    """
+    try:
+        return dict(json.loads(pq.read_schema(path).metadata[b"latentphase"]))
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise ShardError(f"{path} is not a whole shard: {error}") from None
+
+
+def load_samples(path: str | Path) -> NDArray[Any]:
+    """Configurations (S, C, H, W) of one shard: what a notebook needs."""
+    return read(Path(path), columns=()).configurations()

@@ -1,0 +1,151 @@
+"""Tables that a user reads: what a study would take, and how far a run is."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflow import manifest
+from workflow.blocks import Study
+from workflow.encode import shards_of
+from workflow.folder import FolderError, StageCost, costs
+from workflow.layout import RunDirectory
+from workflow.plan import TrainingRun, simulation_cost, simulation_tasks, training_runs
+from workflow.progress import duration
+from workflow.study import parse
+
+SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 3.2e5}
+"""Samples/s times lattice sites of one CPU core in training, as `latentphase bench --only training` measures them."""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Left-aligned first column, right-aligned others."""
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [f"{row[0]:<{widths[0]}}"]
+        cells += [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(header), *map(line, rows)])
+
+
+def size(count: float) -> str:
+    """Bytes with a binary prefix."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def training_seconds(item: TrainingRun, samples: int) -> float:
+    """Estimated core-seconds of one training on ``samples`` samples."""
+    rate = SAMPLES_PER_SECOND[item.network] / item.size**2
+    return samples * int(item["epochs"]) / rate
+
+
+def plan_table(study: Study, workers: int | None = None) -> str:
+    """What carrying out ``study`` would take, stage by stage."""
+    cpus = workers or os.cpu_count() or 1
+    tasks = simulation_tasks(study)
+    runs = training_runs(study)
+    estimate = [simulation_cost(task) for task in tasks]
+    simulate = sum(cost.core_seconds for cost in estimate)
+    samples = {task.task_id: task.samples for task in tasks}
+    rows = {
+        item.train_id: round(sum(samples[t] for t in item.task_ids) * (1 - float(item["held_out"]))) for item in runs
+    }
+    train = sum(training_seconds(item, rows[item.train_id]) for item in runs)
+    latents = sum(t.samples * (8 * int(item["latent"]) + 16) for item in runs for t in shards_of(item, tasks))
+    encoded = sum(len(shards_of(item, tasks)) for item in runs)
+    held = max((rows[item.train_id] * item.size**2 / 8 for item in runs), default=0)
+    body = [
+        [
+            "simulate",
+            f"{len(tasks)} shards",
+            f"{simulate / 3600:.4f}",
+            duration(simulate / cpus),
+            size(sum(cost.disk_bytes for cost in estimate)),
+            size(max(cost.memory_bytes for cost in estimate)),
+        ],
+        ["train", f"{len(runs)} models", f"{train / 3600:.4f}", duration(train / cpus), "", size(held + 1.2e9)],
+        ["encode", f"{encoded} files", "", "", size(latents), ""],
+    ]
+    header = ["stage", "work", "core-hours", f"on {cpus} cores", "disk", "memory/worker"]
+    lines = [
+        f"{study.name}: {sum(task.samples for task in tasks):,} samples at {len(tasks)} points",
+        table(header, body),
+    ]
+    sizes = sorted({(item.network, item.size) for item in runs})
+    assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / s**2:,.0f} ({n}, L = {s})" for n, s in sizes)
+    if assumed:
+        lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
+    lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
+    return "\n".join(lines)
+
+
+def load_run(root: Path) -> tuple[RunDirectory, Study]:
+    """A run folder and the study saved in it.
+
+    Raises:
+        FolderError: it is no run folder, or its study is damaged.
+    """
+    run = RunDirectory(root.resolve())
+    if not run.study.exists():
+        raise FolderError(f"{root} is no run folder: it has no study.toml")
+    try:
+        return run, parse(tomllib.loads(run.study.read_text()), str(run.study))
+    except tomllib.TOMLDecodeError as error:
+        raise FolderError(f"{run.study} is damaged: {error}") from None
+
+
+def status_table(root: Path) -> str:
+    """How far a run is: done, left and failed per stage, core-hours so far, and the time left.
+
+    Raises:
+        FolderError: as in ``load_run``.
+    """
+    run, study = load_run(root)
+    tasks, runs = simulation_tasks(study), training_runs(study)
+    recorded = manifest.load(run)
+    failed = {path.stem for path in run.failures.glob("*.txt")} if run.failures.exists() else set()
+    simulated = sum(task.task_id in recorded for task in tasks)
+    trained = sum(run.training(item.train_id).result.exists() for item in runs)
+    encoded = sum(
+        all((run.latents(item.train_id) / f"{t.task_id}.parquet").exists() for t in shards_of(item, tasks))
+        for item in runs
+    )
+    analyzed = sum((run.analysis / f"{item.train_id}.json").exists() for item in runs)
+    counts = {
+        "simulate": (simulated, len(tasks), sum(task.task_id in failed for task in tasks)),
+        "train": (trained, len(runs), sum(item.train_id in failed for item in runs)),
+        "encode": (encoded, len(runs), sum(f"encode-{item.train_id}" in failed for item in runs)),
+        "analyze": (analyzed, len(runs), sum(f"analyze-{item.train_id}" in failed for item in runs)),
+        "report": (int(run.page.exists()), 1, 0),
+    }
+    spent = costs(run)
+    rows = []
+    for stage, (done, total, bad) in counts.items():
+        cost = spent.get(stage)
+        rows.append(
+            [
+                stage,
+                str(done),
+                str(total - done),
+                str(bad),
+                f"{cost.core_seconds / 3600:.4f}" if cost else "",
+                _left(cost, total - done),
+            ]
+        )
+    return table(["stage", "done", "left", "failed", "core-hours", "time left"], rows)
+
+
+def _left(cost: StageCost | None, left: int) -> str:
+    if not left:
+        return "done"
+    if cost is None or not cost.done:
+        return "?"
+    return duration(cost.wall_seconds / cost.done * left)

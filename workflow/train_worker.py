@@ -1,0 +1,228 @@
+"""What one training worker does: stacks of runs, one after the other, with metrics and checkpoints on the way.
+
+The same code runs in the driver (serial executor) and in every worker of a Ray Train group.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+
+from models import spectrum
+from models.config import ModelConfig, Run, TrainConfig
+from models.data import PackedSamples
+from models.group import Group
+from models.trainer import Epoch, Trainer
+from workflow.dataset import Packed, training_bits
+from workflow.folder import note_failure
+from workflow.layout import RunDirectory, TrainingDirectory, write_whole
+from workflow.plan import TrainingRun
+
+CHECKPOINT_SECONDS = 20.0
+"""A checkpoint after the first epoch that ends this long after the last one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that a worker needs besides the run folder; small enough to send."""
+
+    root: str
+    stacks: tuple[tuple[TrainingRun, ...], ...]
+    device: str
+    threads: int
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+
+def train_stacks(job: Job, group: Group | None = None) -> None:
+    """Train every stack of ``job``; a stack that fails leaves its traceback in the run folder and the next one starts.
+
+    Args:
+        job: what to train.
+        group: the data-parallel group this worker belongs to; None for one worker.
+    """
+    torch.set_num_threads(job.threads)
+    run = RunDirectory(Path(job.root))
+    data: dict[Any, Packed] = {}
+    for stack in job.stacks:
+        first = stack[0]
+        key = (first.size, first.task_ids, first["held_out"])
+        if key not in data:
+            # One training set at a time in memory.
+            data.clear()
+            data[key] = training_bits(run, first.system, first.size, first.task_ids, first["held_out"])
+        try:
+            _train_stack(stack, data[key], run, job, group)
+        except Exception:
+            if group is not None and group.size > 1:
+                # The other workers wait in a collective: only a restart of the group can go on.
+                raise
+            for item in stack:
+                note_failure(run, item.train_id, f"{item}\n\n{traceback.format_exc()}")
+
+
+def _configs(item: TrainingRun, shape: tuple[int, int, int]) -> tuple[ModelConfig, TrainConfig]:
+    model = ModelConfig(
+        network=item.network,  # type: ignore[arg-type]  # checked when the study was read
+        shape=shape,
+        latent=item["latent"],
+        likelihood=item["likelihood"],
+        padding=item["padding"],
+    )
+    config = TrainConfig(
+        epochs=item["epochs"], batch=item["batch"], learning_rate=item["learning_rate"], axes=item["axes"]
+    )
+    return model, config
+
+
+def _train_stack(
+    stack: tuple[TrainingRun, ...], packed: Packed, run: RunDirectory, job: Job, group: Group | None
+) -> None:
+    start = time.monotonic()
+    model, config = _configs(stack[0], packed.shape)
+    lam = spectrum.top_eigenvalue(packed.bits_SB, packed.shape)
+    betas = [item.beta.resolve(lam) for item in stack]
+    samples = PackedSamples(packed.bits_SB, packed.shape, job.device)
+    runs = [Run(beta=beta, seed=item.seed) for beta, item in zip(betas, stack, strict=True)]
+    trainer = Trainer(samples, model, config, runs, device=job.device, group=group)
+    records = [_Recorder(run, item) for item in stack]
+    resumed = _restore(trainer, records)
+    chief = group is None or group.rank == 0
+    if chief:
+        for recorder, item, beta in zip(records, stack, betas, strict=True):
+            recorder.begin(item, model, config, beta, lam, len(packed.bits_SB), resumed)
+    last = time.monotonic()
+    for epoch in trainer.epochs():
+        if not chief:
+            continue
+        for index, recorder in enumerate(records):
+            recorder.note(epoch, index)
+        if epoch.epoch < config.epochs and time.monotonic() - last >= job.checkpoint_seconds:
+            for recorder, state in zip(records, trainer.states(), strict=True):
+                recorder.keep(epoch.epoch, state)
+            last = time.monotonic()
+    if chief:
+        seconds = time.monotonic() - start
+        for tensors, recorder in zip(trainer.weights(), records, strict=True):
+            recorder.finish(tensors, seconds / len(stack), len(stack), job, group.size if group else 1)
+
+
+def _restore(trainer: Trainer, records: list[_Recorder]) -> int:
+    """Continue from the newest checkpoint that all runs of the stack have; the epoch it was taken at, or 0."""
+    common = set.intersection(*(recorder.checkpoints() for recorder in records))
+    if not common:
+        return 0
+    epoch = max(common)
+    trainer.restore([load_file(recorder.checkpoint(epoch)) for recorder in records])
+    return epoch
+
+
+class _Recorder:
+    """Writes the training folder of one run."""
+
+    def __init__(self, run: RunDirectory, item: TrainingRun) -> None:
+        self._folder: TrainingDirectory = run.training(item.train_id)
+        self._board_folder = run.tensorboard / item.train_id
+        self._config: dict[str, Any] = {}
+        self._last: dict[str, Any] = {}
+        self._psi4: float | None = None
+        self._board: Any = None
+
+    def checkpoint(self, epoch: int) -> Path:
+        return self._folder.checkpoint / f"epoch-{epoch:05d}.safetensors"
+
+    def checkpoints(self) -> set[int]:
+        """Epochs with a whole checkpoint."""
+        return {int(path.stem.split("-")[1]) for path in self._folder.checkpoint.glob("epoch-*.safetensors")}
+
+    def begin(
+        self,
+        item: TrainingRun,
+        model: ModelConfig,
+        config: TrainConfig,
+        beta: float,
+        lam: float,
+        samples: int,
+        resumed: int,
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._config = {
+            "train_id": item.train_id,
+            "name": item.name,
+            "system": item.system,
+            "size": item.size,
+            "seed": item.seed,
+            "beta": beta,
+            "beta_setting": str(item.beta),
+            "top_eigenvalue": lam,
+            "model": asdict(model),
+            "training": asdict(config),
+            "held_out": item["held_out"],
+            "task_ids": list(item.task_ids),
+            "samples": samples,
+        }
+        write_whole(self._folder.config, json.dumps(self._config, indent=1) + "\n")
+        # A killed run may have noted epochs after its last checkpoint: they will be noted again.
+        old = self._folder.metrics.read_text().splitlines() if self._folder.metrics.exists() else []
+        kept = [json.loads(text) for text in old[:resumed]]
+        self._psi4 = next((line["psi4"] for line in kept if "psi4" in line), None)
+        write_whole(self._folder.metrics, "".join(text + "\n" for text in old[:resumed]))
+        self._board = SummaryWriter(str(self._board_folder), purge_step=resumed + 1)
+
+    def note(self, epoch: Epoch, index: int) -> None:
+        """One line of metrics.jsonl, and the same for TensorBoard."""
+        kl = np.asarray(epoch.kl[index], dtype=float)
+        self._last = {
+            "epoch": epoch.epoch,
+            "reconstruction": float(epoch.reconstruction[index]),
+            "kl": [round(float(value), 6) for value in kl],
+            "active_units": int(epoch.active[index]),
+            "samples_per_second": round(float(epoch.samples_per_second), 1),
+            "loader_share": round(float(epoch.loader_share), 5),
+        }
+        if epoch.psi4 is not None:
+            # A collapsed run has no axes to be confident of.
+            value = float(epoch.psi4[index])
+            self._psi4 = self._last["psi4"] = value if math.isfinite(value) else None
+        with self._folder.metrics.open("a") as stream:
+            stream.write(json.dumps(self._last) + "\n")
+        for name in ("reconstruction", "active_units", "samples_per_second"):
+            self._board.add_scalar(name, self._last[name], epoch.epoch)
+        for unit, value in enumerate(kl):
+            self._board.add_scalar(f"kl/{unit}", value, epoch.epoch)
+
+    def keep(self, epoch: int, state: dict[str, torch.Tensor]) -> None:
+        """Write a checkpoint; the one before stays until the next, should this crash in between."""
+        write_whole(self.checkpoint(epoch), save(state))
+        for old in sorted(self.checkpoints())[:-2]:
+            self.checkpoint(old).unlink()
+
+    def finish(self, tensors: dict[str, torch.Tensor], seconds: float, stacked: int, job: Job, workers: int) -> None:
+        """Weights first, the result last: its existence means that the model is trained."""
+        self._board.close()
+        write_whole(self._folder.weights, save(tensors))
+        result = {
+            **self._config,
+            **self._last,
+            "psi4": self._psi4,
+            "seconds": round(seconds, 3),
+            "stacked_runs": stacked,
+            "device": job.device,
+            "threads": job.threads,
+            "workers": workers,
+            "torch": torch.__version__,
+        }
+        write_whole(self._folder.result, json.dumps(result, indent=1) + "\n")
+        for epoch in self.checkpoints():
+            self.checkpoint(epoch).unlink()
+        if self._folder.checkpoint.exists():
+            self._folder.checkpoint.rmdir()

@@ -1,0 +1,117 @@
+"""The verify command: is a run folder what it says it is, and does its physics hold?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from simulators import contract, exact
+from workflow import manifest, shards
+from workflow.layout import RunDirectory
+from workflow.plan import SimulationTask, simulation_tasks
+from workflow.status import load_run
+
+WORST_Z = 5.0
+"""Largest |z| of a shard's energy against its exact value: 6e-7 false alarms per shard."""
+
+
+@dataclass
+class Findings:
+    """Lines for the user, and whether anything failed."""
+
+    lines: list[str] = field(default_factory=list)
+    failed: bool = False
+
+    def fail(self, line: str) -> None:
+        self.lines.append(f"FAILED  {line}")
+        self.failed = True
+
+    def good(self, line: str) -> None:
+        self.lines.append(f"ok      {line}")
+
+
+def verify_run(root: Path, rebuild_manifest: bool = False) -> Findings:
+    """Check every shard of the run at ``root``: there, unaltered, of the right schema, certified, exact energy.
+
+    Raises:
+        FolderError: it is no run folder.
+    """
+    run, study = load_run(root)
+    tasks = {task.task_id: task for task in simulation_tasks(study)}
+    if rebuild_manifest:
+        manifest.store(run, manifest.rebuild(run), tasks)
+    records = {task_id: record for task_id, record in manifest.load(run).items() if task_id in tasks}
+    findings = Findings()
+    complaints = manifest.damaged(run, records.values())
+    for text in complaints.values():
+        findings.fail(f"{text}; `latentphase simulate` makes it again")
+    missing = [task_id for task_id in tasks if task_id not in records]
+    if missing:
+        findings.fail(f"{len(missing)} of {len(tasks)} shards are not in the manifest, first {tasks[missing[0]]}")
+    whole = [task for task_id, task in tasks.items() if task_id in records and task_id not in complaints]
+    if not complaints and not missing:
+        findings.good(f"{len(whole)} shards, every checksum as recorded; digest {manifest.digest(records)[:16]}")
+    _schema(run, whole, findings)
+    _certificates(run, whole, findings)
+    _energies(run, whole, findings)
+    return findings
+
+
+def _schema(run: RunDirectory, tasks: list[SimulationTask], findings: Findings) -> None:
+    before = findings.failed
+    for task in tasks:
+        path = run.shard(task.system, task.size, task.task_id)
+        try:
+            shard = shards.read(path)
+        except shards.ShardError as error:
+            findings.fail(str(error))
+            continue
+        expected = {"chain", "sweep", "energy", *contract.load(task.system).order_parameters, *dict(task.spec)}
+        if set(shard.columns) != expected:
+            findings.fail(f"{path.name}: columns {sorted(shard.columns)} instead of {sorted(expected)}")
+        elif shard.metadata["format"] != shards.FORMAT or len(shard.packed_SB) != task.samples:
+            findings.fail(f"{path.name}: format {shard.metadata['format']}, {len(shard.packed_SB)} rows")
+    if tasks and findings.failed == before:
+        findings.good(f"{len(tasks)} shards follow format {shards.FORMAT}")
+
+
+def _certificates(run: RunDirectory, tasks: list[SimulationTask], findings: Findings) -> None:
+    certified = 0
+    for task in tasks:
+        certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
+        if certificate["certified"]:
+            certified += 1
+        else:
+            findings.fail(f"{task.task_id} ({task}) is not certified: {'; '.join(certificate['reasons'])}")
+    if tasks and certified == len(tasks):
+        findings.good(f"{certified} certificates: R-hat, effective samples, hot against ordered starts")
+
+
+def _energies(run: RunDirectory, tasks: list[SimulationTask], findings: Findings) -> None:
+    """Energies against the closed form of the finite lattice, where there is one."""
+    scores = []
+    for task in tasks:
+        spec = dict(task.spec)
+        if task.system != "ising" or spec["field"] != 0:
+            continue
+        certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
+        energy = certificate["observables"]["energy"]
+        temperature = float(spec["temperature"])
+        truth = exact.ising(task.size, task.size, temperature, float(spec["coupling"]))
+        measured = certificate["measurements"] * certificate["chains"]
+        # Deep in an ordered phase few samples are excited at all and the measured error is small by chance: the exact
+        # variance of independent samples bounds it from below.
+        least = temperature * math.sqrt(truth.specific_heat / (task.size**2 * measured))
+        scores.append(((energy["mean"] - truth.energy) / max(energy["error"], least, 1e-12), task))
+    for z, task in scores:
+        if abs(z) > WORST_Z:
+            findings.fail(f"{task.task_id} ({task}): energy is {z:+.1f} standard errors from its exact value")
+    if scores and all(abs(z) <= WORST_Z for z, _ in scores):
+        z = np.array([score for score, _ in scores])
+        findings.good(
+            f"{len(z)} energies agree with the exact finite-lattice values: rms z {np.sqrt((z**2).mean()):.2f}, "
+            f"largest |z| {abs(z).max():.1f}"
+        )
