@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,8 @@ class SimulationTask:
     samples: int
     chains: int
     algorithm: str
-    thermalization: int | str
-    spacing: int | str
+    thermalization: int | Literal["auto"]
+    spacing: int | Literal["auto"]
     block: int
     """Which block of the point's chains: blocks share nothing but the point."""
     seed: int
@@ -188,7 +188,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
     system = contract.load(task.system)
     spec = system.spec(**dict(task.spec))
     sites = int(np.prod(spec.shape))
-    tau = 10.0
+    tau = system.expected_tau(spec)
     thermalization = 30 * tau if task.thermalization == "auto" else float(task.thermalization)
     spacing = 2 * tau if task.spacing == "auto" else float(task.spacing)
     rounds = max(16, -(-task.samples // task.chains))
@@ -196,8 +196,17 @@ def simulation_cost(task: SimulationTask) -> Cost:
     updates = (thermalization + spacing * rounds) * sites * lanes
     bytes_per_sample = {"bits": 1 / 8, "int8": 1.0, "float32": 4.0}[system.encoding] * sites
     return Cost(
-        core_seconds=0.05 + updates / 3e9,
+        core_seconds=0.05 + updates / system.updates_per_second,
         # Observables and bookkeeping take about 40 bytes a row after compression.
         disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
         memory_bytes=int(task.samples * sites * (4 if system.encoding == "float32" else 1) * 2 + 3e8),
     )
+
+
+SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 3.2e5}
+"""Samples/s times lattice sites of one CPU core in training, as ``latentphase bench --only training`` measures them."""
+
+
+def training_cost(item: TrainingRun, samples: int = 1) -> float:
+    """Estimated core-seconds to train one model on ``samples`` samples."""
+    return samples * int(item["epochs"]) * item.size**2 / SAMPLES_PER_SECOND[item.network]

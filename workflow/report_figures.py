@@ -239,9 +239,8 @@ def _size_figures(
     run: RunDirectory, models: list[Analyzed], records: list[Record], network: str
 ) -> Iterator[tuple[str, str, Figure]]:
     del run
-    setting = next(
-        (str(m.item.beta) for m in models if len({n.item.size for n in models if n.item.beta == m.item.beta}) > 1), None
-    )
+    several = [m for m in models if len({n.item.size for n in models if n.item.beta == m.item.beta}) > 1]
+    setting = str(min(several, key=lambda model: abs(model.ratio - 0.2)).item.beta) if several else None
     rows = [r for r in records if r.get("network") == network and r.get("beta_setting") == setting]
     if not rows:
         return

@@ -12,12 +12,9 @@ from workflow.blocks import Study
 from workflow.encode import shards_of
 from workflow.folder import FolderError, StageCost, costs
 from workflow.layout import RunDirectory
-from workflow.plan import TrainingRun, simulation_cost, simulation_tasks, training_runs
+from workflow.plan import SAMPLES_PER_SECOND, simulation_cost, simulation_tasks, training_cost, training_runs
 from workflow.progress import duration
 from workflow.study import parse
-
-SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 3.2e5}
-"""Samples/s times lattice sites of one CPU core in training, as `latentphase bench --only training` measures them."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -41,12 +38,6 @@ def size(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def training_seconds(item: TrainingRun, samples: int) -> float:
-    """Estimated core-seconds of one training on ``samples`` samples."""
-    rate = SAMPLES_PER_SECOND[item.network] / item.size**2
-    return samples * int(item["epochs"]) / rate
-
-
 def plan_table(study: Study, workers: int | None = None) -> str:
     """What carrying out ``study`` would take, stage by stage."""
     cpus = workers or os.cpu_count() or 1
@@ -58,7 +49,7 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     rows = {
         item.train_id: round(sum(samples[t] for t in item.task_ids) * (1 - float(item["held_out"]))) for item in runs
     }
-    train = sum(training_seconds(item, rows[item.train_id]) for item in runs)
+    train = sum(training_cost(item, rows[item.train_id]) for item in runs)
     latents = sum(t.samples * (8 * int(item["latent"]) + 16) for item in runs for t in shards_of(item, tasks))
     encoded = sum(len(shards_of(item, tasks)) for item in runs)
     held = max((rows[item.train_id] * item.size**2 / 8 for item in runs), default=0)

@@ -44,7 +44,7 @@ DISENTANGLED = (
 """What "each latent is an order parameter" means; KL first, since a collapsed network still correlates."""
 COLLAPSED = (Gate("KL per unit (nat)", lambda q: q.startswith("kl_"), -INFINITY, 0.02),)
 """What "collapsed" means."""
-RULE = (0.06, 0.6)
+RULE = (0.06, 0.45)
 """beta / lam within which order parameters should be found."""
 BEYOND = 1.1
 """beta / lam from which the latents should be collapsed."""

@@ -15,7 +15,7 @@ from workflow.blocks import Study
 from workflow.executors import Executor, RayExecutor
 from workflow.folder import StageFailed, timed
 from workflow.layout import RunDirectory
-from workflow.plan import TrainingRun, training_runs
+from workflow.plan import TrainingRun, training_cost, training_runs
 from workflow.progress import Progress
 
 if TYPE_CHECKING:
@@ -23,17 +23,29 @@ if TYPE_CHECKING:
 
 STACKED = frozenset({"shallow"})
 """Networks whose runs train as one stacked model; the others train in turn."""
+LARGEST_STACK = 64
+"""Runs in one stack: more would gain nothing and fill the caches."""
 GROUP_RESTARTS = 5
 """How often a group of training workers is started again after one of them died."""
 
 
-def stacks(runs: Sequence[TrainingRun]) -> tuple[tuple[TrainingRun, ...], ...]:
-    """``runs`` in groups that train together."""
-    groups: dict[Any, list[TrainingRun]] = {}
-    for run in runs:
-        key = run.stack if run.network in STACKED else (run.train_id,)
-        groups.setdefault(key, []).append(run)
-    return tuple(tuple(group) for group in groups.values())
+def lanes(runs: Sequence[TrainingRun], count: int) -> tuple[tuple[tuple[TrainingRun, ...], ...], ...]:
+    """Deal ``runs`` out to ``count`` lanes of about equal cost; in each lane, runs that can be stacked are one stack.
+
+    A stack is cut between lanes rather than between the cores of one lane: lanes never wait for each other, while
+    threads in one matrix product wait at its end, which is ruinous as soon as anything else wants a core.
+    """
+    load = [0.0] * count
+    dealt: list[dict[Any, list[TrainingRun]]] = [{} for _ in range(count)]
+    for run in sorted(runs, key=lambda run: (-run.size, run.network, str(run.stack))):
+        lane = load.index(min(load))
+        load[lane] += training_cost(run)
+        key = run.stack if run.network in STACKED else run.train_id
+        group = dealt[lane].setdefault(key, [])
+        if len(group) == LARGEST_STACK:
+            group = dealt[lane][key] = []
+        group.append(run)
+    return tuple(tuple(tuple(group) for group in lane.values()) for lane in dealt if lane)
 
 
 def results(run: RunDirectory, runs: Sequence[TrainingRun]) -> dict[str, dict[str, Any]]:
@@ -64,8 +76,7 @@ def train(
     with timed(run, "train") as cost, Progress("train", epochs, "epochs", quiet) as progress:
         with _watch(run, todo, progress):
             for workers in sorted({item.workers for item in todo}):
-                mine = stacks([item for item in todo if item.workers == workers])
-                _fit(mine, run, executor, workers, device)
+                _fit([item for item in todo if item.workers == workers], run, executor, workers, device)
         progress.reach(_epochs_done(run, todo))
         now = results(run, runs)
         new = [now[item.train_id] for item in todo if item.train_id in now]
@@ -82,53 +93,50 @@ def _reason(run: RunDirectory, item: TrainingRun) -> str:
     return path.read_text().strip().splitlines()[-1] if path.exists() else "its workers died repeatedly"
 
 
-def _fit(
-    groups: tuple[tuple[TrainingRun, ...], ...],
-    run: RunDirectory,
-    executor: Executor,
-    workers: int,
-    device: str,
-) -> None:
-    """Train the stacks of ``groups``, one after the other, each spread over ``workers`` workers."""
-    from workflow.train_worker import Job, train_stacks
+def _fit(runs: list[TrainingRun], run: RunDirectory, executor: Executor, workers: int, device: str) -> None:
+    """Train ``runs``, each spread over ``workers`` workers, as many side by side as the machine has room for."""
+    from workflow.train_worker import Job, train_lane
 
-    if isinstance(executor, RayExecutor):
-        executor.start()
-        cpus = max(1, executor.workers // workers)
-        kind = _device(device, executor)
-        job = Job(root=str(run.root.resolve()), stacks=groups, device=kind, threads=cpus)
-        _ray_fit(job, executor, workers, cpus)
+    if not isinstance(executor, RayExecutor):
+        import torch
+
+        kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        train_lane(Job(root=str(run.root), lanes=lanes(runs, 1), device=kind, threads=1))
         return
-    import os
+    executor.start()
+    kind, slots = _device(device, executor)
+    side_by_side = max(1, min(slots // workers, len(runs)))
+    job = Job(
+        root=str(run.root),
+        lanes=lanes(runs, side_by_side),
+        device=kind,
+        threads=max(1, executor.workers // (side_by_side * workers)),
+    )
+    _ray_fit(job, executor, workers)
 
-    import torch
 
-    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    job = Job(root=str(run.root), stacks=groups, device=kind, threads=os.cpu_count() or 1)
-    train_stacks(job)
-
-
-def _device(wanted: str, executor: RayExecutor) -> str:
+def _device(wanted: str, executor: RayExecutor) -> tuple[str, int]:
+    """The device to train on, and how many workers have one."""
     import ray
 
-    available = ray.cluster_resources().get("GPU", 0) >= 1
-    if wanted == "cuda" and not available:
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if wanted == "cuda" and not gpus:
         raise ValueError("--device cuda: this Ray cluster has no GPU; use --device cpu or auto")
-    return "cuda" if wanted != "cpu" and available else "cpu"
+    return ("cuda", gpus) if wanted != "cpu" and gpus else ("cpu", executor.workers)
 
 
-def _ray_fit(job: Job, executor: RayExecutor, workers: int, cpus: int) -> None:
+def _ray_fit(job: Job, executor: RayExecutor, workers: int) -> None:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
     # Our own checkpoints resume a training; Ray's state is only needed while it runs, under a name never used before
     # (a name used again would silently continue the old run).
     storage = Path(job.root) / "training" / ".ray"
-    resources: dict[str, float] = {"CPU": cpus}
+    resources: dict[str, float] = {"CPU": job.threads}
     if job.device == "cuda":
         resources["GPU"] = 1
     scaling: dict[str, Any] = {
-        "num_workers": workers,
+        "num_workers": len(job.lanes) * workers,
         "use_gpu": job.device == "cuda",
         "resources_per_worker": resources,
     }
@@ -136,7 +144,7 @@ def _ray_fit(job: Job, executor: RayExecutor, workers: int, cpus: int) -> None:
         scaling["label_selector"] = labels
     trainer = TorchTrainer(
         ray_train_loop,
-        train_loop_config={"job": job},
+        train_loop_config={"job": job, "workers": workers},
         scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
             name=uuid.uuid4().hex,
@@ -153,12 +161,20 @@ def _ray_fit(job: Job, executor: RayExecutor, workers: int, cpus: int) -> None:
 def ray_train_loop(config: dict[str, Any]) -> None:
     """What Ray Train runs in each worker of the group (torch.distributed is set up by Ray)."""
     import ray.train
+    import torch.distributed as dist
 
     from models.group import TorchGroup
-    from workflow.train_worker import train_stacks
+    from workflow.train_worker import train_lane
 
-    size = ray.train.get_context().get_world_size()
-    train_stacks(config["job"], TorchGroup() if size > 1 else None)
+    job, workers = config["job"], config["workers"]
+    rank = ray.train.get_context().get_world_rank()
+    group = None
+    if workers > 1:
+        # Every worker has to take part in making every group.
+        ranks = [list(range(lane * workers, (lane + 1) * workers)) for lane in range(len(job.lanes))]
+        groups = [dist.new_group(members) for members in ranks]
+        group = TorchGroup(groups[rank // workers])
+    train_lane(job, rank // workers, group)
 
 
 def _epochs_done(run: RunDirectory, runs: Sequence[TrainingRun]) -> int:

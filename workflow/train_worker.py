@@ -36,23 +36,28 @@ class Job:
     """All that a worker needs besides the run folder; small enough to send."""
 
     root: str
-    stacks: tuple[tuple[TrainingRun, ...], ...]
+    lanes: tuple[tuple[tuple[TrainingRun, ...], ...], ...]
+    """Stacks of runs, in as many lanes as work side by side; each lane is one data-parallel group."""
     device: str
     threads: int
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
-def train_stacks(job: Job, group: Group | None = None) -> None:
-    """Train every stack of ``job``; a stack that fails leaves its traceback in the run folder and the next one starts.
+def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
+    """Train the stacks of one lane; one that fails leaves its traceback in the run folder and the next one starts.
 
     Args:
-        job: what to train.
-        group: the data-parallel group this worker belongs to; None for one worker.
+        job: what to train; runs that have a result (this is a restart) are left out.
+        lane: which lane this worker belongs to.
+        group: the data-parallel group of the lane; None for one worker.
     """
     torch.set_num_threads(job.threads)
     run = RunDirectory(Path(job.root))
     data: dict[Any, Packed] = {}
-    for stack in job.stacks:
+    for planned in job.lanes[lane]:
+        stack = tuple(item for item in planned if not run.training(item.train_id).result.exists())
+        if not stack:
+            continue
         first = stack[0]
         key = (first.size, first.task_ids, first["held_out"])
         if key not in data:
