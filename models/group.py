@@ -31,19 +31,20 @@ class Alone:
 
 
 class TorchGroup:
-    """The default process group of torch.distributed.
+    """A process group of torch.distributed; the default one, of all workers, if none is given.
 
     Raises:
         RuntimeError: the process group has not been initialized.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: dist.ProcessGroup | None = None) -> None:
         if not dist.is_initialized():
             raise RuntimeError("no process group: call torch.distributed.init_process_group first")
-        self.rank = dist.get_rank()
-        self.size = dist.get_world_size()
+        self._group = group
+        self.rank = dist.get_rank(group)
+        self.size = dist.get_world_size(group)
 
     def mean(self, tensor: Tensor) -> Tensor:
         total = tensor.clone()
-        dist.all_reduce(total)
+        dist.all_reduce(total, group=self._group)
         return total.div_(self.size)

@@ -1,6 +1,6 @@
-"""One worker of test_data_parallel: trains its share and writes what it ends with.
+"""One of two workers of test_data_parallel: trains its share of both networks and writes what it ends with.
 
-Arguments: network, rank, number of workers, rendezvous file, result file, bits file.
+Arguments: rank, rendezvous file, bits file, result file.
 """
 
 import sys
@@ -9,30 +9,41 @@ import numpy as np
 import safetensors.torch
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
-from models.group import TorchGroup
+from models.group import Group, TorchGroup
 from models.trainer import Trainer
 
+SHAPE = (1, 4, 4)
+STACKS = {
+    "shallow": (ModelConfig(shape=SHAPE), [Run(1.0, 3), Run(0.5, 4)]),
+    "table-1": (ModelConfig(shape=SHAPE, network="table-1"), [Run(1.0, 3)]),
+}
 
-def main(network: str, rank: int, size: int, rendezvous: str, result: str, bits: str) -> None:
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=size)
-    model = ModelConfig(shape=(1, 4, 4), network="table-1" if network == "table-1" else "shallow")
-    runs = [Run(1.0, 3)] if network == "table-1" else [Run(1.0, 3), Run(0.5, 4)]
-    samples = PackedSamples(np.load(bits), model.shape)
-    # An odd batch, so that the shares differ.
-    trainer = Trainer(samples, model, TrainConfig(epochs=4, batch=63), runs, group=TorchGroup())
+
+def train(bits: str, network: str, group: Group | None) -> dict[str, Tensor]:
+    """Weights, metrics of all epochs and psi4 of one stack; ``bits`` is the file of the packed samples."""
+    model, runs = STACKS[network]
+    # An odd batch, so that the shares of two workers differ.
+    config = TrainConfig(epochs=4, batch=63)
+    trainer = Trainer(PackedSamples(np.load(bits), SHAPE), model, config, runs, group=group)
     metrics = [np.column_stack([epoch.reconstruction, epoch.kl]) for epoch in trainer.epochs()]
-    tensors = {f"{run}.{name}": t for run, weights in enumerate(trainer.weights()) for name, t in weights.items()}
-    tensors["metrics"] = torch.from_numpy(np.stack(metrics))
-    tensors["psi4"] = torch.from_numpy(trainer.psi4_R)
+    weights = {f"{run}.{name}": t for run, one in enumerate(trainer.weights()) for name, t in one.items()}
+    return weights | {"metrics": torch.from_numpy(np.stack(metrics)), "psi4": torch.from_numpy(trainer.psi4_R)}
+
+
+def main(rank: int, rendezvous: str, bits: str, result: str) -> None:
+    torch.set_default_dtype(torch.float64)
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
+    tensors = {
+        f"{network}.{name}": tensor for network in STACKS for name, tensor in train(bits, network, TorchGroup()).items()
+    }
     safetensors.torch.save_file(tensors, result)
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    network, rank, size, *files = sys.argv[1:]
-    main(network, int(rank), int(size), *files)
+    rank, *files = sys.argv[1:]
+    main(int(rank), *files)

@@ -1,9 +1,11 @@
 """Several workers train what one does."""
 
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,44 +19,56 @@ WORKER = Path(__file__).with_name("data_parallel_worker.py")
 ROOT = WORKER.parents[2]
 
 
-@pytest.fixture
-def bits(phases: Callable, tmp_path: Path) -> Path:
-    path = tmp_path / "bits.npy"
-    np.save(path, phases(4, 300)[0])
-    return path
+class Trained(NamedTuple):
+    """What each of two workers ends with, and the file of the bits that it was trained on."""
+
+    first: dict[str, Tensor]
+    second: dict[str, Tensor]
+    bits: Path
 
 
-def train(network: str, workers: int, bits: Path) -> list[dict[str, Tensor]]:
-    """What each of ``workers`` processes ends with."""
-    results = [bits.with_name(f"{network}-{workers}-{rank}.safetensors") for rank in range(workers)]
-    meeting = bits.with_name(f"meeting-{network}-{workers}")
+@pytest.fixture(scope="module")
+def trained(phases: Callable, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("workers")
+    bits = folder / "bits.npy"
+    np.save(bits, phases(4, 300)[0])
+    results = [folder / f"{rank}.safetensors" for rank in range(2)]
     processes = [
         subprocess.Popen(
-            [sys.executable, WORKER, network, str(rank), str(workers), meeting, result, bits],
+            [sys.executable, WORKER, str(rank), folder / "meeting", bits, result],
             env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
             text=True,
         )
         for rank, result in enumerate(results)
     ]
-    errors = [process.communicate(timeout=120)[1] for process in processes]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
     assert all(process.returncode == 0 for process in processes), "\n".join(errors)
-    return [safetensors.torch.load_file(result) for result in results]
+    return Trained(*map(safetensors.torch.load_file, results), bits)
 
 
-def test_two_workers_agree_with_one(bits: Path) -> None:
+def train_alone(bits: Path, network: str) -> dict[str, Tensor]:
+    return runpy.run_path(str(WORKER))["train"](bits, network, None)
+
+
+def test_workers_end_with_the_same_networks(trained: Trained) -> None:
+    assert all(torch.equal(trained.first[name], trained.second[name]) for name in trained.first)
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_two_workers_agree_with_one(trained: Trained) -> None:
     """In float64, where rounding stays below the tolerances of assert_close."""
-    (alone,), (first, second) = train("shallow", 1, bits), train("shallow", 2, bits)
+    alone = train_alone(trained.bits, "shallow")
     for name, tensor in alone.items():
-        assert torch.equal(first[name], second[name]), name
-        torch.testing.assert_close(first[name], tensor)
-    assert alone["psi4"].isfinite().all()
+        torch.testing.assert_close(trained.first[f"shallow.{name}"], tensor)
+    assert alone["psi4"].isfinite().all(), "the kick has been part of it"
 
 
-def test_workers_with_batch_norm_stay_together(bits: Path) -> None:
-    """Each takes batch statistics of its own share, so that two are not one; but they end with the same network."""
-    first, second = train("table-1", 2, bits)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+@pytest.mark.usefixtures("double_precision")
+def test_with_batch_norm_they_do_not(trained: Trained) -> None:
+    """Negative control: each takes batch statistics of its own share, which is another training."""
+    alone = train_alone(trained.bits, "table-1")
+    assert not torch.allclose(trained.first["table-1.metrics"], alone["metrics"])
 
 
 def test_a_group_needs_torch_distributed() -> None:
