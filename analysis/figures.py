@@ -122,7 +122,7 @@ def generated_fields(panels: Sequence[FieldPanel]) -> Figure:
     """
     if not panels or any(len(panel.field_NHW) != 16 for panel in panels):
         raise ValueError(f"need panels of sixteen fields, got {[len(panel.field_NHW) for panel in panels]}")
-    columns = min(len(panels), 4)
+    columns = min(len(panels), 5)
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(0.8 + 1.9 * columns, 2.15 * rows))
     axes = figure.subplots(rows, columns, squeeze=False)

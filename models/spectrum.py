@@ -12,13 +12,6 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from models.data import PackedSamples
 
-AUTO_FRACTION = 0.2
-"""beta / lam by default. Measured: phases are told apart, and generated in their shares, for .06 to .45."""
-WARN_FRACTION = 0.6
-"""beta / lam above which axes align too slowly. Measured at .6, no kick: 42 degrees off after 120 epochs."""
-COLLAPSE_FRACTION = 0.9
-"""beta / lam from which latents are as good as collapsed. Theory: 1. Measured: at .95 at most .055 nats are left."""
-
 CHUNK = 512
 """Samples unpacked at a time; at 1,024 sites they are 2 MiB, which a core's own cache holds."""
 KRYLOV = 8

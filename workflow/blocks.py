@@ -9,11 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import annotated_types
 from pydantic import ConfigDict, Strict
 
+from models.config import AUTO_FRACTION
 from workflow.grid import Point
-
-AUTO_BETA = 0.2
-"""What ``beta = "auto"`` means, in units of the top eigenvalue of the data's covariance (measured: the middle of the
-range where both order parameters come out separated)."""
 
 Whole = Annotated[int, Strict(), annotated_types.Ge(1)]
 Fraction = Annotated[float, Strict(), annotated_types.Gt(0), annotated_types.Lt(1)]
@@ -139,7 +136,7 @@ def listed(value: Any) -> list[Any]:
 
 def parse_beta(raw: float | str) -> Beta:
     if raw == "auto":
-        return Beta(AUTO_BETA, relative=True)
+        return Beta(AUTO_FRACTION, relative=True)
     if isinstance(raw, str):
         match = re.fullmatch(r"([0-9.eE+-]+) *lam", raw)
         if match is None:

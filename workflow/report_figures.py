@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from analysis.errors import Estimate
 from analysis.mmd import Neighbours
 from analysis.phases import DISORDERED, display_names
 from analysis.style import to_svg
-from models.config import TrainConfig
+from models.config import AUTO_FRACTION
 from workflow.analyze_model import PLANE
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import TrainingRun
@@ -68,6 +68,12 @@ def order_name(name: str) -> str:
     return ORDER_NAMES.get(name, name.replace("_", " "))
 
 
+def rule_setting(models: Sequence[Analyzed]) -> str | None:
+    """The setting of beta nearest to the rule among those that several sizes share."""
+    several = [m for m in models if len({n.item.size for n in models if n.item.beta == m.item.beta}) > 1]
+    return str(min(several, key=lambda model: abs(model.ratio - AUTO_FRACTION)).item.beta) if several else None
+
+
 def draw_all(run: RunDirectory, models: list[Analyzed], records: list[Record]) -> list[Picture]:
     """Every figure that the results of this run allow; also written to ``report/figures``."""
     pictures = []
@@ -108,7 +114,7 @@ def _one_per_beta(models: list[Analyzed]) -> list[Analyzed]:
     if len(listed) <= PANELS:
         return listed
     chosen = [listed[i] for i in np.linspace(0, len(listed) - 1, PANELS).round().astype(int)]
-    rule = min(listed, key=lambda model: abs(model.ratio - 0.2))
+    rule = min(listed, key=lambda model: abs(model.ratio - AUTO_FRACTION))
     if rule not in chosen:
         nearest = min(range(1, PANELS - 1), key=lambda i: abs(chosen[i].ratio - rule.ratio))
         chosen[nearest] = rule
@@ -154,19 +160,19 @@ def _sweep_figures(
         orders = [order_name(name) for name in chosen[0].content["order_parameters"]]
         panels = [_scatter(run, model, model.title) for model in chosen]
         caption = (
-            f"Latent means of held-out samples, {network}, L = {size}, one seed per beta: by phase, and by each order "
+            f"Latent means of held-out samples, {network}, L = {size}, one seed per β: by phase, and by each order "
             "parameter (the paper's Figs. 3 and 4). Axes are the network's own."
         )
         yield f"latents-{network}", caption, figures.latent_scatter(panels, _phase_names(chosen[0]), orders)
     chosen = _one_per_beta(models)
     tiles = [figures.FieldPanel(model.title, fields(run, model, "generated").astype(float)) for model in chosen]
-    caption = f"Sixteen mean fields m_k decoded from z ~ N(0, 1) at each beta, {network}, L = {size} (Fig. 2)."
+    caption = f"Sixteen mean fields m_k decoded from z ~ N(0, 1) at each β, {network}, L = {size} (Fig. 2)."
     yield f"generated-{network}", caption, figures.generated_fields(tiles)
     if len({f"{model.ratio:.3f}" for model in models}) > 2:
         points = [_collapse_point(model) for model in models if model.content["correlation"]]
         names = [order_name(models[0].content["order_parameters"][k]) for k in models[0].content["orders"]]
         caption = (
-            f"KL per unit and |correlation| against beta / lam at L = {size}, {network}. Above lam the latents carry "
+            f"KL per unit and |correlation| against β / λ at L = {size}, {network}. Above λ the latents carry "
             "nothing, yet they still correlate: correlations count only where KL does not vanish."
         )
         yield f"collapse-{network}", caption, curves.collapse(points, names)
@@ -181,7 +187,7 @@ def _collapse_point(model: Analyzed) -> curves.CollapsePoint:
 def _best_figures(run: RunDirectory, models: list[Analyzed], network: str) -> Iterator[tuple[str, str, Figure]]:
     """Figures of the models within the rule for beta, at the largest size."""
     good = [model for model in models if RULE[0] <= model.ratio <= RULE[1]] or models
-    setting = str(min(good, key=lambda model: abs(model.ratio - 0.2)).item.beta)
+    setting = str(min(good, key=lambda model: abs(model.ratio - AUTO_FRACTION)).item.beta)
     good = [model for model in good if str(model.item.beta) == setting]
     size = max(model.item.size for model in good)
     good = sorted((model for model in good if model.item.size == size), key=lambda model: model.item.seed)
@@ -192,7 +198,7 @@ def _best_figures(run: RunDirectory, models: list[Analyzed], network: str) -> It
         plane = plane.reshape(points, points, *plane.shape[1:])
         caption = f"Mean fields decoded over the latent plane, {network}, L = {size}, seed {first.item.seed} (Fig. 4)."
         yield f"plane-{network}", caption, figures.latent_plane(plane, PLANE, PLANE, first.title)
-    kick = first.item["epochs"] // 2 if TrainConfig(axes=first.item["axes"]).axes == "quartimax" else None
+    kick = first.item["epochs"] // 2 if first.item["axes"] == "quartimax" else None
     caption = f"Learning curves of all seeds, {network}, L = {size}; dotted: the label-free rotation onto the axes."
     yield f"learning-{network}", caption, curves.learning_curves([_learning(run, model) for model in good], kick)
     if any(len(branch["columns"]) for branch in first.content["thermal"]):
@@ -239,8 +245,7 @@ def _size_figures(
     run: RunDirectory, models: list[Analyzed], records: list[Record], network: str
 ) -> Iterator[tuple[str, str, Figure]]:
     del run
-    several = [m for m in models if len({n.item.size for n in models if n.item.beta == m.item.beta}) > 1]
-    setting = str(min(several, key=lambda model: abs(model.ratio - 0.2)).item.beta) if several else None
+    setting = rule_setting(models)
     rows = [r for r in records if r.get("network") == network and r.get("beta_setting") == setting]
     if not rows:
         return
@@ -260,7 +265,7 @@ def _size_figures(
         for r in rows
         if r["quantity"] in labels
     ]
-    caption = f"Against lattice size at beta = {setting}, {network}: every seed, held-out samples; dotted: the gates."
+    caption = f"Against lattice size at β = {setting}, {network}: every seed, held-out samples; dotted: the gates."
     yield f"sizes-{network}", caption, curves.against_size(drawn, labels, _bounds(labels))
 
 

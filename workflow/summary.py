@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.blocks import Study
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import training_runs
@@ -191,6 +192,9 @@ def _words(group: list[Record], expected: str, judgements: tuple[Judgement, ...]
     collapsed = COLLAPSED[0].high
     if strongest <= collapsed:
         return "collapsed: the latents carry nothing, whatever they correlate with"
+    ratio = group[0]["beta_over_lam"]
+    if ratio >= COLLAPSE_FRACTION and expected != "collapse":
+        return f"collapse announced: beta is at least {COLLAPSE_FRACTION:g} lam"
     if weakest <= collapsed:
         return "partly collapsed: at least one latent of one seed carries nothing"
     if expected == "order parameters":
@@ -198,7 +202,9 @@ def _words(group: list[Record], expected: str, judgements: tuple[Judgement, ...]
         return "each latent is one order parameter" if not failed else "not within the gates: " + ", ".join(failed)
     if expected == "collapse":
         return "not collapsed, though beta is above the top eigenvalue"
-    return "latents carry information; outside the range that the gates judge"
+    if ratio >= WARN_FRACTION:
+        return f"beta is at least {WARN_FRACTION:g} lam: the axes align too slowly to be relied on"
+    return "not judged: beta is outside the range where the rule applies"
 
 
 def write_summary(study: Study, run: RunDirectory) -> None:
@@ -222,18 +228,20 @@ def write_summary(study: Study, run: RunDirectory) -> None:
 
 
 def verdict_text(verdicts: Iterable[dict[str, Any]]) -> str:
-    """The verdict for a terminal: a line per setting, and per gate the worst seed."""
+    """The verdict for a terminal: per setting a line, what the gates saw of its worst seed, and what they asked for."""
     lines = []
     for verdict in verdicts:
         mark = {True: "holds ", False: "FAILS ", None: "      "}[verdict["holds"]]
         lines.append(
-            f"{mark} {verdict['network']}, L = {verdict['size']}, beta = {verdict['beta']:.4g} "
+            f"{mark} {verdict['name']}: {verdict['network']}, L = {verdict['size']}, beta = {verdict['beta']:.4g} "
             f"({verdict['beta_over_lam']:.2f} lam), {_plural(verdict['seeds'], 'seed')}: {verdict['words']}"
         )
-        for gate in verdict["judgements"]:
-            state = "" if gate["holds"] else "   <- fails"
-            worst = shown(gate["worst"], gate["error"])
-            lines.append(f"         {gate['words']:24} {gate['bounds']:>10}   worst seed {worst}{state}")
+        seen = [f"{gate['words']} {shown(gate['worst'], gate['error'])}" for gate in verdict["judgements"]]
+        if seen:
+            lines.append(f"         worst seed: {', '.join(seen)}")
+        missed = [f"{gate['words']} {gate['bounds']}" for gate in verdict["judgements"] if not gate["holds"]]
+        if missed:
+            lines.append(f"         asked for: {', '.join(missed)}")
     return "\n".join(lines) + "\n"
 
 

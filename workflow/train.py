@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import sys
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.blocks import Study
 from workflow.executors import Executor, RayExecutor
 from workflow.folder import StageFailed, timed
@@ -82,10 +84,26 @@ def train(
         new = [now[item.train_id] for item in todo if item.train_id in now]
         cost["done"] = len(new)
         cost["core_seconds"] = sum(result["seconds"] * result["threads"] * result["workers"] for result in new)
+    if not quiet:
+        for text in warnings_of(new):
+            print(text, file=sys.stderr)
     failed = {str(item): _reason(run, item) for item in todo if item.train_id not in now}
     if failed:
         raise StageFailed("train", failed, run.failures, len(todo))
     return now
+
+
+def warnings_of(trained: Sequence[dict[str, Any]]) -> list[str]:
+    """What to say of values of beta that are too large for the data."""
+    found: dict[str, None] = {}
+    for result in trained:
+        ratio = result["beta"] / result["top_eigenvalue"]
+        where = f"{result['name']}: beta = {result['beta']:.4g} at L = {result['size']} is {ratio:.2f} lam"
+        if ratio >= COLLAPSE_FRACTION:
+            found[f"  {where}: the latents are expected to collapse (from {COLLAPSE_FRACTION:g} lam)"] = None
+        elif ratio >= WARN_FRACTION:
+            found[f"  {where}: the axes align too slowly (from {WARN_FRACTION:g} lam)"] = None
+    return list(found)
 
 
 def _reason(run: RunDirectory, item: TrainingRun) -> str:

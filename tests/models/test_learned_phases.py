@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from models.axes import psi4
-from models.config import ModelConfig, Run, TrainConfig
+from models.config import AUTO_FRACTION, ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
 from models.inference import encode, from_tensors
-from models.spectrum import AUTO_FRACTION, top_eigenvalue
+from models.spectrum import top_eigenvalue
 from models.trainer import Epoch, Trainer
 
 SIZE = 8

@@ -29,13 +29,13 @@ def measure(quick):
     yield Figure.over([3.0, 1.0, 2.0], name="outside", gate=Gate(high=1.5), **common)
     yield Skipped("made_up", "left out", "no peer")
 '''
-BROKEN = '''
+BROKEN = """
 from workflow.bench._figure import Figure
 
 def measure(quick):
     yield Figure.over([1.0], group="broken", name="before", unit="", reference=None)
     raise RuntimeError("out of spins")
-'''
+"""
 
 
 @pytest.fixture
@@ -142,8 +142,12 @@ def test_a_report_survives_its_file() -> None:
         machine={"processor": "abacus", "cores": 2, "versions": {"numpy": None}},
         quick=True,
         figures=(
-            Figure.over([1.0, 2.0], group="a", name="f", unit="x", reference=Reference("r", 3.0, "s"), gate=Gate(low=1)),
-            Figure.over([1.0], group="a", name="g", unit="", reference=Reference("exact"), gate=Gate(1.9, 2.1), note="n"),
+            Figure.over(
+                [1.0, 2.0], group="a", name="f", unit="x", reference=Reference("r", 3.0, "s"), gate=Gate(low=1)
+            ),
+            Figure.over(
+                [1.0], group="a", name="g", unit="", reference=Reference("exact"), gate=Gate(1.9, 2.1), note="n"
+            ),
             figure(4.0, None),
         ),
         skipped=(Skipped("a", "h", "no peer"),),

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from studies import TINY, changed
+
 from workflow import folder
 from workflow.folder import FolderError, open_run
 from workflow.layout import write_whole

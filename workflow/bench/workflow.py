@@ -31,15 +31,14 @@ GROUP = "workflow"
 WORKERS = 2
 CHAINS = 64
 """One machine word, in the stage as in the bare kernel."""
-SIZE = 64
-TEMPERATURES = [2.20, 2.22, 2.24, 2.26, 2.28, 2.30, 2.32, 2.34]
+SPACINGS = {64: 300, 128: 1300}
+"""Lattice sizes of the stage, and the sweeps between samples that ``auto`` comes to there on average (rounded: it
+only makes the study about as long as wanted)."""
+TEMPERATURES = [2.255, 2.26, 2.265, 2.27, 2.275, 2.28, 2.285, 2.29]
 """Around T_c, where samples cost most; a multiple of the workers."""
-SPACING = 300
-"""Sweeps between samples that ``auto`` comes to here on average, to make the study as long as wanted."""
 STAGE_GATE = Gate(low=0.8)
 LENGTH_GATE = Gate(low=60.0)
 """Seconds; a shorter stage says little about a long one."""
-KERNEL_SECONDS = 4.0
 TASKS = 400
 PARQUET_SIZE = 32
 PARQUET_SAMPLES = 16384
@@ -47,14 +46,11 @@ MEGABYTE = 1e6
 
 
 def measure(quick: bool) -> Iterator[Figure]:
-    """The stage, then tasks that do nothing, then Parquet; ``quick`` has a stage too short to be judged."""
+    """The stage, then tasks that do nothing, then Parquet; ``quick`` has one stage, too short to be judged."""
     rounds = 3 if quick else 7
-    executor = RayExecutor(WORKERS)
-    try:
-        yield from _stage(executor, quick)
-        yield from _tasks(executor, rounds)
-    finally:
-        executor.close()
+    for size in list(SPACINGS)[: 1 if quick else None]:
+        yield from _stage(size, quick)
+    yield from _tasks(rounds)
     with tempfile.TemporaryDirectory() as folder:
         yield from _parquet(Path(folder), rounds)
 
@@ -63,36 +59,37 @@ class Kernels(NamedTuple):
     """Spin updates per second of bare kernels at T_c."""
 
     alone: float
-    """One, twice."""
+    """One, times the workers."""
     together: float
-    """Two at once, in two processes: what the machine gives two of them while it does whatever else it does."""
+    """As many as there are workers, at once: what the machine gives them while it does whatever else it does."""
 
 
-def bare_kernel(seconds: float) -> float:
+def bare_kernel(size: int, seconds: float) -> float:
     """Spin updates per second of one kernel for about ``seconds``, after a warm-up."""
-    spec = ising.Spec(size=SIZE, coupling=1.0, temperature=T_C)
+    spec = ising.Spec(size=size, coupling=1.0, temperature=T_C)
     simulation = ising.Simulation(spec, np.arange(CHAINS) % 2 == 0, "metropolis", np.random.default_rng(0))
 
     def step(sweeps: int) -> float:
         simulation.advance(sweeps)
-        return sweeps * CHAINS * SIZE**2
+        return sweeps * CHAINS * size**2
 
     return rate(lasting(step, seconds))
 
 
-def _kernels(seconds: float) -> Kernels:
-    alone = WORKERS * bare_kernel(seconds)
+def bare_kernels(size: int, seconds: float) -> Kernels:
+    """Bare kernels alone in this process, then at once in processes of their own."""
+    alone = WORKERS * bare_kernel(size, seconds)
     with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
         # The first calls load and compile; the second ones then start at the same moment.
-        list(pool.map(bare_kernel, [1.0] * WORKERS))
-        return Kernels(alone, sum(pool.map(bare_kernel, [seconds] * WORKERS)))
+        list(pool.map(bare_kernel, [size] * WORKERS, [1.0] * WORKERS))
+        return Kernels(alone, sum(pool.map(bare_kernel, [size] * WORKERS, [seconds] * WORKERS)))
 
 
-def stage_study(seconds: float, updates_per_second: float) -> Study:
+def stage_study(size: int, seconds: float, updates_per_second: float) -> Study:
     """A study whose simulate stage takes about ``seconds`` at that speed of all workers."""
     updates = seconds * updates_per_second / len(TEMPERATURES)
-    samples = max(CHAINS, round(updates / (SPACING * SIZE**2)))
-    grid = {"system": "ising", "size": SIZE, "coupling": 1.0, "temperature": TEMPERATURES}
+    samples = max(CHAINS, round(updates / (SPACINGS[size] * size**2)))
+    grid = {"system": "ising", "size": size, "coupling": 1.0, "temperature": TEMPERATURES}
     return parse({"name": "bench-stage", "simulate": [{**grid, "samples": samples, "chains": CHAINS}]})
 
 
@@ -106,41 +103,67 @@ def updates_done(certificates: Iterable[Mapping[str, Any]], size: int) -> float:
     )
 
 
-def _stage(executor: RayExecutor, quick: bool) -> Iterator[Figure]:
-    seconds = KERNEL_SECONDS / 4 if quick else KERNEL_SECONDS
-    before = _kernels(seconds)
+class Stage(NamedTuple):
+    """What one run of the simulate stage came to."""
+
+    seconds: float
+    """Wall clock, Ray's start included."""
+    updates: float
+    task_seconds: float
+    """Sum over tasks, measured by themselves."""
+    shards: int
+    megabytes: float
+
+
+def run_stage(study: Study, size: int) -> Stage:
+    """Simulate ``study`` with Ray, from its start to the manifest."""
+    executor = RayExecutor(WORKERS)
     with tempfile.TemporaryDirectory() as folder:
-        study = stage_study(10.0 if quick else 90.0, before.together)
         run = open_run(study, Path(folder) / "run")
         start = time.perf_counter()
-        records = simulate(study, run, executor, quiet=True)
-        wall = time.perf_counter() - start
-        done = updates_done(_certificates(run, study), SIZE)
-        megabytes = sum(record.bytes for record in records.values()) / MEGABYTE
-    after = _kernels(seconds)
-    speed = done / wall
-    note = f"{wall:.0f} s with Ray's start, {len(records)} shards of {megabytes:.0f} MB, {speed / 1e9:.3g} spins/ns"
+        try:
+            records = simulate(study, run, executor, quiet=True)
+            seconds = time.perf_counter() - start
+        finally:
+            executor.close()
+        return Stage(
+            seconds=seconds,
+            updates=updates_done(_certificates(run, study), size),
+            task_seconds=sum(record.seconds or 0.0 for record in records.values()),
+            shards=len(records),
+            megabytes=sum(record.bytes for record in records.values()) / MEGABYTE,
+        )
+
+
+def _stage(size: int, quick: bool) -> Iterator[Figure]:
+    kernel_seconds, wanted = (1.0, 10.0) if quick else (4.0, 90.0)
+    before = bare_kernels(size, kernel_seconds)
+    stage = run_stage(stage_study(size, wanted, before.together), size)
+    after = bare_kernels(size, kernel_seconds)
+    speed = stage.updates / stage.seconds
+    share = 100 * stage.task_seconds / (WORKERS * stage.seconds)
     yield Figure.over(
         [speed / before.together, speed / after.together],
         group=GROUP,
-        name=f"simulate / {WORKERS} bare kernels together",
+        name=f"simulate L={size} / {WORKERS} kernels at once",
         unit="x",
-        reference=Reference("bare, at once, before and after", _mean(before.together, after.together), "spins/ns"),
+        reference=Reference("bare, before and after", _mean(before.together, after.together), "spins/ns"),
         gate=None if quick else STAGE_GATE,
-        note=note,
+        note=f"{stage.seconds:.0f} s with Ray's start, {share:.0f} % of it in tasks, {stage.shards} shards of "
+        f"{stage.megabytes:.0f} MB in all, {speed / 1e9:.3g} spins/ns",
     )
     yield Figure.over(
         [speed / before.alone, speed / after.alone],
         group=GROUP,
-        name=f"simulate / {WORKERS} x one bare kernel",
+        name=f"simulate L={size} / {WORKERS} x one kernel",
         unit="x",
-        reference=Reference(f"{WORKERS} x bare, before and after", _mean(before.alone, after.alone), "spins/ns"),
+        reference=Reference("bare, before and after", _mean(before.alone, after.alone), "spins/ns"),
         note="contains what the machine's cores take from each other; the gate is on the figure above",
     )
     yield Figure.over(
-        [wall],
+        [stage.seconds],
         group=GROUP,
-        name="length of the stage",
+        name=f"length of the stage L={size}",
         unit="s",
         reference=None,
         gate=None if quick else LENGTH_GATE,
@@ -161,8 +184,25 @@ def nothing(item: int) -> int:
     return item
 
 
-def _tasks(executor: RayExecutor, rounds: int) -> Iterator[Figure]:
+def _tasks(rounds: int) -> Iterator[Figure]:
     """Milliseconds per task of the executor, against Ray without it and a plain loop."""
+    executor = RayExecutor(WORKERS)
+    executor.start()
+    try:
+        each = _milliseconds(executor, rounds)
+    finally:
+        executor.close()
+    yield Figure.over(
+        each["ours"],
+        group=GROUP,
+        name="an empty task",
+        unit="ms",
+        reference=Reference("ray.get of all of them", float(np.median(each["ray"])), "ms"),
+        note=f"with a bounded window; the serial executor takes {np.median(each['loop']):.2g} ms",
+    )
+
+
+def _milliseconds(executor: RayExecutor, rounds: int) -> dict[str, NDArray[np.float64]]:
     import ray
 
     remote = ray.remote(nothing).options(num_cpus=1)
@@ -171,16 +211,7 @@ def _tasks(executor: RayExecutor, rounds: int) -> Iterator[Figure]:
         "ray": lambda: float(len(ray.get([remote.remote(item) for item in range(TASKS)]))),
         "loop": lambda: float(sum(1 for _ in SerialExecutor().run_all(nothing, range(TASKS)))),
     }
-    each = {name: 1000 / per_second for name, per_second in interleaved(works, rounds).items()}
-    loop = float(np.median(each["loop"]))
-    yield Figure.over(
-        each["ours"],
-        group=GROUP,
-        name="an empty task",
-        unit="ms",
-        reference=Reference("ray.get of all of them", float(np.median(each["ray"])), "ms"),
-        note=f"with a bounded window; the serial executor takes {loop:.2g} ms",
-    )
+    return {name: 1000 / per_second for name, per_second in interleaved(works, rounds).items()}
 
 
 def _parquet(folder: Path, rounds: int) -> Iterator[Figure]:
