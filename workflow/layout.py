@@ -73,6 +73,10 @@ class RunDirectory:
         return self.report / "index.html"
 
     @property
+    def markdown(self) -> Path:
+        return self.report / "verdict.md"
+
+    @property
     def figures(self) -> Path:
         return self.report / "figures"
 

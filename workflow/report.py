@@ -34,6 +34,7 @@ def report(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
         raise FileNotFoundError(f"{run.summary} is missing: the analyze stage has not been carried out")
     with timed(run, "report") as cost, Progress("report", 1, "pages", quiet) as progress:
         write_whole(run.page, _page(study, run))
+        write_whole(run.markdown, report_tables.verdict_markdown(json.loads(run.verdict.read_text())))
         cost["done"] = 1
         progress.advance(1)
 

@@ -80,7 +80,8 @@ def draw_all(run: RunDirectory, models: list[Analyzed], records: list[Record]) -
     for name, caption, figure in _figures(run, models, records):
         svg = to_svg(figure)
         # A file of its own has no page to take its colours from.
-        write_whole(run.figures / f"{name}.svg", svg.replace("<svg ", '<svg color="black" ', 1))
+        alone = svg.replace("<svg ", '<svg color="black" ', 1).replace('style="', 'style="background: white; ', 1)
+        write_whole(run.figures / f"{name}.svg", alone)
         pictures.append(Picture(name, caption, svg))
     return pictures
 
@@ -287,8 +288,9 @@ def _input_figures(run: RunDirectory) -> Iterator[tuple[str, str, Figure]]:
             neighbours = Neighbours(tuple(steps["temperature"]), tuple(estimate(e) for e in steps["distance"]))
             drawn.append(curves.NeighbourCurve(content["size"], branch["branch"], neighbours))
     if drawn:
+        drawn.sort(key=lambda curve: curve.size)
         caption = (
             "Distance of first moments (Eq. 9) between neighbouring temperatures in input space, per root of the number"
             " of sites, each sample folded by the sign of its order parameter: largest at the transition."
         )
-        yield "neighbours", caption, curves.neighbour_distances(drawn, r"MMD $/\sqrt{N}$")
+        yield "neighbours", caption, curves.neighbour_distances(drawn, "MMD $/ N^{1/2}$")

@@ -59,6 +59,18 @@ def verdict_row(verdict: dict[str, Any]) -> dict[str, Any]:
     return {**verdict, "cells": cells}
 
 
+def verdict_markdown(verdicts: Sequence[dict[str, Any]]) -> str:
+    """The verdict as a Markdown table, to paste where results are discussed."""
+    heads = ["model", "L", "β / λ", "seeds", "verdict", *(f"{gate.words} {gate.bounds}" for gate in DISENTANGLED)]
+    lines = ["| " + " | ".join(head.replace("|", "\\|") for head in heads) + " |", "|" + "---|" * len(heads)]
+    for verdict in map(verdict_row, verdicts):
+        mark = {True: "holds: ", False: "**fails**: ", None: ""}[verdict["holds"]]
+        cells = [cell["text"] + ("" if cell["holds"] else " ✗") for cell in verdict["cells"]]
+        setting = [f"{verdict['name']}, {verdict['network']}", str(verdict["size"]), f"{verdict['beta_over_lam']:.2f}"]
+        lines.append("| " + " | ".join([*setting, str(verdict["seeds"]), mark + verdict["words"], *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def model_row(content: dict[str, Any], records: Sequence[Record]) -> dict[str, Any]:
     """One line of the table of models."""
     result = content["result"]

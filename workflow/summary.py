@@ -191,7 +191,7 @@ def _words(group: list[Record], expected: str, judgements: tuple[Judgement, ...]
     strongest = max(record["estimate"] for record in group if record["quantity"].startswith("kl_"))
     collapsed = COLLAPSED[0].high
     if strongest <= collapsed:
-        return "collapsed: the latents carry nothing, whatever they correlate with"
+        return "collapsed: the latents carry nothing"
     ratio = group[0]["beta_over_lam"]
     if ratio >= COLLAPSE_FRACTION and expected != "collapse":
         return f"collapse announced: beta is at least {COLLAPSE_FRACTION:g} lam"
