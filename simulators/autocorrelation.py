@@ -16,6 +16,10 @@ FEWEST_WINDOWS_IN_SERIES = 2
 """A series must hold its window this many times, or the correlations at the window's end are noise."""
 
 
+LARGEST_R_HAT = 1e6
+"""What is reported for chains that differ but never move."""
+
+
 class AutocorrelationTime(NamedTuple):
     """An integrated autocorrelation time."""
 
@@ -68,8 +72,7 @@ def autocorrelation_time(x_RT: NDArray[np.float64]) -> AutocorrelationTime:
 def r_hat(x_RT: NDArray[np.float64]) -> float:
     """Potential scale reduction: 1 where the chains agree, larger where each stays in a region of its own.
 
-    Where nothing varies inside the chains, 1 if they all hold the same value, else R-hat is unbounded and the
-    largest double is returned.
+    Where nothing varies inside the chains, 1 if they all hold the same value, else ``LARGEST_R_HAT``.
 
     Raises:
         ValueError: fewer than two chains or two measurements.
@@ -81,8 +84,8 @@ def r_hat(x_RT: NDArray[np.float64]) -> float:
     within = float(x_RT.var(axis=1, ddof=1).mean())
     between = float(x_RT.mean(axis=1).var(ddof=1))
     if _is_rounding(math.sqrt(within), x_RT):
-        return 1.0 if _is_rounding(math.sqrt(between), x_RT) else float(np.finfo(float).max)
-    return math.sqrt((length - 1) / length + between / within)
+        return 1.0 if _is_rounding(math.sqrt(between), x_RT) else LARGEST_R_HAT
+    return min(LARGEST_R_HAT, math.sqrt((length - 1) / length + between / within))
 
 
 def mean_over_chains(x_RT: NDArray[np.float64]) -> Mean:
@@ -131,7 +134,7 @@ def start_z(x_RT: NDArray[np.float64], hot_R: NDArray[np.bool_]) -> float:
 
 def _is_rounding(spread: float, x_RT: NDArray[np.float64]) -> bool:
     """Whether a standard deviation is nothing but the rounding of equal numbers."""
-    return spread <= x_RT.size * np.finfo(float).eps * float(np.abs(x_RT).max())
+    return spread <= x_RT.size * float(np.finfo(float).eps) * float(np.abs(x_RT).max())
 
 
 def _check(x_RT: NDArray[np.float64], chains: int) -> None:

@@ -6,6 +6,7 @@ A *system* is physics: a Hamiltonian on a lattice with the Monte Carlo that samp
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -86,7 +87,7 @@ class Simulation(Protocol):
 
     @property
     def acceptance(self) -> float:
-        """Accepted over proposed moves since the start; 0 before the first move."""
+        """Accepted over proposed moves since the start, of those that are counted; 0 before the first of them."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,10 @@ class System:
     """The decoder distribution that fits the states."""
     example: Any
     """A small spec, for tests."""
+    expected_tau: Callable[[Any], float] = lambda spec: 10.0
+    """Rough autocorrelation time of a spec in sweeps, for cost estimates only: it never enters a result."""
+    updates_per_second: float = 1e7
+    """Rough single-site updates per second and core, likewise."""
 
 
 ATTRIBUTES = {
@@ -121,6 +126,8 @@ ATTRIBUTES = {
     "example": "EXAMPLE",
 }
 """Field of ``System`` -> attribute of the module."""
+OPTIONAL = {"expected_tau": "expected_tau", "updates_per_second": "UPDATES_PER_SECOND"}
+"""The same for what a module may leave out."""
 
 
 def names() -> tuple[str, ...]:
@@ -146,7 +153,8 @@ def _from_module(name: str, module: ModuleType) -> System:
     missing = [attribute for attribute in ATTRIBUTES.values() if not hasattr(module, attribute)]
     if missing:
         raise IncompleteSystem(f"system {name!r} ({module.__file__}) lacks {', '.join(missing)}")
-    system = System(name, **{field: getattr(module, attribute) for field, attribute in ATTRIBUTES.items()})
+    offered = ATTRIBUTES | {field: name for field, name in OPTIONAL.items() if hasattr(module, name)}
+    system = System(name, **{field: getattr(module, attribute) for field, attribute in offered.items()})
     if system.encoding not in ENCODINGS:
         raise IncompleteSystem(
             f"system {name!r}: ENCODING must be one of {', '.join(ENCODINGS)}, got {system.encoding!r}"

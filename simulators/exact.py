@@ -212,4 +212,5 @@ def enumerate_ising(size: int = 4) -> Enumeration:
     sign_IJ = 1 - 2 * (np.indices((size, size)).sum(axis=0) % 2)
     sums_S3 = np.stack([bonds_S, states_SIJ.sum(axis=(1, 2)), (sign_IJ * states_SIJ).sum(axis=(1, 2))], axis=1)
     classes_C3, states_C = np.unique(sums_S3, axis=0, return_counts=True)
-    return Enumeration(size**2, *classes_C3.T, states_C)
+    bonds_C, magnetization_C, staggered_C = classes_C3.T
+    return Enumeration(size**2, bonds_C, magnetization_C, staggered_C, states_C)

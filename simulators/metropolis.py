@@ -33,7 +33,7 @@ from simulators.multispin import (
 )
 
 ACCEPTANCE_PERIOD = 16
-"""Accepted moves are counted on every 16th sweep; counting costs about a fifth of a sweep."""
+"""Accepted moves are counted on every 16th sweep, the 16th first: not where a start relaxes, and at little cost."""
 
 
 class Rule(NamedTuple):
@@ -193,7 +193,7 @@ def sweep(
         even_WIH, odd_WIH, stream_WS: the state of W words.
         leading_X, bits_P, equal, upward_5: the fields of ``Rule``.
         chains: lanes in use, over all words.
-        done: sweeps done before; those divisible by ``ACCEPTANCE_PERIOD`` are counted.
+        done: sweeps done before; every ``ACCEPTANCE_PERIOD``-th of all is counted.
         sweeps: sweeps to do.
     """
     turned = 0
@@ -202,7 +202,7 @@ def sweep(
         lanes = min(LANES, chains - w * LANES)
         used = ALL if lanes == LANES else (ONE << np.uint64(lanes)) - ONE
         for number in range(done, done + sweeps):
-            counted = number % ACCEPTANCE_PERIOD == 0
+            counted = (number + 1) % ACCEPTANCE_PERIOD == 0
             if counted:
                 even_before_IH, odd_before_IH = even_IH.copy(), odd_IH.copy()
             half_sweep(even_IH, odd_IH, 0, stream_S, leading_X, bits_P, equal, upward_5)

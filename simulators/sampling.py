@@ -146,20 +146,21 @@ def _thermalize(
     rounds: int,
 ) -> Schedule:
     """Advance ``simulation`` until its measurements may begin."""
-    if thermalization != "auto" and spacing != "auto":
+    if isinstance(thermalization, int) and isinstance(spacing, int):
         simulation.advance(thermalization)
         return Schedule(thermalization, spacing, None, True)
     pilot = run_pilot(simulation, order_parameters)
     done = pilot.sweeps
-    if thermalization != "auto" and thermalization > done:
+    if isinstance(thermalization, int) and thermalization > done:
         simulation.advance(thermalization - done)
         done = thermalization
-    if spacing == "auto":
-        spacing = math.ceil(TAUS_BETWEEN_SAMPLES * pilot.slowest)
-        if not pilot.converged:
-            # The time is only a lower bound, and may be absurd; don't let it ask for more than the pilot's cap.
-            spacing = min(spacing, max(1, PILOT_CAP // rounds))
-    return Schedule(done, spacing, pilot.tau, pilot.converged)
+    if isinstance(spacing, int):
+        return Schedule(done, spacing, pilot.tau, pilot.converged)
+    apart = math.ceil(TAUS_BETWEEN_SAMPLES * pilot.slowest)
+    if not pilot.converged:
+        # The time is only a lower bound, and may be absurd; don't let it ask for more than the pilot's cap.
+        apart = min(apart, max(1, PILOT_CAP // rounds))
+    return Schedule(done, apart, pilot.tau, pilot.converged)
 
 
 class Pilot(NamedTuple):
@@ -173,8 +174,8 @@ class Pilot(NamedTuple):
     converged: bool
 
 
-def run_pilot(simulation: Simulation, order_parameters: tuple[str, ...], cap: int = PILOT_CAP) -> Pilot:
-    """Double a run until its second half shows that the whole is 20 autocorrelation times long, or ``cap`` is hit."""
+def run_pilot(simulation: Simulation, order_parameters: tuple[str, ...]) -> Pilot:
+    """Double a run until its second half shows that the whole is 20 autocorrelation times long, or the cap is hit."""
     measured: list[NDArray[np.float64]] = []
     sweeps, every = PILOT_START, 1
     while True:
@@ -191,7 +192,7 @@ def run_pilot(simulation: Simulation, order_parameters: tuple[str, ...], cap: in
             and sweeps >= PILOT_TAUS * slowest
             and independent >= PILOT_INDEPENDENT
         )
-        if converged or 2 * sweeps > cap:
+        if converged or 2 * sweeps > PILOT_CAP:
             return Pilot(sweeps, {name: every * time.tau for name, time in times.items()}, slowest, converged)
         sweeps *= 2
         if len(measured) >= PILOT_MEASUREMENTS:
@@ -201,11 +202,12 @@ def run_pilot(simulation: Simulation, order_parameters: tuple[str, ...], cap: in
 def _measure(simulation: Simulation, order_parameters: tuple[str, ...], spacing: int, rounds: int, kept: int) -> Record:
     """``rounds`` measurements; the configurations of ``kept`` of them, evenly spread, the last one included."""
     kept_K = np.arange(1, kept + 1) * rounds // kept - 1
-    measured, configurations = [], []
+    measured: list[NDArray[np.float64]] = []
+    configurations: list[NDArray[Any]] = []
     for number in range(rounds):
         simulation.advance(spacing)
         measured.append(_measure_all(simulation, order_parameters))
-        if number == kept_K[len(configurations)]:
+        if number in kept_K:
             configurations.append(simulation.configurations())
     return Record(_with_magnitudes(measured, order_parameters), np.stack(configurations), kept_K)
 

@@ -73,6 +73,8 @@ class RayExecutor:
         os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
         import ray
 
+        # Token authentication is Ray's default and stays on; it is no news to whoever starts a study.
+        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
         environment: dict[str, Any] = {"env_vars": {"NUMBA_NUM_THREADS": "1"}}
         options: dict[str, Any] = {"address": self._address}
         if self._address or os.environ.get("RAY_ADDRESS"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.blocks import Study
 from workflow.executors import Executor, RayExecutor
-from workflow.folder import StageFailed, timed
+from workflow.folder import StageFailed, note_failure, timed
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun, training_cost, training_runs
 from workflow.progress import Progress
@@ -144,7 +144,7 @@ def _device(wanted: str, executor: RayExecutor) -> tuple[str, int]:
 
 
 def _ray_fit(job: Job, executor: RayExecutor, workers: int) -> None:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchTrainer
 
     # Our own checkpoints resume a training; Ray's state is only needed while it runs, under a name never used before
@@ -172,6 +172,11 @@ def _ray_fit(job: Job, executor: RayExecutor, workers: int) -> None:
     )
     try:
         trainer.fit()
+    except TrainingFailedError as error:
+        for item in (item for lane in job.lanes for stack in lane for item in stack):
+            folder = RunDirectory(Path(job.root))
+            if not folder.training(item.train_id).result.exists():
+                note_failure(folder, item.train_id, f"{item}\n\n{error}")
     finally:
         shutil.rmtree(storage, ignore_errors=True)
 

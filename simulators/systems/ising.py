@@ -63,6 +63,18 @@ class Spec:
         return 1, self.size, self.size
 
 
+UPDATES_PER_SECOND = 4e9
+"""Of the Metropolis kernel, on one core."""
+
+
+def expected_tau(spec: Spec) -> float:
+    """Rough autocorrelation time in Metropolis sweeps, for cost estimates only: L^2.17 / 39 at the transition (43.8 at
+    L = 32), cut off by a correlation length that falls with the distance from it.
+    """
+    distance = abs(spec.temperature / abs(spec.coupling) - 2.27) / 2.27
+    return 0.5 + min(spec.size, 1.0 / max(distance, 1e-3)) ** 2.17 / 39
+
+
 EXAMPLE = Spec(size=6, coupling=1.0, field=0.1, temperature=2.5)
 
 
@@ -106,8 +118,8 @@ class Simulation:
 
     @property
     def acceptance(self) -> float:
-        """Share of proposed moves that were taken, on every 16th sweep from the first; spins turned per site and
-        update for cluster updates.  0 before the first sweep."""
+        """Share of proposed moves that were taken, counted on every 16th sweep and 0 before the first of them; for
+        cluster updates, spins turned per site and update."""
         return self._updates.turned / max(1, self._updates.proposed)
 
 
@@ -131,7 +143,11 @@ def start(spec: Spec, hot: NDArray[np.bool_], rng: np.random.Generator) -> NDArr
 
 
 class SwendsenWang:
-    """Chains as (R, I, J) spins."""
+    """Chains as (R, I, J) spins, every chain with a random stream of its own.
+
+    Offers what ``Metropolis`` does: ``advance``, the chains as ``words`` or ``spins``, and how many spins were
+    ``turned`` over of how many ``proposed``.
+    """
 
     def __init__(self, spec: Spec, spins_RIJ: NDArray[np.int8], rng: np.random.Generator) -> None:
         self._spins_RIJ = spins_RIJ.copy()
@@ -141,14 +157,17 @@ class SwendsenWang:
         self.turned = self.proposed = 0
 
     def advance(self, sweeps: int) -> None:
+        """Update all clusters of every chain, ``sweeps`` times."""
         for part in _cut(sweeps, SPINS_PER_CALL // max(1, self._spins_RIJ.size)):
             self.turned += clusters.swendsen_wang(self._spins_RIJ, self._state_RV, *self._rule, part)
             self.proposed += part * self._spins_RIJ.size
 
     def words(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Even and odd sites, (W, I, H + 2) each, as ``checkerboard.pack`` lays them out."""
         return checkerboard.pack(self._spins_RIJ)
 
     def spins(self) -> NDArray[np.int8]:
+        """(R, I, J) spins +-1, a copy."""
         return self._spins_RIJ.copy()
 
 
@@ -164,19 +183,22 @@ class Metropolis:
         self.turned = self.proposed = 0
 
     def advance(self, sweeps: int) -> None:
+        """Propose every site of every chain, ``sweeps`` times."""
         words, size, _ = self._even_WIH.shape
         for part in _cut(sweeps, FLIPS_PER_CALL // (words * multispin.LANES * size**2)):
             self.turned += metropolis.sweep(
                 self._even_WIH, self._odd_WIH, self._stream_WS, *self._rule, self._chains, self._sweeps, part
             )
             self._sweeps += part
-        counted = -(-self._sweeps // metropolis.ACCEPTANCE_PERIOD)
+        counted = self._sweeps // metropolis.ACCEPTANCE_PERIOD
         self.proposed = counted * self._chains * size**2
 
     def words(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Even and odd sites, (W, I, H + 2) each, as ``checkerboard.pack`` lays them out."""
         return self._even_WIH, self._odd_WIH
 
     def spins(self) -> NDArray[np.int8]:
+        """(R, I, J) spins +-1, a copy."""
         return checkerboard.unpack(self._even_WIH, self._odd_WIH, self._chains)
 
 

@@ -99,7 +99,7 @@ def test_a_failed_gate_is_exit_code_1_and_named(add_group: Callable[[str, str], 
 
 def test_an_unknown_group_is_bad_usage() -> None:
     assert CliRunner().invoke(main, ["bench", "--only", "nonsense"]).exit_code == 2
-    with pytest.raises(ValueError, match="groups must be among .*, got 'nonsense'"):
+    with pytest.raises(ValueError, match=r"groups must be among .*, got 'nonsense'"):
         run_bench(["nonsense"], quick=True, output=None, say=print)
 
 

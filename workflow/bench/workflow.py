@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,13 +19,13 @@ from simulators.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.systems import ising
 from workflow import shards
 from workflow.bench._figure import Figure, Gate, Reference
-from workflow.bench._timing import interleaved, lasting, rate
+from workflow.bench._timing import Clock, Work, interleaved, lasting, rate
 from workflow.blocks import Study
 from workflow.executors import RayExecutor, SerialExecutor
 from workflow.folder import open_run
 from workflow.layout import RunDirectory
 from workflow.plan import simulation_tasks
-from workflow.simulate import simulate
+from workflow.simulate import run_task, simulate
 from workflow.study import parse
 
 GROUP = "workflow"
@@ -39,6 +40,8 @@ TEMPERATURES = [2.255, 2.26, 2.265, 2.27, 2.275, 2.28, 2.285, 2.29]
 STAGE_GATE = Gate(low=0.8)
 LENGTH_GATE = Gate(low=60.0)
 """Seconds; a shorter stage says little about a long one."""
+RAY_NICENESS, NICENESS_VARIABLE = 15, "RAY_worker_niceness"
+"""By how much Ray lowers the priority of its workers, and the environment variable that says otherwise."""
 TASKS = 400
 PARQUET_SIZE = 32
 PARQUET_SAMPLES = 16384
@@ -64,7 +67,7 @@ class Kernels(NamedTuple):
     """As many as there are workers, at once: what the machine gives them while it does whatever else it does."""
 
 
-def bare_kernel(size: int, seconds: float) -> float:
+def bare_kernel(size: int, seconds: float, clock: Clock = time.perf_counter) -> float:
     """Spin updates per second of one kernel for about ``seconds``, after a warm-up."""
     spec = ising.Spec(size=size, coupling=1.0, temperature=T_C)
     simulation = ising.Simulation(spec, np.arange(CHAINS) % 2 == 0, "metropolis", np.random.default_rng(0))
@@ -73,13 +76,15 @@ def bare_kernel(size: int, seconds: float) -> float:
         simulation.advance(sweeps)
         return sweeps * CHAINS * size**2
 
-    return rate(lasting(step, seconds))
+    return rate(lasting(step, seconds, clock), clock)
 
 
 def bare_kernels(size: int, seconds: float) -> Kernels:
-    """Bare kernels alone in this process, then at once in processes of their own."""
+    """Bare kernels alone in this process, then at once in processes as nice as Ray's workers are."""
     alone = WORKERS * bare_kernel(size, seconds)
-    with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
+    niceness = int(os.environ.get(NICENESS_VARIABLE, RAY_NICENESS))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(WORKERS, context, initializer=os.nice, initargs=(niceness,)) as pool:
         # The first calls load and compile; the second ones then start at the same moment.
         list(pool.map(bare_kernel, [size] * WORKERS, [1.0] * WORKERS))
         return Kernels(alone, sum(pool.map(bare_kernel, [size] * WORKERS, [seconds] * WORKERS)))
@@ -138,7 +143,8 @@ def run_stage(study: Study, size: int) -> Stage:
 def _stage(size: int, quick: bool) -> Iterator[Figure]:
     kernel_seconds, wanted = (1.0, 10.0) if quick else (4.0, 90.0)
     before = bare_kernels(size, kernel_seconds)
-    stage = run_stage(stage_study(size, wanted, before.together), size)
+    study = stage_study(size, wanted, before.together)
+    stage = run_stage(study, size)
     after = bare_kernels(size, kernel_seconds)
     speed = stage.updates / stage.seconds
     share = 100 * stage.task_seconds / (WORKERS * stage.seconds)
@@ -160,6 +166,7 @@ def _stage(size: int, quick: bool) -> Iterator[Figure]:
         reference=Reference("bare, before and after", _mean(before.alone, after.alone), "spins/ns"),
         note="contains what the machine's cores take from each other; the gate is on the figure above",
     )
+    yield _task(study, size, kernel_seconds)
     yield Figure.over(
         [stage.seconds],
         group=GROUP,
@@ -167,6 +174,32 @@ def _stage(size: int, quick: bool) -> Iterator[Figure]:
         unit="s",
         reference=None,
         gate=None if quick else LENGTH_GATE,
+    )
+
+
+def _task(study: Study, size: int, kernel_seconds: float) -> Figure:
+    """One task of ``study`` against a bare kernel, both in processor time of this process.
+
+    What sampling and Parquet cost, without Ray and whatever else the machine does meanwhile.
+    """
+    task = simulation_tasks(study)[0]
+    smallest = simulation_tasks(stage_study(size, 0.0, 0.0))[0]
+    before = bare_kernel(size, kernel_seconds, time.process_time)
+    with tempfile.TemporaryDirectory() as folder:
+        # Imports and compiled code are loaded once per worker, not per task.
+        run_task(smallest, folder)
+        start = time.process_time()
+        record = run_task(task, folder)
+        seconds = time.process_time() - start
+        done = updates_done([shards.read_metadata(Path(folder) / record.path)["certificate"]], size)
+    after = bare_kernel(size, kernel_seconds, time.process_time)
+    return Figure.over(
+        [done / seconds / before, done / seconds / after],
+        group=GROUP,
+        name=f"one task L={size} / one kernel",
+        unit="x",
+        reference=Reference("bare, before and after", _mean(before, after), "spins/ns"),
+        note=f"{seconds:.1f} s of processor time; the rest of the loss above is Ray's start, and the machine's",
     )
 
 
@@ -232,16 +265,13 @@ def _parquet(folder: Path, rounds: int) -> Iterator[Figure]:
     spins: NDArray[np.int8] = samples.configurations
     shard, plain = folder / "shard.parquet", folder / "plain.npy"
 
-    def each(done: object) -> float:
-        return spins.nbytes / MEGABYTE
-
-    works = {
-        "write": lambda: each(shards.write(task, samples, shard)),
-        "save": lambda: each(np.save(plain, spins)),
-        "read": lambda: each(shards.read(shard).configurations()),
-        "load": lambda: each(np.load(plain)),
+    calls: dict[str, Callable[[], object]] = {
+        "write": lambda: shards.write(task, samples, shard),
+        "save": lambda: np.save(plain, spins),
+        "read": lambda: shards.read(shard).configurations(),
+        "load": lambda: np.load(plain),
     }
-    rates = interleaved(works, rounds)
+    rates = interleaved({name: _moves(spins.nbytes / MEGABYTE, call) for name, call in calls.items()}, rounds)
     for ours, theirs, words in (("write", "save", "np.save"), ("read", "load", "np.load")):
         yield Figure.over(
             rates[ours] / rates[theirs],
@@ -252,3 +282,11 @@ def _parquet(folder: Path, rounds: int) -> Iterator[Figure]:
             note=f"{np.median(rates[ours]):,.0f} MB/s of decoded spins, {spins.nbytes / shard.stat().st_size:.1f} "
             "times smaller on disk than np.save's",
         )
+
+
+def _moves(megabytes: float, call: Callable[[], object]) -> Work:
+    def work() -> float:
+        call()
+        return megabytes
+
+    return work

@@ -1,0 +1,325 @@
+"""What every system must keep, for each system found and for one that only exists in a temporary folder."""
+
+import dataclasses
+import json
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import simulators.systems
+from simulators import contract
+from simulators.certificate import Certificate
+from simulators.contract import Simulation, System
+from simulators.sampling import Samples, sample
+
+CHAINS = 6
+MIXED = np.arange(CHAINS) % 2 == 0
+DTYPES = {"bits": np.int8, "int8": np.int8, "float32": np.float32}
+
+PARAMAGNET = '''
+"""Independent spins in a field, H = h sum_i s_i: m = -tanh(h / T), exactly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulators.contract import require
+
+VERSION = 1
+ALGORITHMS = ("heat-bath",)
+ORDER_PARAMETERS = ("magnetization",)
+ENCODING = "bits"
+LIKELIHOOD = "bernoulli"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spec:
+    size: int
+    field: float
+    temperature: float
+
+    def __post_init__(self):
+        require((self.temperature > 0, "temperature", f"must be positive, got {self.temperature}"))
+
+    @property
+    def shape(self):
+        return 1, self.size, self.size
+
+
+EXAMPLE = Spec(size=4, field=1.0, temperature=2.0)
+
+
+class Simulation:
+    acceptance = 1.0
+
+    def __init__(self, spec, hot, algorithm, rng):
+        require((algorithm in ALGORITHMS, "algorithm", f"must be heat-bath, got {algorithm}"))
+        self.spec, self.rng = spec, rng
+        self.spins = np.ones((len(hot), *spec.shape), dtype=np.int8)
+
+    def advance(self, sweeps):
+        for _ in range(sweeps):
+            up = 1 / (1 + np.exp(2 * self.spec.field / self.spec.temperature))
+            self.spins[:] = np.where(self.rng.random(self.spins.shape) < up, 1, -1)
+
+    def configurations(self):
+        return self.spins.copy()
+
+    def measure(self):
+        magnetization = self.spins.mean(axis=(1, 2, 3))
+        return {"energy": self.spec.field * magnetization, "magnetization": magnetization}
+'''
+
+
+def start(system: System, spec: Any, algorithm: str, seed: int = 1, hot: NDArray[np.bool_] = MIXED) -> Simulation:
+    return system.simulation(spec, hot, algorithm, np.random.default_rng(seed))
+
+
+def short_samples(system: System, spec: Any, algorithm: str, seed: int = 1) -> Samples:
+    return sample(
+        system,
+        spec,
+        chains=CHAINS,
+        samples=2 * CHAINS + 1,
+        algorithm=algorithm,
+        thermalization=2,
+        spacing=1,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def has_a_frozen_spec_with_plain_fields(system: System, spec: Any, algorithm: str) -> None:
+    assert isinstance(spec, system.spec)
+    fields = dataclasses.asdict(spec)
+    assert all(isinstance(value, int | float | str) for value in fields.values())
+    assert system.spec(**fields) == spec
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.size = 8
+    assert len(spec.shape) == 3
+    assert all(length > 0 for length in spec.shape)
+
+
+def describes_itself(system: System, spec: Any, algorithm: str) -> None:
+    assert isinstance(system.version, int)
+    assert "energy" not in system.order_parameters
+    assert len(set(system.order_parameters)) == len(system.order_parameters)
+    assert system.expected_tau(spec) > 0
+    assert system.updates_per_second > 0
+
+
+def gives_configurations_of_its_encoding(system: System, spec: Any, algorithm: str) -> None:
+    simulation = start(system, spec, algorithm)
+    simulation.advance(2)
+    states = simulation.configurations()
+    assert states.shape == (CHAINS, *spec.shape)
+    assert states.dtype == DTYPES[system.encoding]
+    if system.encoding == "bits":
+        assert set(np.unique(states)) <= {-1, 1}
+    states[:] = 0  # a copy: the simulation does not see this
+    assert simulation.configurations().any()
+
+
+def measures_energy_and_order_parameters(system: System, spec: Any, algorithm: str) -> None:
+    simulation = start(system, spec, algorithm)
+    simulation.advance(3)
+    states = simulation.configurations()
+    measured = simulation.measure()
+    assert tuple(measured) == ("energy", *system.order_parameters)
+    for values in measured.values():
+        assert values.shape == (CHAINS,)
+        assert values.dtype == np.float64
+        assert np.isfinite(values).all()
+    for name in system.order_parameters:
+        assert (np.abs(measured[name]) <= 1).all()
+    if "magnetization" in measured and system.encoding == "bits":
+        np.testing.assert_allclose(measured["magnetization"], states.mean(axis=(1, 2, 3)), atol=1e-12)
+    again = simulation.measure()
+    assert all((again[name] == measured[name]).all() for name in measured)
+    np.testing.assert_array_equal(simulation.configurations(), states)
+
+
+def repeats_itself_from_a_seed(system: System, spec: Any, algorithm: str) -> None:
+    runs = [start(system, spec, algorithm, seed) for seed in (1, 1, 2)]
+    for run in runs:
+        run.advance(5)
+    same, again, other = (run.configurations() for run in runs)
+    np.testing.assert_array_equal(same, again)
+    assert (same != other).any()
+
+
+def is_the_same_run_when_cut_in_two(system: System, spec: Any, algorithm: str) -> None:
+    whole, parts = start(system, spec, algorithm), start(system, spec, algorithm)
+    whole.advance(20)
+    for sweeps in (0, 7, 1, 12):
+        parts.advance(sweeps)
+        parts.measure()
+    np.testing.assert_array_equal(whole.configurations(), parts.configurations())
+    assert whole.acceptance == parts.acceptance
+
+
+def has_an_acceptance_that_is_a_share(system: System, spec: Any, algorithm: str) -> None:
+    simulation = start(system, spec, algorithm)
+    simulation.advance(3)
+    assert 0 <= simulation.acceptance <= 1
+
+
+def starts_from_any_mixture(system: System, spec: Any, algorithm: str) -> None:
+    for hot in (np.zeros(1, dtype=bool), np.ones(65, dtype=bool), np.arange(3) == 1):
+        simulation = start(system, spec, algorithm, hot=hot)
+        simulation.advance(1)
+        assert len(simulation.configurations()) == len(hot) == len(simulation.measure()["energy"])
+
+
+def refuses_unknown_algorithms(system: System, spec: Any, algorithm: str) -> None:
+    with pytest.raises(ValueError, match="no such algorithm"):
+        start(system, spec, "no such algorithm")
+
+
+def gives_exactly_the_samples_asked_for(system: System, spec: Any, algorithm: str) -> None:
+    result = short_samples(system, spec, algorithm)
+    count = 2 * CHAINS + 1
+    assert result.configurations.shape == (count, *spec.shape)
+    assert (result.chain.dtype, result.sweep.dtype) == (np.int32, np.int64)
+    np.testing.assert_array_equal(result.chain, np.arange(count) % CHAINS)
+    assert len(np.unique(result.sweep)) == 3
+    assert tuple(result.observables) == ("energy", *system.order_parameters)
+    assert all(x.shape == (count,) and x.dtype == np.float64 for x in result.observables.values())
+    again = short_samples(system, spec, algorithm)
+    np.testing.assert_array_equal(result.configurations, again.configurations)
+    assert result.certificate == again.certificate
+
+
+def certifies_in_plain_json(system: System, spec: Any, algorithm: str) -> None:
+    certificate = short_samples(system, spec, algorithm).certificate
+    text = json.dumps(certificate.to_json(), allow_nan=False)
+    assert Certificate.from_json(json.loads(text)) == certificate
+    assert certificate.algorithm == algorithm
+    expected = {"energy", *system.order_parameters, *(f"abs_{name}" for name in system.order_parameters)}
+    assert set(certificate.observables) == expected
+
+
+PROPERTIES: tuple[Callable[[System, Any, str], None], ...] = (
+    has_a_frozen_spec_with_plain_fields,
+    describes_itself,
+    gives_configurations_of_its_encoding,
+    measures_energy_and_order_parameters,
+    repeats_itself_from_a_seed,
+    is_the_same_run_when_cut_in_two,
+    has_an_acceptance_that_is_a_share,
+    starts_from_any_mixture,
+    refuses_unknown_algorithms,
+    gives_exactly_the_samples_asked_for,
+    certifies_in_plain_json,
+)
+
+
+@pytest.mark.parametrize("keeps", PROPERTIES, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("name", contract.names())
+def test_every_system(name: str, keeps: Callable[[System, Any, str], None]) -> None:
+    system = contract.load(name)
+    for algorithm in system.algorithms:
+        keeps(system, system.example, algorithm)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of systems outside the checkout; what is imported from it is forgotten afterwards."""
+    folder = tmp_path / "simulators" / "systems"
+    folder.mkdir(parents=True)
+    (folder / "free_spins.py").write_text(PARAMAGNET)
+    monkeypatch.setattr(simulators.systems, "__path__", [*simulators.systems.__path__, str(folder)])
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if name.startswith("simulators.systems."):
+            del sys.modules[name]
+            vars(simulators.systems).pop(name.rpartition(".")[2], None)
+
+
+@pytest.mark.parametrize("keeps", PROPERTIES, ids=lambda function: function.__name__)
+def test_a_system_outside_the_checkout(elsewhere: Path, keeps: Callable[[System, Any, str], None]) -> None:
+    system = contract.load("free-spins")
+    keeps(system, system.example, "heat-bath")
+
+
+def test_its_samples_have_the_exact_magnetization(elsewhere: Path) -> None:
+    system = contract.load("free-spins")
+    result = sample(
+        system,
+        system.example,
+        chains=64,
+        samples=64 * 128,
+        algorithm="auto",
+        thermalization="auto",
+        spacing="auto",
+        rng=np.random.default_rng(1),
+    )
+    magnetization = result.certificate.observables["magnetization"]
+    assert result.certificate.certified
+    # Student's t with 63 degrees of freedom beyond 5.5: 7e-7.
+    assert abs(magnetization.mean + np.tanh(0.5)) < 5.5 * magnetization.error
+    assert abs(magnetization.mean + np.tanh(0.5 * 1.05)) > 5.5 * magnetization.error, "negative control"
+
+
+def test_a_folder_on_the_python_path_adds_its_systems(elsewhere: Path) -> None:
+    """No __init__.py there, nothing edited here."""
+    program = "from simulators import contract; print(*contract.names()); print(contract.load('free-spins').version)"
+    checkout = Path(simulators.__file__).parents[1]
+    path = os.pathsep.join((str(checkout), str(elsewhere.parents[1])))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names, version = done.stdout.splitlines()
+    assert {"ising", "free-spins"} <= set(names.split())
+    assert version == "1"
+
+
+def test_an_unknown_system_is_told_what_exists() -> None:
+    with pytest.raises(contract.UnknownSystem, match=r"'izing'; there are: .*ising"):
+        contract.load("izing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('LIKELIHOOD = "bernoulli"', "", "lacks LIKELIHOOD"),
+        ('ENCODING = "bits"', 'ENCODING = "bytes"', "ENCODING must be one of bits, int8, float32, got 'bytes'"),
+        ('ALGORITHMS = ("heat-bath",)', "ALGORITHMS = ()", "ALGORITHMS must name at least one"),
+    ],
+)
+def test_an_incomplete_system_is_told_what_is_missing(elsewhere: Path, old: str, new: str, message: str) -> None:
+    (elsewhere / "half_done.py").write_text(PARAMAGNET.replace(old, new))
+    with pytest.raises(contract.IncompleteSystem, match=message):
+        contract.load("half-done")
+
+
+def test_private_modules_are_no_systems(elsewhere: Path) -> None:
+    (elsewhere / "_shared.py").write_text(textwrap.dedent("RULE = 1"))
+    assert not any("shared" in name for name in contract.names())
+
+
+def test_require_reports_every_rule_at_once() -> None:
+    rules = (
+        (False, "size", "must be even, got 5"),
+        (True, "field", "fine"),
+        (False, "temperature", "must be positive"),
+    )
+    with pytest.raises(contract.SpecError, match="size: must be even, got 5; temperature: must be positive") as caught:
+        contract.require(*rules)
+    assert caught.value.problems == (("size", "must be even, got 5"), ("temperature", "must be positive"))
+    assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
+    contract.require((True, "size", "fine"))
