@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install quickstart test test-slow lint bench clean
+.PHONY: install quickstart figures test test-slow lint bench clean
 
 install: $(STAMP)
 
@@ -25,6 +25,12 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The figures and tables of README.md and docs/results: quickstart, and an hour of the paper's own size.
+figures: quickstart
+	$(BIN)/latentphase run ising-phases-hour
+	cp runs/quickstart/report/figures/latents-shallow.svg runs/quickstart/report/figures/thermal-shallow.svg docs/images/
+	cp runs/ising-phases-hour/report/figures/*.svg runs/ising-phases-hour/report/verdict.md docs/results/
 
 bench: install
 	$(BIN)/latentphase bench

@@ -29,9 +29,10 @@ def pack(spins_RIJ: NDArray[np.int8]) -> tuple[NDArray[np.uint64], NDArray[np.ui
             for h in range(half):
                 even_H[h + 1] |= np.uint64(row_J[2 * h + i % 2] > 0) << lane
                 odd_H[h + 1] |= np.uint64(row_J[2 * h + 1 - i % 2] > 0) << lane
-    for colour_WIH in (even_WIH, odd_WIH):
-        colour_WIH[:, :, 0] = colour_WIH[:, :, half]
-        colour_WIH[:, :, half + 1] = colour_WIH[:, :, 1]
+    for w in range(shape[0]):
+        for i in range(size):
+            even_WIH[w, i, 0], even_WIH[w, i, half + 1] = even_WIH[w, i, half], even_WIH[w, i, 1]
+            odd_WIH[w, i, 0], odd_WIH[w, i, half + 1] = odd_WIH[w, i, half], odd_WIH[w, i, 1]
     return even_WIH, odd_WIH
 
 

@@ -74,12 +74,11 @@ def train(
         return done
     for item in todo:
         (run.failures / f"{item.train_id}.txt").unlink(missing_ok=True)
-    epochs = sum(item["epochs"] for item in todo)
-    with timed(run, "train") as cost, Progress("train", epochs, "epochs", quiet) as progress:
+    with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet) as progress:
         with _watch(run, todo, progress):
             for workers in sorted({item.workers for item in todo}):
                 _fit([item for item in todo if item.workers == workers], run, executor, workers, device)
-        progress.reach(_epochs_done(run, todo))
+        progress.reach(_percent_done(run, todo))
         now = results(run, runs)
         new = [now[item.train_id] for item in todo if item.train_id in now]
         cost["done"] = len(new)
@@ -200,13 +199,17 @@ def ray_train_loop(config: dict[str, Any]) -> None:
     train_lane(job, rank // workers, group)
 
 
-def _epochs_done(run: RunDirectory, runs: Sequence[TrainingRun]) -> int:
+def _percent_done(run: RunDirectory, runs: Sequence[TrainingRun]) -> float:
+    """Finished epochs by what they cost: an epoch of table-1 takes a hundred times as long as one of shallow."""
+
     def lines(path: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             return path.read_bytes().count(b"\n")
         return 0
 
-    return sum(lines(run.training(item.train_id).metrics) for item in runs)
+    total = sum(training_cost(item) for item in runs)
+    done = sum(training_cost(item) * lines(run.training(item.train_id).metrics) / item["epochs"] for item in runs)
+    return 100 * done / total
 
 
 @contextlib.contextmanager
@@ -216,7 +219,7 @@ def _watch(run: RunDirectory, runs: Sequence[TrainingRun], progress: Progress) -
 
     def follow() -> None:
         while not stop.wait(1.0):
-            progress.reach(_epochs_done(run, runs))
+            progress.reach(_percent_done(run, runs))
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

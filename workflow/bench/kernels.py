@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -35,7 +34,7 @@ CHAINS = 64
 SEED = 20210
 FASTER_THAN_MCISING = Gate(low=30)
 GATED_SIZES = (32, 128)
-WARM_UP_SWEEPS = 200
+WARM_UP_SWEEPS = {"metropolis": 200, "swendsen-wang": 20}
 """Before the timing starts: the share of accepted moves, and with it the speed, is then that of T_c."""
 MASKS_PER_FILL = multispin.BLOCK * multispin.LANES
 """Moves that one call of the mask generator decides."""
@@ -111,15 +110,15 @@ def _metropolis(size: int, peers: Mapping[str, ModuleType | None], seconds: floa
 def _swendsen_wang(size: int, peers: Mapping[str, ModuleType | None], seconds: float) -> dict[str, Work]:
     works = {OURS: _ours(size, "swendsen-wang", seconds)}
     if (mcising := peers[MCISING]) is not None:
-        works[MCISING] = _mcising(mcising, size, "swendsen_wang", seconds)
+        works[MCISING] = _mcising(mcising, size, "swendsen-wang", seconds)
     return works
 
 
 def _ours(size: int, algorithm: str, seconds: float) -> Work:
     """``Simulation.advance`` with all that it does besides the kernel: cutting, counting what was accepted."""
     spec = ising.Spec(size=size, coupling=1.0, temperature=T_C)
-    simulation = ising.Simulation(spec, np.arange(CHAINS) % 2 == 0, algorithm, np.random.default_rng(SEED))
-    simulation.advance(WARM_UP_SWEEPS if algorithm == "metropolis" else 1)
+    simulation = ising.Simulation(spec, np.zeros(CHAINS, dtype=bool), algorithm, np.random.default_rng(SEED))
+    simulation.advance(WARM_UP_SWEEPS[algorithm])
 
     def step(sweeps: int) -> float:
         simulation.advance(sweeps)
@@ -130,8 +129,8 @@ def _ours(size: int, algorithm: str, seconds: float) -> Work:
 
 def _mcising(mcising: ModuleType, size: int, algorithm: str, seconds: float) -> Work:
     """Its sweeps alone, in one call: nothing is measured."""
-    simulation = mcising.IsingSimulation(size, 1.0, 0.0, 0.0, 0.0, SEED, algorithm)
-    simulation.sweep(WARM_UP_SWEEPS, temperature=T_C)
+    simulation = mcising.IsingSimulation(size, 1.0, 0.0, 0.0, 0.0, SEED, algorithm.replace("-", "_"))
+    simulation.sweep(WARM_UP_SWEEPS[algorithm], temperature=T_C)
 
     def step(sweeps: int) -> float:
         simulation.sweep(sweeps, temperature=T_C)
@@ -143,7 +142,7 @@ def _mcising(mcising: ModuleType, size: int, algorithm: str, seconds: float) -> 
 def _peapods(peapods: ModuleType, size: int, seconds: float) -> Work:
     """One replica without threads; it always measures, so all but the last hundredth of its sweeps are warm-up."""
     simulation = peapods.Ising((size, size), temperatures=np.array([T_C]))
-    simulation.sample(WARM_UP_SWEEPS, warmup_ratio=0.9, sequential=True)
+    simulation.sample(WARM_UP_SWEEPS["metropolis"], warmup_ratio=0.9, sequential=True)
 
     def step(sweeps: int) -> float:
         # Fewer than 100 sweeps would leave it nothing to average.
@@ -153,28 +152,22 @@ def _peapods(peapods: ModuleType, size: int, seconds: float) -> Work:
     return lasting(step, seconds)
 
 
-class _Plain(NamedTuple):
-    """State of the plain kernel."""
-
-    spins_IJ: NDArray[np.int8]
-    generator_V: NDArray[np.uint64]
-    bits_P: NDArray[np.uint64]
-    """exp(-4 J / T) and exp(-8 J / T) in units of 2^-64."""
+def critical_thresholds() -> multispin.Thresholds:
+    """Of exp(-4 J / T) and exp(-8 J / T) at T_c."""
+    inverse = 1 / Decimal(T_C)
+    return multispin.thresholds([4 * inverse, 8 * inverse])
 
 
 def _scalar(size: int, seconds: float) -> Work:
     """What a careful programmer writes first: one lattice, one spin after the other."""
     rng = np.random.default_rng(SEED)
-    inverse = 1 / Decimal(T_C)
-    plain = _Plain(
-        rng.choice(np.array([-1, 1], dtype=np.int8), (size, size)),
-        multispin.generators(rng, 1)[0],
-        multispin.thresholds([4 * inverse, 8 * inverse]).bits_P,
-    )
-    scalar_sweeps(*plain, WARM_UP_SWEEPS)
+    spins_IJ = rng.choice(np.array([-1, 1], dtype=np.int8), (size, size))
+    generator_V = multispin.generators(rng, 1)[0]
+    bits_P = critical_thresholds().bits_P
+    scalar_sweeps(spins_IJ, generator_V, bits_P, WARM_UP_SWEEPS["metropolis"])
 
     def step(sweeps: int) -> float:
-        scalar_sweeps(*plain, sweeps)
+        scalar_sweeps(spins_IJ, generator_V, bits_P, sweeps)
         return sweeps * size**2
 
     return lasting(step, seconds)
@@ -183,8 +176,7 @@ def _scalar(size: int, seconds: float) -> Work:
 def _masks(seconds: float) -> Work:
     """The random masks of Metropolis and nothing else: what the multispin kernel could reach at best."""
     stream_S = multispin.streams(np.random.default_rng(SEED), 1)[0]
-    inverse = 1 / Decimal(T_C)
-    thresholds = multispin.thresholds([4 * inverse, 8 * inverse])
+    thresholds = critical_thresholds()
 
     def step(fills: int) -> float:
         fill_masks(stream_S, thresholds, fills)
@@ -197,9 +189,9 @@ def _masks(seconds: float) -> Work:
 def scalar_sweeps(
     spins_IJ: NDArray[np.int8], generator_V: NDArray[np.uint64], bits_P: NDArray[np.uint64], sweeps: int
 ) -> None:
-    """Sequential Metropolis of one ferromagnet of I x J spins +-1, in place."""
+    """Sequential Metropolis of one ferromagnet of I x J spins +-1, in place; P = 2 as ``critical_thresholds``."""
     size = spins_IJ.shape[0]
-    # Twice the product of a spin and its neighbours' sum decides; only sums of 2 and 4 cost something.
+    # A move costs something where the spin times the sum of its neighbours is 2 or 4.
     three, four = bits_P
     for _ in range(sweeps):
         for i in range(size):
