@@ -18,12 +18,10 @@ from workflow.progress import Progress
 from workflow.shards import ShardError, ShardRecord
 
 
-def run_task(task: SimulationTask, root: str) -> ShardRecord:
-    """Simulate one task and write its shard below the run folder ``root``; only the record returns."""
-    start = time.monotonic()
-    run = RunDirectory(Path(root))
+def draw(task: SimulationTask) -> sampling.Samples:
+    """The samples of one task, with their certificate."""
     system = contract.load(task.system)
-    samples = sampling.sample(
+    return sampling.sample(
         system,
         system.spec(**dict(task.spec)),
         chains=task.chains,
@@ -33,6 +31,13 @@ def run_task(task: SimulationTask, root: str) -> ShardRecord:
         spacing=task.spacing,
         rng=task.generator(),
     )
+
+
+def run_task(task: SimulationTask, root: str) -> ShardRecord:
+    """Simulate one task and write its shard below the run folder ``root``; only the record returns."""
+    start = time.monotonic()
+    run = RunDirectory(Path(root))
+    samples = draw(task)
     path = run.shard(task.system, task.size, task.task_id)
     rows, size, sha256 = shards.write(task, samples, path)
     return ShardRecord(

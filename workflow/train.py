@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +43,16 @@ def lanes(runs: Sequence[TrainingRun], count: int) -> tuple[tuple[tuple[Training
         lane = load.index(min(load))
         load[lane] += training_cost(run)
         key = run.stack if run.network in STACKED else run.train_id
-        group = dealt[lane].setdefault(key, [])
-        if len(group) == LARGEST_STACK:
-            group = dealt[lane][key] = []
-        group.append(run)
-    return tuple(tuple(tuple(group) for group in lane.values()) for lane in dealt if lane)
+        dealt[lane].setdefault(key, []).append(run)
+    return tuple(
+        tuple(
+            tuple(group[first : first + LARGEST_STACK])
+            for group in lane.values()
+            for first in range(0, len(group), LARGEST_STACK)
+        )
+        for lane in dealt
+        if lane
+    )
 
 
 def results(run: RunDirectory, runs: Sequence[TrainingRun]) -> dict[str, dict[str, Any]]:
@@ -170,7 +175,7 @@ def _ray_fit(job: Job, executor: RayExecutor, workers: int) -> None:
         ),
     )
     try:
-        trainer.fit()
+        _in_thread(trainer.fit)
     except TrainingFailedError as error:
         for item in (item for lane in job.lanes for stack in lane for item in stack):
             folder = RunDirectory(Path(job.root))
@@ -178,6 +183,24 @@ def _ray_fit(job: Job, executor: RayExecutor, workers: int) -> None:
                 note_failure(folder, item.train_id, f"{item}\n\n{error}")
     finally:
         shutil.rmtree(storage, ignore_errors=True)
+
+
+def _in_thread(work: Callable[[], object]) -> None:
+    """Do ``work`` in another thread: in the main one Ray Train takes Ctrl-C for itself and leaves with its own code."""
+    failures: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.5)
+    if failures:
+        raise failures[0]
 
 
 def ray_train_loop(config: dict[str, Any]) -> None:

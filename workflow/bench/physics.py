@@ -108,12 +108,13 @@ def _judged(setting: summary.Verdict, gate: summary.Gate) -> Figure:
     # An undefined quantity, or one that the analysis did not give, fails its gate.
     worst = math.nan if not found or found[0].worst is None else found[0].worst
     error = found[0].error if found else None
+    of = "one seed" if setting.seeds == 1 else f"worst of {setting.seeds} seeds"
     return Figure.over(
         [worst],
         group=GROUP,
         name=f"{setting.name}: {gate.words}",
         unit="",
-        reference=Reference(f"worst of {setting.seeds} seeds, held-out samples"),
+        reference=Reference(f"{of}, held-out samples"),
         gate=Gate(gate.low, gate.high),
         note=f"beta = {setting.beta_over_lam:.2f} lam, " + (f"error {error:.2g}" if error is not None else "no error"),
     )
