@@ -7,7 +7,7 @@ from workflow.analyze_model import ModelJob, analyze_model
 from workflow.blocks import Study
 from workflow.encode import shards_of
 from workflow.executors import Executor
-from workflow.folder import StageFailed, note_failure, timed
+from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory
 from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
 from workflow.progress import Progress
@@ -18,6 +18,7 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
     """Analyze every trained model and every size of ``study`` that is missing, then gather the summary.
 
     Raises:
+        FileNotFoundError: shards or latents are missing.
         StageFailed: some analyses failed; the others' results are there and are kept.
     """
     tasks = simulation_tasks(study)
@@ -28,6 +29,8 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
     ]
     sizes = [job for job in _size_jobs(study, tasks, runs) if not (run.analysis / f"{job.name}.json").exists()]
     jobs += sizes
+    require("analyze", "simulate", "shard", [t for t in tasks if not run.shard(t.system, t.size, t.task_id).exists()])
+    require("analyze", "encode", "encoded model", [item for item in runs if not _encoded(run, item, tasks)])
     failures: dict[str, str] = {}
     with timed(run, "analyze") as cost, Progress("analyze", len(jobs), "results", quiet) as progress:
         for outcome in executor.run_all(analyze_one, jobs, str(run.root)):
@@ -50,6 +53,11 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
 def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
     """One task of the stage."""
     return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
+
+
+def _encoded(run: RunDirectory, item: TrainingRun, tasks: tuple[SimulationTask, ...]) -> bool:
+    folder = run.latents(item.train_id)
+    return all((folder / f"{task.task_id}.parquet").exists() for task in shards_of(item, tasks))
 
 
 def _size_jobs(study: Study, tasks: tuple[SimulationTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:

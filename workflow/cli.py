@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +54,8 @@ def _stages(stages: tuple[str, ...], study: str, run_dir: Path | None, seed: int
     with _failures(options["verbose"]) as context:
         loaded = _load(study, seed)
         folder = run_dir or Path("runs") / loaded.name
-        context["resume"] = _resume_command(study, folder, seed, options)
+        command = stages[0] if len(stages) == 1 else "run"
+        context["resume"] = _resume_command(command, study, folder, seed, options)
         from workflow import executors
         from workflow.folder import open_run
 
@@ -97,11 +99,15 @@ def _relative(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _resume_command(study: str, folder: Path, seed: int | None, options: dict[str, Any]) -> str:
-    parts = ["latentphase", "run", study, "--run-dir", str(folder)]
-    parts += ["--seed", str(seed)] if seed is not None else []
-    parts += ["--executor", options["executor"]] if options["executor"] != "ray" else []
-    return " ".join(parts)
+def _resume_command(command: str, study: str, folder: Path, seed: int | None, options: dict[str, Any]) -> str:
+    """The same command, but never again --fresh."""
+    parts = ["latentphase", command, study, "--run-dir", str(folder)]
+    given = {"seed": seed, "executor": options["executor"], "device": options["device"]}
+    given |= {name: options[name] for name in ("address", "workers")}
+    for name, value in given.items():
+        if value not in (None, "ray", "auto"):
+            parts += [f"--{name}", str(value)]
+    return shlex.join(parts)
 
 
 def _load(study: str, seed: int | None = None) -> Study:

@@ -16,7 +16,7 @@ from workflow import shards
 from workflow.blocks import Study
 from workflow.dataset import held_out
 from workflow.executors import Executor
-from workflow.folder import StageFailed, note_failure, timed
+from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
 from workflow.progress import Progress
@@ -80,6 +80,7 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
     """Encode every shard with every trained model that fits it; what is there is kept.
 
     Raises:
+        FileNotFoundError: models or shards are missing.
         StageFailed: some models could not be used; the others' latents are there and are kept.
     """
     tasks = simulation_tasks(study)
@@ -89,6 +90,10 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
         missing = tuple(t for t in shards_of(item, tasks) if not (folder / f"{t.task_id}.parquet").exists())
         if missing:
             todo.append((item, missing))
+    untrained = [item for item, _ in todo if not run.training(item.train_id).result.exists()]
+    require("encode", "train", "model", untrained)
+    unread = {task.task_id: task for _, missing in todo for task in missing}.values()
+    require("encode", "simulate", "shard", [t for t in unread if not run.shard(t.system, t.size, t.task_id).exists()])
     failures: dict[str, str] = {}
     with timed(run, "encode") as cost, Progress("encode", len(todo), "models", quiet) as progress:
         for outcome in executor.run_all(encode_model, todo, str(run.root)):

@@ -6,7 +6,7 @@ import json
 import os
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,9 +27,19 @@ class StageFailed(RuntimeError):
     def __init__(self, stage: str, failures: dict[str, str], logs: Path, total: int) -> None:
         first, reason = next(iter(failures.items()))
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        super().__init__(
-            f"{stage}: {len(failures)} of {total} failed: {first}: {reason}{more}\n  tracebacks are in {logs}"
-        )
+        where = f"\n  tracebacks are in {logs}" if logs.exists() else ""
+        super().__init__(f"{stage}: {len(failures)} of {total} failed: {first}: {reason}{more}{where}")
+
+
+def require(stage: str, before: str, what: str, missing: Sequence[object]) -> None:
+    """Refuse to begin ``stage`` without what the stage ``before`` makes.
+
+    Raises:
+        FileNotFoundError: ``missing`` is not empty.
+    """
+    if missing:
+        count = f"{len(missing)} {what}{'' if len(missing) == 1 else 's'}"
+        raise FileNotFoundError(f"{stage} needs {count} not there, first {missing[0]}; carry out {before} first")
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:

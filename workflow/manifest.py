@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,13 +40,20 @@ def load(run: RunDirectory) -> dict[str, ShardRecord]:
 
 def append(run: RunDirectory, record: ShardRecord) -> None:
     """Add one line; a killed driver loses at most that line, and the shard is found again from its file."""
-    with run.manifest.open("a") as stream:
-        stream.write(line(record))
+    with run.manifest.open("a+b") as stream:
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            # A line that a crash cut short must not spoil this one.
+            if stream.read(1) != b"\n":
+                stream.write(b"\n")
+        stream.write(line(record).encode())
 
 
 def store(run: RunDirectory, records: Mapping[str, ShardRecord], order: Iterable[str]) -> None:
-    """Write the manifest whole, one line per task, in the plan's order."""
-    write_whole(run.manifest, "".join(line(records[task_id]) for task_id in order if task_id in records))
+    """Write the manifest whole, one line per task, in the plan's order; one that says the same is left alone."""
+    text = "".join(line(records[task_id]) for task_id in order if task_id in records)
+    if not run.manifest.exists() or run.manifest.read_text() != text:
+        write_whole(run.manifest, text)
 
 
 def describe(run: RunDirectory, path: Path) -> ShardRecord:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.blocks import Study
 from workflow.executors import Executor, RayExecutor
-from workflow.folder import StageFailed, note_failure, timed
+from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory
-from workflow.plan import TrainingRun, training_cost, training_runs
+from workflow.plan import TrainingRun, simulation_tasks, training_cost, training_runs
 from workflow.progress import Progress
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def train(
         The results by train id.
 
     Raises:
+        FileNotFoundError: shards are missing.
         StageFailed: some models could not be trained; the others are there and are kept.
     """
     runs = training_runs(study)
@@ -77,6 +78,9 @@ def train(
     todo = [item for item in runs if item.train_id not in done]
     if not todo:
         return done
+    wanted = {task_id for item in todo for task_id in item.task_ids}
+    needed = [task for task in simulation_tasks(study) if task.task_id in wanted]
+    require("train", "simulate", "shard", [t for t in needed if not run.shard(t.system, t.size, t.task_id).exists()])
     for item in todo:
         (run.failures / f"{item.train_id}.txt").unlink(missing_ok=True)
     with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet) as progress:

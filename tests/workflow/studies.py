@@ -91,4 +91,3 @@ def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
 def contents(root: Path) -> dict[str, bytes]:
     """Every file below ``root`` by its relative path."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-

@@ -1,7 +1,5 @@
 """What training reads: whole chains are held out, both starts in both parts, in the order of the task ids."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from studies import small

@@ -1,5 +1,6 @@
 """Shards: every encoding there and back, the exact schema, equal tasks equal bytes, and what is no shard."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -162,13 +163,11 @@ def test_equal_tasks_give_equal_bytes(path: Path, tmp_path: Path) -> None:
 
 def test_another_seed_gives_other_configurations(samples: Samples) -> None:
     """Negative control of equal bytes."""
-    other = simulated(SimulationTask(**{**vars(TASK), "seed": 6}))
+    other = simulated(dataclasses.replace(TASK, seed=6))
     assert not np.array_equal(other.configurations, samples.configurations)
 
 
-def test_long_shards_are_cut_into_row_groups(
-    samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_shards_are_cut_into_row_groups(samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "ROW_GROUP_BYTES", 16 * 36)
     file = tmp_path / "groups.parquet"
     shards.write(TASK, samples, file)

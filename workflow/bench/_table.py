@@ -17,12 +17,13 @@ HEADER = LINE.format(
 def figure_line(figure: Figure) -> str:
     """One line, and the note below it."""
     mark = "" if figure.gate is None else "ok" if figure.holds else "FAIL"
+    spread = f"{shown(figure.spread.low)} .. {shown(figure.spread.high)}" if figure.repetitions > 1 else ""
     line = LINE.format(
         mark=mark,
         group=figure.group,
         name=figure.name,
         value=f"{shown(figure.value)} {figure.unit}".rstrip(),
-        spread=f"{shown(figure.spread.low)} .. {shown(figure.spread.high)}",
+        spread=spread,
         n=figure.repetitions,
         gate="" if figure.gate is None else str(figure.gate),
         reference="" if figure.reference is None else str(figure.reference),

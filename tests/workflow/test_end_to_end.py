@@ -1,0 +1,281 @@
+"""One study through every stage: each file of a run folder, a page that stands alone, and a second run that does
+nothing. Then the same with a system that only exists in a temporary folder."""
+
+import json
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+from safetensors.numpy import load_file
+from studies import TINY, serial, small, write_study
+
+import simulators.systems
+from workflow.cli import main
+from workflow.layout import RunDirectory
+from workflow.plan import simulation_tasks, training_runs
+from workflow.study import parse
+
+STUDY = TINY | {"analyze": {"resamples": 50, "generated": 64}}
+TASKS, RUNS = simulation_tasks(parse(STUDY)), training_runs(parse(STUDY))
+STAGES = ("simulate", "train", "encode", "analyze", "report")
+NUMBERS = {"quantity", "system", "size", "beta", "seed", "estimate", "error", "samples", "method"}
+"""What every record of summary.json has."""
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Result]:
+    folder = tmp_path_factory.mktemp("whole")
+    result = serial("run", write_study(folder / "study.toml", STUDY), folder / "run")
+    assert result.exit_code == 0, result.output
+    return RunDirectory(folder / "run"), result
+
+
+@pytest.fixture(scope="module")
+def run(outcome: tuple[RunDirectory, Result]) -> RunDirectory:
+    return outcome[0]
+
+
+def test_every_file_of_the_contract_is_there(run: RunDirectory) -> None:
+    assert run.study.exists()
+    assert len(run.manifest.read_text().splitlines()) == len(TASKS)
+    for task in TASKS:
+        assert run.shard(task.system, task.size, task.task_id).exists()
+    for item in RUNS:
+        training = run.training(item.train_id)
+        names = {"config.json", "metrics.jsonl", "weights.safetensors", "result.json"}
+        assert {path.name for path in training.root.iterdir()} == names
+        assert len(training.metrics.read_text().splitlines()) == item["epochs"]
+        assert load_file(training.weights)
+        mine = [task.task_id for task in TASKS if task.size == item.size]
+        assert sorted(path.stem for path in run.latents(item.train_id).iterdir()) == sorted(mine)
+        assert (run.analysis / f"{item.train_id}.json").exists()
+    assert run.summary.exists() and run.verdict.exists() and run.page.exists()
+    assert list(run.figures.glob("*.svg"))
+    assert not list(run.root.rglob("*.tmp"))
+    assert not run.failures.exists()
+
+
+def test_latents_have_the_columns_of_the_contract(run: RunDirectory) -> None:
+    for path in run.latents(RUNS[0].train_id).iterdir():
+        table = pq.read_table(path)
+        named = ["task_id", "row", "mean_0", "std_0", "mean_1", "std_1", "reconstruction", "held_out"]
+        assert table.column_names == named
+        assert table.column("task_id").unique().to_pylist() == [path.stem]
+        assert table.column("row").to_pylist() == list(range(256))
+        assert sum(table.column("held_out").to_pylist()) == 64, "a quarter of the chains"
+
+
+def test_every_number_of_the_summary_has_its_error_and_method(run: RunDirectory) -> None:
+    records = json.loads(run.summary.read_text())
+    assert records
+    for record in records:
+        assert set(record) >= NUMBERS
+        assert record["system"] == "ising"
+        assert isinstance(record["estimate"], int | float | None)
+        assert isinstance(record["error"], int | float | None)
+        assert record["samples"] >= 0 and record["method"]
+    found = {record["quantity"] for record in records}
+    headline = {"kl_0", "kl_1", "active_units", "psi4", "reconstruction", "cross_correlation", "angle", "accuracy"}
+    assert headline <= found
+    assert {"correlation_magnetization", "correlation_staggered_magnetization"} <= found
+    for quantity in ("kl_0", "accuracy"):
+        models = [record["train_id"] for record in records if record["quantity"] == quantity]
+        assert sorted(models) == sorted(item.train_id for item in RUNS)
+
+
+def test_the_verdict_is_printed(outcome: tuple[RunDirectory, Result]) -> None:
+    run, result = outcome
+    for size in (4, 8):
+        assert f"phases: shallow, L = {size}, " in result.stdout
+    assert f"report: {run.page}" in result.stdout
+    for stage in STAGES:
+        assert f"{stage:>10}  " in result.stderr
+    settings = json.loads(run.verdict.read_text())
+    assert len(settings) == 4
+    assert {verdict["expected"] for verdict in settings} == {"order parameters", "collapse"}
+
+
+class Page(HTMLParser):
+    """What a page consists of and what it would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: set[str] = set()
+        self.tags: set[str] = set()
+        self.loads: list[str] = []
+
+    VOID = frozenset({"meta", "link", "br", "hr", "img", "input", "base"})
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.add(value or "")
+            loading = name.rpartition(":")[2] in ("src", "href", "srcset", "data", "action")
+            if loading and not (value or "#").startswith(("#", "data:")):
+                self.loads.append(f"{tag} {name}={value}")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def parsed(text: str) -> Page:
+    page = Page()
+    page.feed(text)
+    page.close()
+    return page
+
+
+def test_the_page_stands_alone(run: RunDirectory) -> None:
+    text = run.page.read_text()
+    page = parsed(text)
+    assert page.open == [], "every element is closed"
+    assert page.loads == []
+    assert not page.tags & {"script", "link", "iframe", "object", "embed", "base", "img"}
+    assert "@import" not in text
+    assert "url(http" not in text and "url('http" not in text and 'url("http' not in text
+    assert {path.stem for path in run.figures.glob("*.svg")} <= page.ids, "every figure is in the page"
+    for name in ("Verdict", "Figures", "Models", "Certificates", "Cost", "Study"):
+        assert f"<h2>{name}</h2>" in text
+
+
+def test_a_page_that_loads_something_would_be_noticed() -> None:
+    """Negative control."""
+    page = parsed('<p><img src="https://example.org/x.png"><a href="#here">here</a></p><script src="x.js"></script>')
+    assert page.loads == ["img src=https://example.org/x.png", "script src=x.js"]
+
+
+def test_figures_are_whole_images(run: RunDirectory) -> None:
+    for path in run.figures.glob("*.svg"):
+        assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_running_again_does_nothing(outcome: tuple[RunDirectory, Result]) -> None:
+    """Nothing is touched but the pages that gather results; these come out the same."""
+    run, first = outcome
+    gathered = (run.summary, run.verdict, run.report)
+
+    def state() -> dict[Path, int]:
+        files = (path for path in run.root.rglob("*") if path.is_file())
+        return {path: path.stat().st_mtime_ns for path in files if not any(map(path.is_relative_to, gathered))}
+
+    costs = {stage: line for line in run.stages.read_text().splitlines() if (stage := json.loads(line)["stage"])}
+    summary, before = run.summary.read_bytes(), state()
+    again = serial("run", str(run.root.parent / "study.toml"), run.root)
+    assert again.exit_code == 0, again.output
+    assert again.stdout == first.stdout
+    assert run.summary.read_bytes() == summary
+    after = state()
+    del before[run.stages], after[run.stages]
+    assert after == before
+    lines = [json.loads(line)["stage"] for line in run.stages.read_text().splitlines()]
+    assert [stage for stage in lines if stage != "report"] == [stage for stage in costs if stage != "report"]
+
+
+def test_the_run_passes_verify_and_its_status_is_done(run: RunDirectory) -> None:
+    verified = CliRunner().invoke(main, ["verify", str(run.root)])
+    assert verified.exit_code == 0, verified.output
+    lines = CliRunner().invoke(main, ["status", str(run.root)]).output.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(STAGES)
+    assert all(line.split()[-1] == "done" for line in lines)
+
+
+FREE_SPINS = '''
+"""Independent spins in a field, H = h sum_i s_i: m = -tanh(h / T), exactly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulators.contract import require
+
+VERSION = 1
+ALGORITHMS = ("heat-bath",)
+ORDER_PARAMETERS = ("magnetization",)
+ENCODING = "bits"
+LIKELIHOOD = "bernoulli"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spec:
+    size: int
+    field: float
+    temperature: float
+
+    def __post_init__(self):
+        require((self.temperature > 0, "temperature", f"must be positive, got {self.temperature}"))
+
+    @property
+    def shape(self):
+        return 1, self.size, self.size
+
+
+EXAMPLE = Spec(size=4, field=1.0, temperature=2.0)
+
+
+class Simulation:
+    acceptance = 1.0
+
+    def __init__(self, spec, hot, algorithm, rng):
+        self.spec, self.rng = spec, rng
+        self.spins = np.ones((len(hot), *spec.shape), dtype=np.int8)
+
+    def advance(self, sweeps):
+        for _ in range(sweeps):
+            up = 1 / (1 + np.exp(2 * self.spec.field / self.spec.temperature))
+            self.spins[:] = np.where(self.rng.random(self.spins.shape) < up, 1, -1)
+
+    def configurations(self):
+        return self.spins.copy()
+
+    def measure(self):
+        magnetization = self.spins.mean(axis=(1, 2, 3))
+        return {"energy": self.spec.field * magnetization, "magnetization": magnetization}
+'''
+
+
+@pytest.fixture
+def free_spins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A system outside the checkout: one file, and nothing else is told of it."""
+    folder = tmp_path / "elsewhere" / "simulators" / "systems"
+    folder.mkdir(parents=True)
+    (folder / "free_spins.py").write_text(FREE_SPINS)
+    monkeypatch.setattr(simulators.systems, "__path__", [*simulators.systems.__path__, str(folder)])
+    yield
+    sys.modules.pop("simulators.systems.free_spins", None)
+    vars(simulators.systems).pop("free_spins", None)
+
+
+@pytest.mark.usefixtures("free_spins")
+def test_a_new_system_is_one_file(tmp_path: Path) -> None:
+    block = {"system": "free-spins", "size": 4, "field": [-2.0, 2.0], "temperature": [1.0, 40.0], "samples": 128}
+    raw = small(simulate=[block], train=[{"name": "fields", "beta": 0.5, "epochs": 4}])
+    result = serial("run", write_study(tmp_path / "study.toml", raw), tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    run = RunDirectory(tmp_path / "run")
+    assert len(list((run.dataset / "free-spins" / "L=4").glob("*.parquet"))) == 4
+    records = json.loads(run.summary.read_text())
+    found = {record["quantity"]: record["estimate"] for record in records}
+    # Two states of m = -+ tanh 2 on sixteen sites: any latent that carries something follows them.
+    assert abs(found["correlation_magnetization"]) > 0.9
+    page = parsed(run.page.read_text())
+    assert page.open == [] and page.loads == []
+    assert "free-spins" in run.page.read_text()
+    verified = CliRunner().invoke(main, ["verify", str(run.root)])
+    assert verified.exit_code == 0, verified.output
+    again = serial("run", str(tmp_path / "study.toml"), run.root)
+    assert again.exit_code == 0, again.output
+    assert len(list((run.dataset / "free-spins" / "L=4").glob("*.parquet"))) == 4
