@@ -47,27 +47,41 @@ class PackedSamples:
             raise ValueError(f"bits must have at least one row of {width} bytes for shape {shape}, got {bits.shape}")
         # torch cannot mark a tensor as read-only, so a read-only array (a memory map, an Arrow buffer) is copied.
         self.bits = torch.from_numpy(bits if bits.flags.writeable else bits.copy()).to(device)
-        self._table = SPINS_OF_BYTE.to(device)
+        self.table = SPINS_OF_BYTE.to(device)
 
     def __len__(self) -> int:
         return len(self.bits)
 
-    def unpack(self, rows_M: Tensor, out_MN: Tensor | None = None) -> Tensor:
+    def unpack(self, rows_M: Tensor) -> Tensor:
         """The spins of chosen samples.
 
         Args:
             rows_M: their indices, on the device of the bits.
-            out_MN: where to put the result; None: a new tensor.
 
         Returns:
             x_MN, -1 and +1 in torch's default type.
         """
-        packed = self.bits.index_select(0, rows_M)
-        eights = self._table.index_select(0, packed.flatten().int())
-        spins_MN = eights.view(torch.int8).view(len(packed), -1)[:, : self.sites]
-        if out_MN is None:
-            out_MN = torch.empty(spins_MN.shape, device=spins_MN.device)
-        return out_MN.copy_(spins_MN)
+        return Unpacker(self, len(rows_M))(rows_M)
+
+
+class Unpacker:
+    """Unpacks M samples at a time, always into the same memory: new memory costs more than the work itself."""
+
+    def __init__(self, samples: PackedSamples, rows: int) -> None:
+        device, width = samples.bits.device, samples.bits.shape[1]
+        self._samples = samples
+        self._packed_MW = torch.empty(rows, width, dtype=torch.uint8, device=device)
+        self._index = torch.empty(rows * width, dtype=torch.int32, device=device)
+        self._eights = torch.empty(rows * width, dtype=torch.int64, device=device)
+        self._spins_MN = self._eights.view(torch.int8).view(rows, -1)[:, : samples.sites]
+        self.x_MN = torch.empty(rows, samples.sites, device=device)
+
+    def __call__(self, rows_M: Tensor) -> Tensor:
+        """The spins x_MN of these samples; the next call overwrites them."""
+        torch.index_select(self._samples.bits, 0, rows_M, out=self._packed_MW)
+        self._index.copy_(self._packed_MW.view(-1))
+        torch.index_select(self._samples.table, 0, self._index, out=self._eights)
+        return self.x_MN.copy_(self._spins_MN)
 
 
 def shuffle(samples: int, seed: int, epoch: int) -> Tensor:
@@ -96,8 +110,8 @@ def batches(
     order = torch.stack([shuffle(len(samples), seed, epoch)[: steps * batch] for seed in seeds])
     rows_SRB = order.view(runs, steps, batch)[:, :, rank::size].transpose(0, 1)
     rows_SM = rows_SRB.flatten(1).to(samples.bits.device)
-    x_MN = torch.empty(rows_SM.shape[1], samples.sites, device=samples.bits.device)
-    x_RBN = x_MN.unflatten(0, (runs, -1))
+    unpack = Unpacker(samples, rows_SM.shape[1])
+    x_RBN = unpack.x_MN.unflatten(0, (runs, -1))
     for rows_M in rows_SM:
-        samples.unpack(rows_M, x_MN)
+        unpack(rows_M)
         yield x_RBN

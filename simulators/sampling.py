@@ -203,13 +203,17 @@ def _measure(simulation: Simulation, order_parameters: tuple[str, ...], spacing:
     """``rounds`` measurements; the configurations of ``kept`` of them, evenly spread, the last one included."""
     kept_K = np.arange(1, kept + 1) * rounds // kept - 1
     measured: list[NDArray[np.float64]] = []
-    configurations: list[NDArray[Any]] = []
+    now_RCIJ = simulation.configurations()
+    # All memory at once: configurations are most of what a task holds, and a list of them would have to be copied.
+    configurations_KRCIJ = np.empty((kept, *now_RCIJ.shape), now_RCIJ.dtype)
+    taken = 0
     for number in range(rounds):
         simulation.advance(spacing)
         measured.append(_measure_all(simulation, order_parameters))
-        if number in kept_K:
-            configurations.append(simulation.configurations())
-    return Record(_with_magnitudes(measured, order_parameters), np.stack(configurations), kept_K)
+        if number == kept_K[taken]:
+            configurations_KRCIJ[taken] = simulation.configurations()
+            taken = min(taken + 1, kept - 1)
+    return Record(_with_magnitudes(measured, order_parameters), configurations_KRCIJ, kept_K)
 
 
 def _measure_all(simulation: Simulation, order_parameters: tuple[str, ...]) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock
 from workflow.grid import Point, Scalar
 from workflow.study import selected
 
-SITES_PER_TASK = 2**26
-"""Most lattice sites that one task keeps (64 MiB as int8): more samples make more tasks, each with its own chains."""
+SITES_PER_TASK = 2**27
+"""Most lattice sites that one task keeps (128 MiB as int8): more samples make more tasks, each with its own chains."""
 
 
 def _digest(content: Any) -> str:
@@ -199,7 +199,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
         core_seconds=0.05 + updates / system.updates_per_second,
         # Observables and bookkeeping take about 40 bytes a row after compression.
         disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
-        memory_bytes=int(task.samples * sites * (4 if system.encoding == "float32" else 1) * 2 + 3e8),
+        memory_bytes=int(task.samples * sites * (4 if system.encoding == "float32" else 1) * 1.3 + 3e8),
     )
 
 

@@ -68,7 +68,8 @@ def encode(configurations: NDArray[Any], encoding: str) -> NDArray[np.uint8]:
     rows = len(configurations)
     flat = np.ascontiguousarray(configurations).reshape(rows, -1)
     if encoding == "bits":
-        return np.packbits(flat > 0, axis=1)
+        # A thousand rows at a time stay in the cache; all at once would need as much memory again.
+        return np.concatenate([np.packbits(flat[i : i + 1024] > 0, axis=1) for i in range(0, max(rows, 1), 1024)])
     kind = {"int8": "<i1", "float32": "<f4"}[encoding]
     return np.ascontiguousarray(flat, dtype=kind).view(np.uint8).reshape(rows, -1)
 
