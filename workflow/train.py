@@ -106,7 +106,7 @@ def warnings_of(trained: Sequence[dict[str, Any]]) -> list[str]:
     found: dict[str, None] = {}
     for result in trained:
         ratio = result["beta"] / result["top_eigenvalue"]
-        where = f"{result['name']}: beta = {result['beta']:.4g} at L = {result['size']} is {ratio:.2f} lam"
+        where = f"{result['name']}: beta = {result['beta']:.4g} at L = {result['size']} is {ratio:.3g} lam"
         if ratio >= COLLAPSE_FRACTION:
             found[f"  {where}: the latents are expected to collapse (from {COLLAPSE_FRACTION:g} lam)"] = None
         elif ratio >= WARN_FRACTION:

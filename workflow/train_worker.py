@@ -21,7 +21,7 @@ from models import spectrum
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
 from models.group import Group
-from models.trainer import Epoch, Trainer
+from models.trainer import Epoch, Trainer, TrainingDiverged
 from workflow.dataset import Packed, training_bits
 from workflow.folder import note_failure
 from workflow.layout import RunDirectory, TrainingDirectory, write_whole
@@ -54,24 +54,33 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
     torch.set_num_threads(job.threads)
     run = RunDirectory(Path(job.root))
     data: dict[Any, Packed] = {}
-    for planned in job.lanes[lane]:
-        stack = tuple(item for item in planned if not run.training(item.train_id).result.exists())
+    alone = group is None or group.size == 1
+    queue = list(job.lanes[lane])
+    while queue:
+        stack = tuple(item for item in queue.pop(0) if not run.training(item.train_id).result.exists())
         if not stack:
             continue
-        first = stack[0]
-        key = (first.size, first.task_ids, first["held_out"])
-        if key not in data:
-            # One training set at a time in memory.
-            data.clear()
-            data[key] = training_bits(run, first.system, first.size, first.task_ids, first["held_out"])
         try:
-            _train_stack(stack, data[key], run, job, group)
-        except Exception:
-            if group is not None and group.size > 1:
+            _train_stack(stack, _data_of(stack[0], run, data), run, job, group)
+        except Exception as error:
+            if not alone:
                 # The other workers wait in a collective: only a restart of the group can go on.
                 raise
+            if isinstance(error, TrainingDiverged) and len(stack) > 1:
+                # One member has spoilt the stack; the others finish by themselves.
+                queue[:0] = [(item,) for item in stack]
+                continue
             for item in stack:
                 note_failure(run, item.train_id, f"{item}\n\n{traceback.format_exc()}")
+
+
+def _data_of(item: TrainingRun, run: RunDirectory, data: dict[Any, Packed]) -> Packed:
+    """The training set of a run, kept in ``data`` until another one is needed: one at a time in memory."""
+    key = (item.size, item.task_ids, item["held_out"])
+    if key not in data:
+        data.clear()
+        data[key] = training_bits(run, item.system, item.size, item.task_ids, item["held_out"])
+    return data[key]
 
 
 def _configs(item: TrainingRun, shape: tuple[int, int, int]) -> tuple[ModelConfig, TrainConfig]:
