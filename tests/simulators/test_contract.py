@@ -25,59 +25,7 @@ CHAINS = 6
 MIXED = np.arange(CHAINS) % 2 == 0
 DTYPES = {"bits": np.int8, "int8": np.int8, "float32": np.float32}
 
-PARAMAGNET = '''
-"""Independent spins in a field, H = h sum_i s_i: m = -tanh(h / T), exactly."""
-
-from dataclasses import dataclass
-
-import numpy as np
-
-from simulators.contract import require
-
-VERSION = 1
-ALGORITHMS = ("heat-bath",)
-ORDER_PARAMETERS = ("magnetization",)
-ENCODING = "bits"
-LIKELIHOOD = "bernoulli"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Spec:
-    size: int
-    field: float
-    temperature: float
-
-    def __post_init__(self):
-        require((self.temperature > 0, "temperature", f"must be positive, got {self.temperature}"))
-
-    @property
-    def shape(self):
-        return 1, self.size, self.size
-
-
-EXAMPLE = Spec(size=4, field=1.0, temperature=2.0)
-
-
-class Simulation:
-    acceptance = 1.0
-
-    def __init__(self, spec, hot, algorithm, rng):
-        require((algorithm in ALGORITHMS, "algorithm", f"must be heat-bath, got {algorithm}"))
-        self.spec, self.rng = spec, rng
-        self.spins = np.ones((len(hot), *spec.shape), dtype=np.int8)
-
-    def advance(self, sweeps):
-        for _ in range(sweeps):
-            up = 1 / (1 + np.exp(2 * self.spec.field / self.spec.temperature))
-            self.spins[:] = np.where(self.rng.random(self.spins.shape) < up, 1, -1)
-
-    def configurations(self):
-        return self.spins.copy()
-
-    def measure(self):
-        magnetization = self.spins.mean(axis=(1, 2, 3))
-        return {"energy": self.spec.field * magnetization, "magnetization": magnetization}
-'''
+PARAMAGNET = (Path(__file__).parents[1] / "paramagnet.py").read_text()
 
 
 def start(system: System, spec: Any, algorithm: str, seed: int = 1, hot: NDArray[np.bool_] = MIXED) -> Simulation:

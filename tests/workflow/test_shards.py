@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from simulators import contract
-from simulators.sampling import Samples, sample
+from simulators.sampling import Samples
 from workflow import shards
 from workflow.plan import SimulationTask
 from workflow.shards import ShardError
+from workflow.simulate import draw
 
 TASK = SimulationTask(
     system="ising",
@@ -46,23 +46,9 @@ SCHEMA = [
 """The dataset format of version 1: a change here is a change of the format."""
 
 
-def simulated(task: SimulationTask = TASK) -> Samples:
-    system = contract.load(task.system)
-    return sample(
-        system,
-        system.spec(**dict(task.spec)),
-        chains=task.chains,
-        samples=task.samples,
-        algorithm=task.algorithm,
-        thermalization=task.thermalization,
-        spacing=task.spacing,
-        rng=task.generator(),
-    )
-
-
 @pytest.fixture(scope="module")
 def samples() -> Samples:
-    return simulated()
+    return draw(TASK)
 
 
 @pytest.fixture
@@ -155,7 +141,7 @@ def test_a_file_stands_alone(path: Path) -> None:
 
 
 def test_equal_tasks_give_equal_bytes(path: Path, tmp_path: Path) -> None:
-    rows, size, sha256 = shards.write(TASK, simulated(), tmp_path / "again.parquet")
+    rows, size, sha256 = shards.write(TASK, draw(TASK), tmp_path / "again.parquet")
     assert (tmp_path / "again.parquet").read_bytes() == path.read_bytes()
     assert (rows, size) == (70, path.stat().st_size)
     assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -163,7 +149,7 @@ def test_equal_tasks_give_equal_bytes(path: Path, tmp_path: Path) -> None:
 
 def test_another_seed_gives_other_configurations(samples: Samples) -> None:
     """Negative control of equal bytes."""
-    other = simulated(dataclasses.replace(TASK, seed=6))
+    other = draw(dataclasses.replace(TASK, seed=6))
     assert not np.array_equal(other.configurations, samples.configurations)
 
 

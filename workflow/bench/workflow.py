@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import contract, sampling
 from simulators.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.systems import ising
 from workflow import shards
@@ -25,7 +24,7 @@ from workflow.executors import RayExecutor, SerialExecutor
 from workflow.folder import open_run
 from workflow.layout import RunDirectory
 from workflow.plan import simulation_tasks
-from workflow.simulate import run_task, simulate
+from workflow.simulate import draw, run_task, simulate
 from workflow.study import parse
 
 GROUP = "workflow"
@@ -251,17 +250,7 @@ def _parquet(folder: Path, rounds: int) -> Iterator[Figure]:
     """Shards written, and read and decoded, against plain arrays of the same spins."""
     grid = {"system": "ising", "size": PARQUET_SIZE, "coupling": 1.0, "temperature": T_C}
     (task,) = simulation_tasks(parse({"name": "parquet", "simulate": [{**grid, "samples": PARQUET_SAMPLES}]}))
-    system = contract.load(task.system)
-    samples = sampling.sample(
-        system,
-        system.spec(**dict(task.spec)),
-        chains=task.chains,
-        samples=task.samples,
-        algorithm=task.algorithm,
-        thermalization=task.thermalization,
-        spacing=task.spacing,
-        rng=task.generator(),
-    )
+    samples = draw(task)
     spins: NDArray[np.int8] = samples.configurations
     shard, plain = folder / "shard.parquet", folder / "plain.npy"
 
