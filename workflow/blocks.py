@@ -13,6 +13,7 @@ from models.config import AUTO_FRACTION
 from workflow.grid import Point
 
 Whole = Annotated[int, Strict(), annotated_types.Ge(1)]
+Seed = Annotated[int, Strict(), annotated_types.Ge(0), annotated_types.Lt(2**63)]
 Fraction = Annotated[float, Strict(), annotated_types.Gt(0), annotated_types.Lt(1)]
 
 
@@ -75,7 +76,7 @@ class TrainBlock:
     beta: Annotated[float, Strict()] | str | list[Annotated[float, Strict()] | str] = "auto"
     """Numbers, "auto" (= 0.2 lam) or multiples like "0.6 lam"."""
     axes: Literal["quartimax", "none"] = "quartimax"
-    seed: Annotated[int, Strict(), annotated_types.Ge(0)] | list[Annotated[int, Strict(), annotated_types.Ge(0)]] = 0
+    seed: Seed | list[Seed] = 0
     epochs: Whole = 20
     batch: Whole = 128
     learning_rate: Annotated[float, Strict(), annotated_types.Gt(0)] | None = None
@@ -138,7 +139,7 @@ def parse_beta(raw: float | str) -> Beta:
     if raw == "auto":
         return Beta(AUTO_FRACTION, relative=True)
     if isinstance(raw, str):
-        match = re.fullmatch(r"([0-9.eE+-]+) *lam", raw)
+        match = re.fullmatch(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?) *lam", raw)
         if match is None:
             raise ValueError(f'must be a number, "auto" or a multiple such as "0.6 lam", got {raw!r}')
         beta = Beta(float(match[1]), relative=True)

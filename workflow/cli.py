@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -51,6 +52,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _stages(stages: tuple[str, ...], study: str, run_dir: Path | None, seed: int | None, **options: Any) -> None:
+    if options["fresh"] and "simulate" not in stages:
+        _leave("--fresh begins again from the start: give it to run or simulate", 2)
     with _failures(options["verbose"]) as context:
         loaded = _load(study, seed)
         folder = run_dir or Path("runs") / loaded.name
@@ -84,8 +87,6 @@ def _closing(run: RunDirectory, stages: tuple[str, ...]) -> None:
     """The verdict and where the page is, or what a single stage left behind."""
     shown = _relative(run.root)
     if "report" in stages:
-        import json
-
         from workflow.summary import verdict_text
 
         click.echo(verdict_text(json.loads(run.verdict.read_text())))
@@ -120,19 +121,24 @@ def _load(study: str, seed: int | None = None) -> Study:
 def _failures(verbose: bool) -> Iterator[dict[str, str]]:
     """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 interrupted."""
     context: dict[str, str] = {}
+    from workflow.executors import Unavailable
     from workflow.folder import FolderError, StageFailed
     from workflow.shards import ShardError
     from workflow.study import StudyError
 
     try:
         yield context
-    except (StudyError, FolderError) as error:
+    except (StudyError, FolderError, Unavailable) as error:
         _leave(str(error), 2)
     except KeyboardInterrupt:
         _leave(
             f"interrupted; finished work is kept, go on with\n  {context.get('resume', 'the same command')}",
             130,
         )
+    except json.JSONDecodeError as error:
+        if verbose:
+            raise
+        _leave(f"a result file of the run folder is damaged ({error}); --verbose says which", 1)
     except (StageFailed, ShardError, OSError) as error:
         if verbose:
             raise

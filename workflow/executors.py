@@ -11,8 +11,14 @@ from typing import Any, NamedTuple, Protocol
 
 WINDOW = 4
 """Ray tasks in flight per worker: enough to keep every worker busy, few enough that the driver stays small."""
+CLUSTER_WINDOW = 256
+"""The same at least on a cluster that is joined: waiting tasks are what makes it start nodes."""
 SYSTEM_RETRIES = 5
 """How often a task is started again when its worker or node dies; errors of the task itself are not retried."""
+
+
+class Unavailable(RuntimeError):
+    """What was asked for on the command line is not there: a cluster, a device, room for the workers."""
 
 
 class Outcome(NamedTuple):
@@ -58,10 +64,11 @@ class RayExecutor:
     """Ray tasks of one CPU each, started on first use."""
 
     def __init__(self, workers: int | None = None, address: str | None = None, verbose: bool = False) -> None:
-        self.workers = workers or os.cpu_count() or 1
+        self.workers = workers or len(os.sched_getaffinity(0))
         self._address = address
         self._verbose = verbose
         self._started = False
+        self._window = WINDOW * self.workers
 
     def start(self) -> None:
         """Connect to the cluster at the given address (or RAY_ADDRESS), or start a local Ray."""
@@ -77,20 +84,28 @@ class RayExecutor:
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
         environment: dict[str, Any] = {"env_vars": {"NUMBA_NUM_THREADS": "1"}}
         options: dict[str, Any] = {"address": self._address}
-        if self._address or os.environ.get("RAY_ADDRESS"):
+        joined = self._address or os.environ.get("RAY_ADDRESS")
+        if joined:
             # Nodes of a cluster run exactly this checkout.
             environment["working_dir"] = str(Path(__file__).parents[1])
         else:
-            options |= {"num_cpus": self.workers, "include_dashboard": False}
-        ray.init(
-            **options,
-            logging_level=logging.WARNING,
-            log_to_driver=self._verbose,
-            runtime_env=environment,
-        )
-        if "num_cpus" not in options:
-            self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+            # "local", or a Ray that somebody else started on this machine would be joined.
+            options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
+        try:
+            ray.init(**options, logging_level=logging.WARNING, log_to_driver=self._verbose, runtime_env=environment)
+        except (ConnectionError, ValueError, TimeoutError) as error:
+            raise Unavailable(f"cannot use the Ray cluster at {joined or 'this machine'}: {error}") from None
+        self._window = max(WINDOW * self.workers, CLUSTER_WINDOW if joined else 0)
         self._started = True
+
+    def nodes(self, label: str) -> list[dict[str, float]]:
+        """Resources of the nodes that tasks labelled ``label`` may run on."""
+        import ray
+
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        if self.placement(label) is not None:
+            alive = [node for node in alive if node.get("Labels", {}).get("workload") == label]
+        return [node["Resources"] for node in alive]
 
     def placement(self, label: str) -> dict[str, str] | None:
         """The label selector of a node group, on clusters whose nodes carry ``workload`` labels (cluster.yaml)."""
@@ -114,7 +129,7 @@ class RayExecutor:
         pending: dict[Any, Any] = {}
         try:
             while True:
-                while len(pending) < WINDOW * self.workers and (item := next(queue, None)) is not None:
+                while len(pending) < self._window and (item := next(queue, None)) is not None:
                     pending[remote.remote(item, *shared)] = item
                 if not pending:
                     return

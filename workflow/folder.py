@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -74,7 +75,9 @@ def open_run(study: Study, root: Path, fresh: bool = False) -> RunDirectory:
     run = RunDirectory(root.resolve())
     try:
         if fresh and root.exists():
-            _set_aside(root)
+            if not (root / "study.toml").exists():
+                raise FolderError(f"--fresh: {root} holds no study.toml, so it is no run folder to set aside")
+            _set_aside(root.resolve())
         root.mkdir(parents=True, exist_ok=True)
         if not os.access(root, os.W_OK | os.X_OK):
             raise PermissionError("no permission to write there")
@@ -132,7 +135,8 @@ def timed(run: RunDirectory, stage: str) -> Iterator[dict[str, float]]:
     finally:
         if note["done"]:
             record = {"stage": stage, "wall_seconds": round(time.monotonic() - start, 3), **note}
-            with run.stages.open("a") as stream:
+            # A full disk has its own message already; what the stage cost is worth less.
+            with contextlib.suppress(OSError), run.stages.open("a") as stream:
                 stream.write(json.dumps(record) + "\n")
 
 
@@ -141,7 +145,10 @@ def costs(run: RunDirectory) -> dict[str, StageCost]:
     total: dict[str, StageCost] = {}
     if run.stages.exists():
         for text in run.stages.read_text().splitlines():
-            record = json.loads(text)
+            try:
+                record = json.loads(text)
+            except json.JSONDecodeError:
+                continue  # A line that a crash has cut.
             old = total.get(record["stage"], StageCost(record["stage"], 0.0, 0.0, 0))
             total[record["stage"]] = StageCost(
                 record["stage"],

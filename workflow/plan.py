@@ -123,7 +123,8 @@ def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[Simulation
     system = contract.load(block.system)
     sites = int(np.prod(system.spec(**dict(point.values)).shape))
     most = max(block.chains, SITES_PER_TASK // sites)
-    count = -(-block.samples // most)
+    # Rounded down: no task gets fewer samples than it has chains.
+    count = max(1, block.samples // most)
     for index in range(count):
         yield SimulationTask(
             system=block.system,

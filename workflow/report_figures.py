@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ def order_name(name: str) -> str:
 def rule_setting(models: Sequence[Analyzed]) -> str | None:
     """The setting of beta nearest to the rule among those that several sizes share."""
     several = [m for m in models if len({n.item.size for n in models if n.item.beta == m.item.beta}) > 1]
-    return str(min(several, key=lambda model: abs(model.ratio - AUTO_FRACTION)).item.beta) if several else None
+    return str(min(several, key=lambda model: abs(log(model.ratio / AUTO_FRACTION))).item.beta) if several else None
 
 
 def draw_all(run: RunDirectory, models: list[Analyzed], records: list[Record]) -> list[Picture]:
@@ -87,15 +88,25 @@ def draw_all(run: RunDirectory, models: list[Analyzed], records: list[Record]) -
 
 
 def _figures(run: RunDirectory, models: list[Analyzed], records: list[Record]) -> Iterator[tuple[str, str, Figure]]:
-    for network in dict.fromkeys(model.item.network for model in models):
-        mine = [model for model in models if model.item.network == network]
+    for label, mine in _alike(models).items():
         size = _size_of_sweep(mine)
-        yield from _sweep_figures(run, [model for model in mine if model.item.size == size], network, size)
-        yield from _best_figures(run, mine, network)
-        sizes = sorted({model.item.size for model in mine})
-        if len(sizes) > 1:
-            yield from _size_figures(run, mine, records, network)
+        yield from _sweep_figures(run, [model for model in mine if model.item.size == size], label, size)
+        yield from _best_figures(run, mine, label)
+        if len({model.item.size for model in mine}) > 1:
+            yield from _size_figures(mine, records, label)
     yield from _input_figures(run)
+
+
+def _alike(models: list[Analyzed]) -> dict[str, list[Analyzed]]:
+    """Models that differ in size, beta and seed alone, whatever their block; by network, and block where it matters."""
+    groups: dict[Any, list[Analyzed]] = {}
+    for model in models:
+        groups.setdefault((model.item.network, model.item.system, model.item.settings), []).append(model)
+    networks = [network for network, _, _ in groups]
+    return {
+        network if networks.count(network) == 1 else f"{network}-{mine[0].item.name}": mine
+        for (network, _, _), mine in groups.items()
+    }
 
 
 def _size_of_sweep(models: list[Analyzed]) -> int:
@@ -115,7 +126,7 @@ def _one_per_beta(models: list[Analyzed]) -> list[Analyzed]:
     if len(listed) <= PANELS:
         return listed
     chosen = [listed[i] for i in np.linspace(0, len(listed) - 1, PANELS).round().astype(int)]
-    rule = min(listed, key=lambda model: abs(model.ratio - AUTO_FRACTION))
+    rule = min(listed, key=lambda model: abs(log(model.ratio / AUTO_FRACTION)))
     if rule not in chosen:
         nearest = min(range(1, PANELS - 1), key=lambda i: abs(chosen[i].ratio - rule.ratio))
         chosen[nearest] = rule
@@ -188,7 +199,7 @@ def _collapse_point(model: Analyzed) -> curves.CollapsePoint:
 def _best_figures(run: RunDirectory, models: list[Analyzed], network: str) -> Iterator[tuple[str, str, Figure]]:
     """Figures of the models within the rule for beta, at the largest size."""
     good = [model for model in models if RULE[0] <= model.ratio <= RULE[1]] or models
-    setting = str(min(good, key=lambda model: abs(model.ratio - AUTO_FRACTION)).item.beta)
+    setting = str(min(good, key=lambda model: abs(log(model.ratio / AUTO_FRACTION))).item.beta)
     good = [model for model in good if str(model.item.beta) == setting]
     size = max(model.item.size for model in good)
     good = sorted((model for model in good if model.item.size == size), key=lambda model: model.item.seed)
@@ -242,12 +253,10 @@ QUANTITIES = {
 """Panels of the figure against L, besides the correlation and isometry of each order parameter."""
 
 
-def _size_figures(
-    run: RunDirectory, models: list[Analyzed], records: list[Record], network: str
-) -> Iterator[tuple[str, str, Figure]]:
-    del run
+def _size_figures(models: list[Analyzed], records: list[Record], network: str) -> Iterator[tuple[str, str, Figure]]:
     setting = rule_setting(models)
-    rows = [r for r in records if r.get("network") == network and r.get("beta_setting") == setting]
+    ids = {model.item.train_id for model in models if str(model.item.beta) == setting}
+    rows = [r for r in records if r.get("train_id") in ids]
     if not rows:
         return
     found = dict.fromkeys(record["quantity"] for record in rows)

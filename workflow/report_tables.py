@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import log
 from typing import Any
 
 from analysis import scans
 from analysis.phases import DISORDERED, display_names
+from models.config import AUTO_FRACTION
 from simulators import contract, exact
 from workflow import shards
 from workflow.layout import RunDirectory
@@ -55,7 +57,7 @@ def verdict_row(verdict: dict[str, Any]) -> dict[str, Any]:
     for gate in DISENTANGLED:
         judged = by_words.get(gate.words)
         text = shown(judged["worst"], judged["error"]) if judged else ""
-        cells.append({"text": text, "holds": judged is None or judged["holds"]})
+        cells.append({"text": text, "holds": judged is None or judged["holds"] or verdict["holds"] is None})
     return {**verdict, "cells": cells}
 
 
@@ -98,13 +100,14 @@ def model_row(content: dict[str, Any], records: Sequence[Record]) -> dict[str, A
 def size_table(models: Sequence[Analyzed], records: Sequence[Record]) -> dict[str, Any]:
     """Every quantity against lattice size, at the value of beta that several sizes share."""
     setting = rule_setting(models)
-    chosen = [r for r in records if r.get("beta_setting") == setting and r.get("network") == models[0].item.network]
+    names = [m.item.name for m in models if str(m.item.beta) == setting]
+    chosen = [r for r in records if r.get("beta_setting") == setting and r.get("name") == names[0]] if names else []
     rows = [
         scans.Record(
             r["quantity"], r["system"], r["size"], r["beta"], r["seed"], estimate({**r, "value": r["estimate"]})
         )
         for r in chosen
-        if setting is not None and r["quantity"] != "reconstruction"
+        if r["quantity"] != "reconstruction"
     ]
     sizes = sorted({row.size for row in rows})
     table: dict[str, dict[int, str]] = {}
@@ -122,7 +125,9 @@ def size_table(models: Sequence[Analyzed], records: Sequence[Record]) -> dict[st
 
 def distance_table(run: RunDirectory, models: Sequence[Analyzed]) -> dict[str, Any]:
     """Eq. 9 between all pairs of phases, in input and in latent space, by size."""
-    setting = rule_setting(models) or str(min(models, key=lambda model: abs(model.ratio - 0.2)).item.beta)
+    setting = rule_setting(models) or str(
+        min(models, key=lambda model: abs(log(model.ratio / AUTO_FRACTION))).item.beta
+    )
     columns: dict[str, dict[str, str]] = {}
     for size in sorted({model.item.size for model in models}):
         mine = [model for model in models if model.item.size == size and str(model.item.beta) == setting]

@@ -110,6 +110,9 @@ def status_table(root: Path) -> str:
         for item in runs
     )
     analyzed = sum((run.analysis / f"{item.train_id}.json").exists() for item in runs)
+    done_ids = {task.task_id for task in tasks if task.task_id in recorded}
+    done_ids |= {item.train_id for item in runs if run.training(item.train_id).result.exists()}
+    failed -= done_ids
     counts = {
         "simulate": (simulated, len(tasks), sum(task.task_id in failed for task in tasks)),
         "train": (trained, len(runs), sum(item.train_id in failed for item in runs)),

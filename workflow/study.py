@@ -161,7 +161,7 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
         return None
     try:
         system = contract.load(name)
-    except contract.UnknownSystem as error:
+    except (contract.UnknownSystem, contract.IncompleteSystem) as error:
         problems.append(Problem(f"{place}.system", str(error)))
         return None
     physics = {key: value for key, value in raw.items() if key in spec_fields(system)}
@@ -175,6 +175,9 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
         problems.append(
             Problem(f"{place}.algorithm", f"must be one of {offered} for {name}, got {sampling.algorithm!r}")
         )
+    if sampling is not None and sampling.samples < sampling.chains:
+        text = f"must be at least the number of chains, {sampling.chains}, so that each gives one"
+        problems.append(Problem(f"{place}.samples", f"{text}; got {sampling.samples}"))
     if len(problems) > before:
         return None
     entries = {key: getattr(sampling, key) for key in ("samples", "chains", "algorithm", "thermalization", "spacing")}
@@ -272,7 +275,12 @@ def _check_select(block: TrainBlock, place: str, blocks: list[SimulateBlock]) ->
     for name, value in block.select.items():
         if blocks and name not in known:
             problems.append(Problem(f"{place}.select.{name}", f"unknown field; there are {', '.join(sorted(known))}"))
-        if isinstance(value, dict) and not (
+        kind = str if name == "system" else int | float | str
+        if not isinstance(value, dict) and not all(isinstance(v, kind) for v in listed(value)):
+            problems.append(Problem(f"{place}.select.{name}", f"must be a value, a list or a range, got {value!r}"))
+        if name == "system" and isinstance(value, dict):
+            problems.append(Problem(f"{place}.select.system", f"must be a name or a list of names, got {value!r}"))
+        elif isinstance(value, dict) and not (
             set(value) == {"start", "stop"} and all(isinstance(v, int | float) for v in value.values())
         ):
             problems.append(Problem(f"{place}.select.{name}", f"a range needs start and stop, got {value!r}"))

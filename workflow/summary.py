@@ -35,7 +35,7 @@ class Gate(NamedTuple):
 
 INFINITY = float("inf")
 DISENTANGLED = (
-    Gate("KL per unit (nat)", lambda q: q.startswith("kl_"), 0.3, INFINITY),
+    Gate("KL per unit (nat)", lambda q: q.startswith("kl_of_"), 0.3, INFINITY),
     Gate("|corr| on its own axis", lambda q: q.startswith("correlation_"), 0.97, INFINITY),
     Gate("|corr| across", lambda q: q == "cross_correlation", -INFINITY, 0.15),
     Gate("angle to the axes (deg)", lambda q: q == "angle", -INFINITY, 10),
@@ -45,8 +45,8 @@ DISENTANGLED = (
 """What "each latent is an order parameter" means; KL first, since a collapsed network still correlates."""
 COLLAPSED = (Gate("KL per unit (nat)", lambda q: q.startswith("kl_"), -INFINITY, 0.02),)
 """What "collapsed" means."""
-RULE = (0.06, 0.45)
-"""beta / lam within which order parameters should be found."""
+RULE = (0.06, WARN_FRACTION)
+"""beta / lam from and below which order parameters should be found."""
 BEYOND = 1.1
 """beta / lam from which the latents should be collapsed."""
 
@@ -102,6 +102,8 @@ def records_of(content: dict[str, Any]) -> list[Record]:
     found.append(("reconstruction", content["reconstruction"]))
     if (matched := content["correlation"]) is not None:
         orders = [names[content["orders"][pair["order"]]] for pair in matched["pairs"]]
+        kl = [information["divergence"][content["units"][pair["latent"]]] for pair in matched["pairs"]]
+        found += [(f"kl_of_{order}", estimate) for order, estimate in zip(orders, kl, strict=True)]
         found += [(f"correlation_{order}", pair["own"]) for order, pair in zip(orders, matched["pairs"], strict=True)]
         found += [("cross_correlation", matched["cross"]), ("angle", matched["angle"]), ("cosine", matched["cosine"])]
         if (rotated := matched["rotated"]) is not None:
@@ -142,14 +144,14 @@ def judge(records: Iterable[Record]) -> list[Verdict]:
 def _judge_group(group: list[Record]) -> Verdict:
     first = group[0]
     ratio = first["beta_over_lam"]
-    gates: tuple[Gate, ...] = ()
+    gates: tuple[Gate, ...] = DISENTANGLED
     expected = ""
-    if RULE[0] <= ratio <= RULE[1]:
-        gates, expected = DISENTANGLED, "order parameters"
+    if RULE[0] <= ratio < RULE[1]:
+        expected = "order parameters"
     elif ratio >= BEYOND:
         gates, expected = COLLAPSED, "collapse"
     judgements = tuple(judgement for gate in gates if (judgement := _apply(gate, group)) is not None)
-    holds = all(judgement.holds for judgement in judgements) if judgements else None
+    holds = all(judgement.holds for judgement in judgements) if judgements and expected else None
     return Verdict(
         name=first["name"],
         network=first["network"],
@@ -187,7 +189,7 @@ def _apply(gate: Gate, group: list[Record]) -> Judgement | None:
 
 
 def _words(group: list[Record], expected: str, judgements: tuple[Judgement, ...]) -> str:
-    weakest = min(record["estimate"] for record in group if record["quantity"].startswith("kl_"))
+    matched = [record["estimate"] for record in group if record["quantity"].startswith("kl_of_")]
     strongest = max(record["estimate"] for record in group if record["quantity"].startswith("kl_"))
     collapsed = COLLAPSED[0].high
     if strongest <= collapsed:
@@ -195,7 +197,7 @@ def _words(group: list[Record], expected: str, judgements: tuple[Judgement, ...]
     ratio = group[0]["beta_over_lam"]
     if ratio >= COLLAPSE_FRACTION and expected != "collapse":
         return f"collapse announced: beta is at least {COLLAPSE_FRACTION:g} lam"
-    if weakest <= collapsed:
+    if matched and min(matched) <= collapsed:
         return "partly collapsed: at least one latent of one seed carries nothing"
     if expected == "order parameters":
         failed = [judgement.words for judgement in judgements if not judgement.holds]
@@ -240,7 +242,7 @@ def verdict_text(verdicts: Iterable[dict[str, Any]]) -> str:
         if seen:
             lines.append(f"         worst seed: {', '.join(seen)}")
         missed = [f"{gate['words']} {gate['bounds']}" for gate in verdict["judgements"] if not gate["holds"]]
-        if missed:
+        if missed and verdict["holds"] is False:
             lines.append(f"         asked for: {', '.join(missed)}")
     return "\n".join(lines) + "\n"
 

@@ -7,28 +7,23 @@ import json
 import shutil
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.blocks import Study
-from workflow.executors import Executor, RayExecutor
-from workflow.folder import StageFailed, note_failure, require, timed
+from workflow.executors import Executor, RayExecutor, Unavailable
+from workflow.folder import StageFailed, require, timed
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun, simulation_tasks, training_cost, training_runs
 from workflow.progress import Progress
-
-if TYPE_CHECKING:
-    from workflow.train_worker import Job
+from workflow.simulate import finished
 
 STACKED = frozenset({"shallow"})
 """Networks whose runs train as one stacked model; the others train in turn."""
 LARGEST_STACK = 64
 """Runs in one stack: more would gain nothing and fill the caches."""
-GROUP_RESTARTS = 5
-"""How often a group of training workers is started again after one of them died."""
 
 
 def lanes(runs: Sequence[TrainingRun], count: int) -> tuple[tuple[tuple[TrainingRun, ...], ...], ...]:
@@ -80,20 +75,29 @@ def train(
         return done
     wanted = {task_id for item in todo for task_id in item.task_ids}
     needed = [task for task in simulation_tasks(study) if task.task_id in wanted]
-    require("train", "simulate", "shard", [t for t in needed if not run.shard(t.system, t.size, t.task_id).exists()])
+    whole, _ = finished(run, needed)
+    require("train", "simulate", "whole shard", [task for task in needed if task.task_id not in whole])
     for item in todo:
         (run.failures / f"{item.train_id}.txt").unlink(missing_ok=True)
+        # What an earlier training under this id led to is of other weights.
+        shutil.rmtree(run.latents(item.train_id), ignore_errors=True)
+        (run.analysis / f"{item.train_id}.json").unlink(missing_ok=True)
+    if not quiet:
+        for text in warnings_of([(item, item.beta.value) for item in todo if item.beta.relative]):
+            print(text, file=sys.stderr)
     with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet) as progress:
         with _watch(run, todo, progress):
             for workers in sorted({item.workers for item in todo}):
-                _fit([item for item in todo if item.workers == workers], run, executor, workers, device)
+                _fit([item for item in runs if item.workers == workers], run, executor, workers, device)
         progress.reach(_percent_done(run, todo))
         now = results(run, runs)
         new = [now[item.train_id] for item in todo if item.train_id in now]
         cost["done"] = len(new)
         cost["core_seconds"] = sum(result["seconds"] * result["threads"] * result["workers"] for result in new)
     if not quiet:
-        for text in warnings_of(new):
+        named = {item.train_id: item for item in todo if not item.beta.relative}
+        ratios = [(named[r["train_id"]], r["beta"] / r["top_eigenvalue"]) for r in new if r["train_id"] in named]
+        for text in warnings_of(ratios):
             print(text, file=sys.stderr)
     failed = {str(item): _reason(run, item) for item in todo if item.train_id not in now}
     if failed:
@@ -101,12 +105,11 @@ def train(
     return now
 
 
-def warnings_of(trained: Sequence[dict[str, Any]]) -> list[str]:
-    """What to say of values of beta that are too large for the data."""
+def warnings_of(ratios: Sequence[tuple[TrainingRun, float]]) -> list[str]:
+    """What to say of values of beta / lam that are too large."""
     found: dict[str, None] = {}
-    for result in trained:
-        ratio = result["beta"] / result["top_eigenvalue"]
-        where = f"{result['name']}: beta = {result['beta']:.4g} at L = {result['size']} is {ratio:.3g} lam"
+    for item, ratio in ratios:
+        where = f"{item.name}: beta = {item.beta} at L = {item.size} is {ratio:.3g} lam"
         if ratio >= COLLAPSE_FRACTION:
             found[f"  {where}: the latents are expected to collapse (from {COLLAPSE_FRACTION:g} lam)"] = None
         elif ratio >= WARN_FRACTION:
@@ -119,111 +122,31 @@ def _reason(run: RunDirectory, item: TrainingRun) -> str:
     return path.read_text().strip().splitlines()[-1] if path.exists() else "its workers died repeatedly"
 
 
-def _fit(runs: list[TrainingRun], run: RunDirectory, executor: Executor, workers: int, device: str) -> None:
-    """Train ``runs``, each spread over ``workers`` workers, as many side by side as the machine has room for."""
+def _fit(runs: Sequence[TrainingRun], run: RunDirectory, executor: Executor, workers: int, device: str) -> None:
+    """Train ``runs``, each spread over ``workers`` workers, as many side by side as there is room for.
+
+    All runs are dealt out, also the trained ones (a lane leaves them out): a training that is resumed then finds its
+    runs in the stacks it was interrupted in.
+    """
     from workflow.train_worker import Job, train_lane
 
-    if not isinstance(executor, RayExecutor):
-        import torch
+    if isinstance(executor, RayExecutor):
+        from workflow import train_ray
 
-        kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        train_lane(Job(root=str(run.root), lanes=lanes(runs, 1), device=kind, threads=1))
+        room = train_ray.find_room(device, executor, workers)
+        side_by_side = max(1, min(room.slots // workers, len(runs)))
+        threads = max(1, room.cores // (side_by_side * workers))
+        job = Job(root=str(run.root), lanes=lanes(runs, side_by_side), device=room.device, threads=threads)
+        train_ray.fit(job, executor, workers)
         return
-    executor.start()
-    kind, slots = _device(device, executor)
-    side_by_side = max(1, min(slots // workers, len(runs)))
-    job = Job(
-        root=str(run.root),
-        lanes=lanes(runs, side_by_side),
-        device=kind,
-        threads=max(1, executor.workers // (side_by_side * workers)),
-    )
-    _ray_fit(job, executor, workers)
+    import torch
 
-
-def _device(wanted: str, executor: RayExecutor) -> tuple[str, int]:
-    """The device to train on, and how many workers have one."""
-    import ray
-
-    gpus = int(ray.cluster_resources().get("GPU", 0))
-    if wanted == "cuda" and not gpus:
-        raise ValueError("--device cuda: this Ray cluster has no GPU; use --device cpu or auto")
-    return ("cuda", gpus) if wanted != "cpu" and gpus else ("cpu", executor.workers)
-
-
-def _ray_fit(job: Job, executor: RayExecutor, workers: int) -> None:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
-    from ray.train.torch import TorchTrainer
-
-    # Our own checkpoints resume a training; Ray's state is only needed while it runs, under a name never used before
-    # (a name used again would silently continue the old run).
-    storage = Path(job.root) / "training" / ".ray"
-    resources: dict[str, float] = {"CPU": job.threads}
-    if job.device == "cuda":
-        resources["GPU"] = 1
-    scaling: dict[str, Any] = {
-        "num_workers": len(job.lanes) * workers,
-        "use_gpu": job.device == "cuda",
-        "resources_per_worker": resources,
-    }
-    if (labels := executor.placement("training")) is not None:
-        scaling["label_selector"] = labels
-    trainer = TorchTrainer(
-        ray_train_loop,
-        train_loop_config={"job": job, "workers": workers},
-        scaling_config=ScalingConfig(**scaling),
-        run_config=RunConfig(
-            name=uuid.uuid4().hex,
-            storage_path=str(storage),
-            failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
-        ),
-    )
-    try:
-        _in_thread(trainer.fit)
-    except TrainingFailedError as error:
-        for item in (item for lane in job.lanes for stack in lane for item in stack):
-            folder = RunDirectory(Path(job.root))
-            if not folder.training(item.train_id).result.exists():
-                note_failure(folder, item.train_id, f"{item}\n\n{error}")
-    finally:
-        shutil.rmtree(storage, ignore_errors=True)
-
-
-def _in_thread(work: Callable[[], object]) -> None:
-    """Do ``work`` in another thread: in the main one Ray Train takes Ctrl-C for itself and leaves with its own code."""
-    failures: list[BaseException] = []
-
-    def attempt() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.5)
-    if failures:
-        raise failures[0]
-
-
-def ray_train_loop(config: dict[str, Any]) -> None:
-    """What Ray Train runs in each worker of the group (torch.distributed is set up by Ray)."""
-    import ray.train
-    import torch.distributed as dist
-
-    from models.group import TorchGroup
-    from workflow.train_worker import train_lane
-
-    job, workers = config["job"], config["workers"]
-    rank = ray.train.get_context().get_world_rank()
-    group = None
+    if device == "cuda" and not torch.cuda.is_available():
+        raise Unavailable("--device cuda: this machine has no GPU that PyTorch can use; take --device cpu or auto")
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if workers > 1:
-        # Every worker has to take part in making every group.
-        ranks = [list(range(lane * workers, (lane + 1) * workers)) for lane in range(len(job.lanes))]
-        groups = [dist.new_group(members) for members in ranks]
-        group = TorchGroup(groups[rank // workers])
-    train_lane(job, rank // workers, group)
+        print(f"  the serial executor trains with one worker instead of {workers}: equal to rounding", file=sys.stderr)
+    train_lane(Job(root=str(run.root), lanes=lanes(runs, 1), device=kind, threads=1))
 
 
 def _percent_done(run: RunDirectory, runs: Sequence[TrainingRun]) -> float:

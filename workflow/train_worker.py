@@ -26,6 +26,7 @@ from workflow.dataset import Packed, training_bits
 from workflow.folder import note_failure
 from workflow.layout import RunDirectory, TrainingDirectory, write_whole
 from workflow.plan import TrainingRun
+from workflow.shards import ShardError
 
 CHECKPOINT_SECONDS = 20.0
 """A checkpoint after the first epoch that ends this long after the last one."""
@@ -60,17 +61,21 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
         stack = tuple(item for item in queue.pop(0) if not run.training(item.train_id).result.exists())
         if not stack:
             continue
+        if len(parts := _by_checkpoint(stack, run)) > 1:
+            queue[:0] = parts
+            continue
         try:
             _train_stack(stack, _data_of(stack[0], run, data), run, job, group)
         except Exception as error:
-            if not alone:
-                # The other workers wait in a collective: only a restart of the group can go on.
+            if not alone and not isinstance(error, TrainingDiverged | ValueError | ShardError):
+                # These come to all workers alike. After any other the rest of the group waits in a collective, and
+                # only its restart can go on.
                 raise
             if isinstance(error, TrainingDiverged) and len(stack) > 1:
                 # One member has spoilt the stack; the others finish by themselves.
                 queue[:0] = [(item,) for item in stack]
                 continue
-            for item in stack:
+            for item in stack if group is None or group.rank == 0 else ():
                 note_failure(run, item.train_id, f"{item}\n\n{traceback.format_exc()}")
 
 
@@ -102,7 +107,7 @@ def _train_stack(
 ) -> None:
     start = time.monotonic()
     model, config = _configs(stack[0], packed.shape)
-    lam = spectrum.top_eigenvalue(packed.bits_SB, packed.shape)
+    lam = _top_eigenvalue(stack, packed, run)
     betas = [item.beta.resolve(lam) for item in stack]
     samples = PackedSamples(packed.bits_SB, packed.shape, job.device)
     runs = [Run(beta=beta, seed=item.seed) for beta, item in zip(betas, stack, strict=True)]
@@ -127,6 +132,29 @@ def _train_stack(
         seconds = time.monotonic() - start
         for tensors, recorder in zip(trainer.weights(), records, strict=True):
             recorder.finish(tensors, seconds / len(stack), len(stack), job, group.size if group else 1)
+
+
+def _top_eigenvalue(stack: tuple[TrainingRun, ...], packed: Packed, run: RunDirectory) -> float:
+    """lam of the training data, as the first of these runs has noted it if it is being resumed.
+
+    Its last digits depend on the machine and its threads, and a checkpoint belongs to exactly one beta.
+    """
+    for item in stack:
+        path = run.training(item.train_id).config
+        if path.exists():
+            return float(json.loads(path.read_text())["top_eigenvalue"])
+    return spectrum.top_eigenvalue(packed.bits_SB, packed.shape)
+
+
+def _by_checkpoint(stack: tuple[TrainingRun, ...], run: RunDirectory) -> list[tuple[TrainingRun, ...]]:
+    """The stack, or its parts where its runs were interrupted at different epochs."""
+    recorders = {item: _Recorder(run, item).checkpoints() for item in stack}
+    if len({max(found, default=0) for found in recorders.values()}) == 1 or set.intersection(*recorders.values()):
+        return [stack]
+    parts: dict[int, list[TrainingRun]] = {}
+    for item, found in recorders.items():
+        parts.setdefault(max(found, default=0), []).append(item)
+    return [tuple(part) for part in parts.values()]
 
 
 def _restore(trainer: Trainer, records: list[_Recorder]) -> int:

@@ -41,10 +41,11 @@ def verify_run(root: Path, rebuild_manifest: bool = False) -> Findings:
     """
     run, study = load_run(root)
     tasks = {task.task_id: task for task in simulation_tasks(study)}
+    findings = Findings()
     if rebuild_manifest:
         manifest.store(run, manifest.rebuild(run), tasks)
+        findings.lines.append("note    the manifest is new: its checksums are those of the files as they are now")
     records = {task_id: record for task_id, record in manifest.load(run).items() if task_id in tasks}
-    findings = Findings()
     complaints = manifest.damaged(run, records.values())
     for text in complaints.values():
         findings.fail(f"{text}; `latentphase simulate` makes it again")

@@ -198,7 +198,7 @@ def test_a_spoiled_shard_is_named_and_made_again(
 
 
 FIRST = [
-    ("train", 0, "train needs 4 shards not there, first ising at size = 4", "carry out simulate first"),
+    ("train", 0, "train needs 4 whole shards not there, first ising at size = 4", "carry out simulate first"),
     ("encode", 1, "encode needs 1 model not there, first phases: shallow, L = 4", "carry out train first"),
     ("analyze", 0, "analyze needs 4 shards not there", "carry out simulate first"),
     ("analyze", 1, "analyze needs 1 encoded model not there", "carry out encode first"),

@@ -110,15 +110,21 @@ def test_the_default_folder_has_the_name_of_the_study(tmp_path: Path, monkeypatc
 
 
 def test_the_command_that_resumes_is_the_one_that_was_given(tmp_path: Path) -> None:
-    """With its options, and without --fresh, which would begin again."""
+    """With its options."""
     study = write_study(tmp_path / "study.toml", small())
-    result = serial("train", study, tmp_path / "run", "--fresh", "--seed", "4", "--workers", "2", "--device", "cpu")
+    result = serial("train", study, tmp_path / "run", "--seed", "4", "--workers", "2", "--device", "cpu")
     assert result.exit_code == 1
     last = result.stderr.splitlines()[-1].split()
     assert last[:3] == ["latentphase", "train", study]
     options = dict(zip(last[3::2], last[4::2], strict=True))
     run_dir = str(tmp_path / "run")
     assert options == {"--run-dir": run_dir, "--executor": "serial", "--seed": "4", "--workers": "2", "--device": "cpu"}
+
+
+def test_beginning_again_needs_a_stage_that_begins(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study.toml", small())
+    result = serial("report", study, tmp_path / "run", "--fresh")
+    assert result.exit_code == 2 and "give it to run or simulate" in result.stderr
 
 
 def test_verbose_shows_the_whole_error(tmp_path: Path) -> None:

@@ -79,3 +79,16 @@ def test_costs_add_up_over_interrupted_runs(tmp_path: Path) -> None:
         cost["core_seconds"], cost["done"] = 1.5, 1
     assert folder.costs(run)["simulate"].core_seconds == pytest.approx(3.5)
     assert folder.costs(run)["simulate"].done == 4
+
+
+def test_only_run_folders_are_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(FolderError, match=r"holds no study\.toml"):
+        open_run(parse(TINY), tmp_path, fresh=True)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_cut_line_of_costs_is_passed_over(tmp_path: Path) -> None:
+    run = open_run(parse(TINY), tmp_path / "run")
+    run.stages.write_text('{"stage": "simulate", "wall_seconds": 1.0, "core_seconds": 2.0, "done": 3}\n{"stage": "tr')
+    assert list(folder.costs(run)) == ["simulate"]

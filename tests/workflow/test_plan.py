@@ -75,18 +75,18 @@ def test_many_samples_are_cut_into_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(plan, "SITES_PER_TASK", 100 * 64)
     tasks = [task for task in simulation_tasks(parse(TINY)) if task.size == 8 and task.spec[3][1] == 1.2]
     counts = Counter(task.spec for task in tasks)
-    assert set(counts.values()) == {3}
+    assert set(counts.values()) == {2}
     for spec in counts:
         blocks = [task for task in tasks if task.spec == spec]
-        assert [task.samples for task in blocks] == [86, 85, 85]
-        assert [task.block for task in blocks] == [0, 1, 2]
-        assert len({task.task_id for task in blocks}) == 3
+        assert [task.samples for task in blocks] == [128, 128]
+        assert [task.block for task in blocks] == [0, 1]
+        assert len({task.task_id for task in blocks}) == 2
 
 
 def test_a_training_reads_all_blocks_of_its_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SITES_PER_TASK", 100 * 64)
     runs = training_runs(parse(TINY))
-    assert {run.size: len(run.task_ids) for run in runs} == {4: 4, 8: 12}
+    assert {run.size: len(run.task_ids) for run in runs} == {4: 4, 8: 8}
 
 
 def test_one_model_per_size_beta_and_seed() -> None:

@@ -42,11 +42,13 @@ BAD = [
     (("simulate", 0, "size"), [2, 8], "simulate.0.size: must be even and at least 4, got 2"),
     (("simulate", 0, "size"), 8.0, "simulate.0.size: input should be a valid integer, got 8.0"),
     (("simulate", 0, "samples"), 0, "simulate.0.samples: should be greater than or equal to 1, got 0"),
+    (("simulate", 0, "samples"), 40, "simulate.0.samples: must be at least the number of chains, 64"),
     (("simulate", 0, "algorithm"), "woolf", "simulate.0.algorithm: must be one of auto, metropolis"),
     (("simulate", 0, "spacing"), 0, "simulate.0.spacing: should be greater than or equal to 1"),
     (("train", 0, "beta"), -1, "train.0.beta: must be positive, got -1"),
     (("train", 0, "beta"), ["auto", -2.0], "train.0.beta.1: must be positive, got -2.0"),
     (("train", 0, "beta"), "half", 'train.0.beta: must be a number, "auto" or a multiple such as "0.6 lam"'),
+    (("train", 0, "beta"), "1.2.3 lam", 'train.0.beta: must be a number, "auto" or a multiple such as "0.6 lam"'),
     (("train", 0, "beta"), [], "train.0.beta: must name at least one value, each once, got []"),
     (("train", 0, "seed"), [1, 1], "train.0.seed: must name at least one value, each once, got [1, 1]"),
     (("train", 0, "network"), "deep", "train.0.network: should be 'shallow' or 'table-1'"),
@@ -54,6 +56,8 @@ BAD = [
     (("train", 0, "padding"), "same", "train.0.padding: is a setting of table-1"),
     (("train", 0, "size"), 16, "train.0.size: no selected shard has L = 16; there are [4, 8]"),
     (("train", 0, "select"), {"spin": 1}, "train.0.select.spin: unknown field; there are"),
+    (("train", 0, "select"), {"system": {"start": 1, "stop": 2}}, "train.0.select.system: must be a name or a list"),
+    (("train", 0, "seed"), 2**63, "train.0.seed: should be less than 9223372036854775808"),
     (("train", 0, "select"), {"temperature": 9.0}, "train.0.select: matches no shard of this study"),
     (("train", 0, "select"), {"temperature": {"from": 1}}, "train.0.select.temperature: a range needs start and stop"),
 ]
@@ -78,7 +82,7 @@ def test_training_needs_a_multiple_of_four() -> None:
 
 def test_points_may_not_be_repeated_between_blocks() -> None:
     study = changed("train", to=[])
-    study["simulate"].append({**study["simulate"][0], "temperature": [1.2, 2.0], "samples": 8})
+    study["simulate"].append({**study["simulate"][0], "temperature": [1.2, 2.0], "samples": 64})
     with pytest.raises(StudyError, match=r"simulate\.1: repeats a point of simulate\.0: size = 4, .* and 3 more"):
         parse(study)
 

@@ -1,0 +1,127 @@
+"""Ray Train around ``train_worker``: where there is room, one fit for all lanes, restarts."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workflow.executors import RayExecutor, Unavailable
+from workflow.folder import note_failure
+from workflow.layout import RunDirectory
+from workflow.train_worker import Job
+
+GROUP_RESTARTS = 5
+"""How often a group of training workers is started again after one of them died."""
+
+
+class Room(NamedTuple):
+    """What a cluster offers to training."""
+
+    device: str
+    slots: int
+    """Workers that can run at once: GPUs, or CPUs."""
+    cores: int
+    """CPUs to share out as threads; 0 where workers are on several nodes, or on GPUs."""
+
+
+def find_room(wanted: str, executor: RayExecutor, workers: int) -> Room:
+    """The device to train on, and room for how many workers, on the nodes meant for training.
+
+    Raises:
+        Unavailable: there is no such device, or fewer slots than the ``workers`` of one training; but not on a
+            cluster with node groups, which starts nodes when they are asked for.
+    """
+    executor.start()
+    nodes = executor.nodes("training")
+    gpus = int(sum(node.get("GPU", 0) for node in nodes))
+    grows = executor.placement("training") is not None
+    if wanted == "cuda" and not gpus and not grows:
+        raise Unavailable("--device cuda: this Ray cluster has no GPU; take --device cpu or auto")
+    if wanted == "cuda" or (wanted == "auto" and gpus):
+        room = Room("cuda", gpus, 0)
+    else:
+        cpus = int(sum(node.get("CPU", 0) for node in nodes))
+        room = Room("cpu", cpus, cpus if len(nodes) == 1 else 0)
+    if room.slots < workers and not grows:
+        raise Unavailable(f"train.workers = {workers}: there is room for {room.slots} ({room.device}) on this cluster")
+    return room._replace(slots=max(room.slots, workers))
+
+
+def fit(job: Job, executor: RayExecutor, workers: int) -> None:
+    """Train the lanes of ``job`` in one group of Ray Train, each in ``workers`` workers."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+    from ray.train.torch import TorchTrainer
+
+    # Our own checkpoints resume a training; Ray's state is only needed while it runs, under a name never used before
+    # (a name used again would silently continue the old run).
+    storage = Path(job.root) / "training" / ".ray"
+    resources: dict[str, float] = {"CPU": job.threads}
+    if job.device == "cuda":
+        resources["GPU"] = 1
+    scaling: dict[str, Any] = {
+        "num_workers": len(job.lanes) * workers,
+        "use_gpu": job.device == "cuda",
+        "resources_per_worker": resources,
+    }
+    if (labels := executor.placement("training")) is not None:
+        scaling["label_selector"] = labels
+    trainer = TorchTrainer(
+        ray_train_loop,
+        train_loop_config={"job": job, "workers": workers},
+        scaling_config=ScalingConfig(**scaling),
+        run_config=RunConfig(
+            name=uuid.uuid4().hex,
+            storage_path=str(storage),
+            failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
+        ),
+    )
+    try:
+        _in_thread(trainer.fit)
+    except TrainingFailedError as error:
+        for item in (item for lane in job.lanes for stack in lane for item in stack):
+            folder = RunDirectory(Path(job.root))
+            if not folder.training(item.train_id).result.exists():
+                note_failure(folder, item.train_id, f"{item}\n\n{error}")
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+
+
+def _in_thread(work: Callable[[], object]) -> None:
+    """Do ``work`` in another thread: in the main one Ray Train takes Ctrl-C for itself and leaves with its own code."""
+    failures: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.5)
+    if failures:
+        raise failures[0]
+
+
+def ray_train_loop(config: dict[str, Any]) -> None:
+    """What Ray Train runs in each worker of the group (torch.distributed is set up by Ray)."""
+    import ray.train
+    import torch.distributed as dist
+
+    from models.group import TorchGroup
+    from workflow.train_worker import train_lane
+
+    job, workers = config["job"], config["workers"]
+    rank = ray.train.get_context().get_world_rank()
+    group = None
+    if workers > 1:
+        # Every worker has to take part in making every group.
+        ranks = [list(range(lane * workers, (lane + 1) * workers)) for lane in range(len(job.lanes))]
+        groups = [dist.new_group(members) for members in ranks]
+        group = TorchGroup(groups[rank // workers])
+    train_lane(job, rank // workers, group)
