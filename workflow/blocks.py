@@ -108,6 +108,8 @@ class AnalyzeBlock:
     """Bootstrap resamples of whole chains behind every error."""
     ordered_above: Fraction = 0.5
     """A parameter point is ordered where the mean of |order parameter| exceeds this."""
+    cluster_accuracy: Fraction = 0.99
+    """What the verdict asks of the cluster accuracy; less where phases overlap, at a transition."""
     generated: Annotated[int, Strict(), annotated_types.Ge(16)] = 2000
     """Decoder samples drawn for the shares of phases."""
 

@@ -18,7 +18,7 @@ from workflow.layout import RunDirectory, write_whole
 from workflow.plan import simulation_tasks, training_runs
 from workflow.progress import Progress, duration
 from workflow.report_figures import draw_all, load_analyzed
-from workflow.summary import COLLAPSED, DISENTANGLED, Record, shown
+from workflow.summary import COLLAPSED, Record, gates_of, shown
 
 PACKAGES = ("ray", "torch", "numpy", "numba", "scipy", "pyarrow", "matplotlib")
 
@@ -34,7 +34,8 @@ def report(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
         raise FileNotFoundError(f"{run.summary} is missing: the analyze stage has not been carried out")
     with timed(run, "report") as cost, Progress("report", 1, "pages", quiet) as progress:
         write_whole(run.page, _page(study, run))
-        write_whole(run.markdown, report_tables.verdict_markdown(json.loads(run.verdict.read_text())))
+        gates = gates_of(study.analyze.cluster_accuracy)
+        write_whole(run.markdown, report_tables.verdict_markdown(json.loads(run.verdict.read_text()), gates))
         cost["done"] = 1
         progress.advance(1)
 
@@ -51,7 +52,7 @@ def _page(study: Study, run: RunDirectory) -> str:
             study=study,
             source=run.study.read_text(),
             headline=report_tables.headline(verdicts),
-            gates=DISENTANGLED,
+            gates=gates_of(study.analyze.cluster_accuracy),
             collapsed=COLLAPSED[0].high,
             verdicts=[report_tables.verdict_row(verdict) for verdict in verdicts],
             pictures=draw_all(run, models, records),

@@ -98,14 +98,13 @@ def _figures(run: RunDirectory, models: list[Analyzed], records: list[Record]) -
 
 
 def _alike(models: list[Analyzed]) -> dict[str, list[Analyzed]]:
-    """Models that differ in size, beta and seed alone, whatever their block; by network, and block where it matters."""
+    """Models that differ in size, beta and seed alone, whatever their block; by network, or block where that says more."""
     groups: dict[Any, list[Analyzed]] = {}
     for model in models:
         groups.setdefault((model.item.network, model.item.system, model.item.settings), []).append(model)
     networks = [network for network, _, _ in groups]
     return {
-        network if networks.count(network) == 1 else f"{network}-{mine[0].item.name}": mine
-        for (network, _, _), mine in groups.items()
+        network if networks.count(network) == 1 else mine[0].item.name: mine for (network, _, _), mine in groups.items()
     }
 
 

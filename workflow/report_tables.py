@@ -15,7 +15,7 @@ from workflow import shards
 from workflow.layout import RunDirectory
 from workflow.plan import SimulationTask
 from workflow.report_figures import PHASE_NAMES, Analyzed, estimate, rule_setting
-from workflow.summary import DISENTANGLED, Record, shown
+from workflow.summary import DISENTANGLED, Gate, Record, shown
 
 COLUMNS = {
     "kl_0": "KL z1",
@@ -61,9 +61,9 @@ def verdict_row(verdict: dict[str, Any]) -> dict[str, Any]:
     return {**verdict, "cells": cells}
 
 
-def verdict_markdown(verdicts: Sequence[dict[str, Any]]) -> str:
+def verdict_markdown(verdicts: Sequence[dict[str, Any]], gates: Sequence[Gate]) -> str:
     """The verdict as a Markdown table, to paste where results are discussed."""
-    heads = ["model", "L", "β / λ", "seeds", "verdict", *(f"{gate.words} {gate.bounds}" for gate in DISENTANGLED)]
+    heads = ["model", "L", "β / λ", "seeds", "verdict", *(f"{gate.words} {gate.bounds}" for gate in gates)]
     lines = ["| " + " | ".join(head.replace("|", "\\|") for head in heads) + " |", "|" + "---|" * len(heads)]
     for verdict in map(verdict_row, verdicts):
         mark = {True: "holds: ", False: "**fails**: ", None: ""}[verdict["holds"]]

@@ -131,20 +131,24 @@ def _record(quantity: str, estimate: dict[str, Any], common: dict[str, Any]) -> 
     }
 
 
-def judge(records: Iterable[Record]) -> list[Verdict]:
+def gates_of(accuracy: float) -> tuple[Gate, ...]:
+    """The conditions of "each latent is an order parameter", with what the study asks of the cluster accuracy."""
+    return tuple(gate._replace(low=accuracy) if gate.words == "cluster accuracy" else gate for gate in DISENTANGLED)
+
+
+def judge(records: Iterable[Record], gates: tuple[Gate, ...] = DISENTANGLED) -> list[Verdict]:
     """A verdict per setting, in the order of the records."""
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         if "train_id" in record:
             key = tuple(record[k] for k in ("name", "network", "size", "beta_setting"))
             groups.setdefault(key, []).append(record)
-    return [_judge_group(group) for group in groups.values()]
+    return [_judge_group(group, gates) for group in groups.values()]
 
 
-def _judge_group(group: list[Record]) -> Verdict:
+def _judge_group(group: list[Record], gates: tuple[Gate, ...]) -> Verdict:
     first = group[0]
     ratio = first["beta_over_lam"]
-    gates: tuple[Gate, ...] = DISENTANGLED
     expected = ""
     if RULE[0] <= ratio < RULE[1]:
         expected = "order parameters"
@@ -223,8 +227,10 @@ def write_summary(study: Study, run: RunDirectory) -> None:
             for order, estimate in content.get("isometry", {}).items()
         ]
     write_whole(run.summary, json.dumps(records, indent=1) + "\n")
+    gates = gates_of(study.analyze.cluster_accuracy)
     verdicts = [
-        {**verdict._asdict(), "judgements": [j._asdict() for j in verdict.judgements]} for verdict in judge(records)
+        {**verdict._asdict(), "judgements": [j._asdict() for j in verdict.judgements]}
+        for verdict in judge(records, gates)
     ]
     write_whole(run.verdict, json.dumps(verdicts, indent=1) + "\n")
 
