@@ -26,11 +26,11 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The figures and tables of README.md and docs/results: quickstart, and an hour of the paper's own size.
+# The figures of README.md and docs/results: quickstart, and an hour of the paper's own size (tables: report/verdict.md).
 figures: quickstart
 	$(BIN)/latentphase run ising-phases-hour
 	cp runs/quickstart/report/figures/latents-shallow.svg runs/quickstart/report/figures/thermal-shallow.svg docs/images/
-	cp runs/ising-phases-hour/report/figures/*.svg runs/ising-phases-hour/report/verdict.md docs/results/
+	cp runs/ising-phases-hour/report/figures/*.svg docs/results/
 
 bench: install
 	$(BIN)/latentphase bench

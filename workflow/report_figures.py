@@ -98,7 +98,7 @@ def _figures(run: RunDirectory, models: list[Analyzed], records: list[Record]) -
 
 
 def _alike(models: list[Analyzed]) -> dict[str, list[Analyzed]]:
-    """Models that differ in size, beta and seed alone, whatever their block; by network, or block where that says more."""
+    """Models that differ in size, beta and seed alone, by network, or by block where one network has several kinds."""
     groups: dict[Any, list[Analyzed]] = {}
     for model in models:
         groups.setdefault((model.item.network, model.item.system, model.item.settings), []).append(model)

@@ -58,7 +58,8 @@ def verdict_row(verdict: dict[str, Any]) -> dict[str, Any]:
         judged = by_words.get(gate.words)
         text = shown(judged["worst"], judged["error"]) if judged else ""
         cells.append({"text": text, "holds": judged is None or judged["holds"] or verdict["holds"] is None})
-    return {**verdict, "cells": cells}
+    name, network = verdict["name"], verdict["network"]
+    return {**verdict, "model": name if name.startswith(network) else f"{name}, {network}", "cells": cells}
 
 
 def verdict_markdown(verdicts: Sequence[dict[str, Any]], gates: Sequence[Gate]) -> str:
@@ -68,8 +69,8 @@ def verdict_markdown(verdicts: Sequence[dict[str, Any]], gates: Sequence[Gate]) 
     for verdict in map(verdict_row, verdicts):
         mark = {True: "holds: ", False: "**fails**: ", None: ""}[verdict["holds"]]
         cells = [cell["text"] + ("" if cell["holds"] else " ✗") for cell in verdict["cells"]]
-        setting = [f"{verdict['name']}, {verdict['network']}", str(verdict["size"]), f"{verdict['beta_over_lam']:.2f}"]
-        lines.append("| " + " | ".join([*setting, str(verdict["seeds"]), mark + verdict["words"], *cells]) + " |")
+        setting = [verdict["model"], str(verdict["size"]), f"{verdict['beta_over_lam']:.2g}"]
+        lines.append("| " + " | ".join([*setting, str(verdict["seeds"]), mark + verdict["words"].replace("|", "\\|"), *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 

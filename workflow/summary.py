@@ -259,6 +259,8 @@ def shown(value: float | None, error: float | None) -> str:
 
     if value is None:
         return "undefined"
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.1e}"
     return str(Estimate(value, float("nan") if error is None else error, 0, ""))
 
 
