@@ -16,8 +16,8 @@ from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock
 from workflow.grid import Point, Scalar
 from workflow.study import selected
 
-SITES_PER_TASK = 2**27
-"""Most lattice sites that one task keeps (128 MiB as int8): more samples make more tasks, each with its own chains."""
+SITES_PER_TASK = 2**28
+"""About how many lattice sites one task keeps (256 MiB as int8): more samples make more tasks, with own chains."""
 
 
 def _digest(content: Any) -> str:

@@ -70,7 +70,11 @@ def verdict_markdown(verdicts: Sequence[dict[str, Any]], gates: Sequence[Gate]) 
         mark = {True: "holds: ", False: "**fails**: ", None: ""}[verdict["holds"]]
         cells = [cell["text"] + ("" if cell["holds"] else " ✗") for cell in verdict["cells"]]
         setting = [verdict["model"], str(verdict["size"]), f"{verdict['beta_over_lam']:.2g}"]
-        lines.append("| " + " | ".join([*setting, str(verdict["seeds"]), mark + verdict["words"].replace("|", "\\|"), *cells]) + " |")
+        lines.append(
+            "| "
+            + " | ".join([*setting, str(verdict["seeds"]), mark + verdict["words"].replace("|", "\\|"), *cells])
+            + " |"
+        )
     return "\n".join(lines) + "\n"
 
 

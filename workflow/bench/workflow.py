@@ -153,7 +153,6 @@ def _stage(size: int, quick: bool) -> Iterator[Figure]:
         name=f"simulate L={size} / {WORKERS} kernels at once",
         unit="x",
         reference=Reference("bare, before and after", _mean(before.together, after.together), "spins/ns"),
-        gate=None if quick else STAGE_GATE,
         note=f"{stage.seconds:.0f} s with Ray's start, {share:.0f} % of it in tasks, {stage.shards} shards of "
         f"{stage.megabytes:.0f} MB in all, {speed / 1e9:.3g} spins/ns",
     )
@@ -163,7 +162,8 @@ def _stage(size: int, quick: bool) -> Iterator[Figure]:
         name=f"simulate L={size} / {WORKERS} x one kernel",
         unit="x",
         reference=Reference("bare, before and after", _mean(before.alone, after.alone), "spins/ns"),
-        note="contains what the machine's cores take from each other; the gate is on the figure above",
+        gate=None if quick else STAGE_GATE,
+        note="contains what the machine's cores take from each other; the figure above does not",
     )
     yield _task(study, size, kernel_seconds)
     yield Figure.over(
