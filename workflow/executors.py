@@ -70,6 +70,11 @@ class RayExecutor:
         self._started = False
         self._window = WINDOW * self.workers
 
+    @property
+    def local(self) -> bool:
+        """Whether this Ray is one of our own on this machine, with ``workers`` CPUs."""
+        return not (self._address or os.environ.get("RAY_ADDRESS"))
+
     def start(self) -> None:
         """Connect to the cluster at the given address (or RAY_ADDRESS), or start a local Ray."""
         if self._started:
@@ -84,7 +89,7 @@ class RayExecutor:
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
         environment: dict[str, Any] = {"env_vars": {"NUMBA_NUM_THREADS": "1"}}
         options: dict[str, Any] = {"address": self._address}
-        joined = self._address or os.environ.get("RAY_ADDRESS")
+        joined = not self.local
         if joined:
             # Nodes of a cluster run exactly this checkout.
             environment["working_dir"] = str(Path(__file__).parents[1])
@@ -94,7 +99,8 @@ class RayExecutor:
         try:
             ray.init(**options, logging_level=logging.WARNING, log_to_driver=self._verbose, runtime_env=environment)
         except (ConnectionError, ValueError, TimeoutError) as error:
-            raise Unavailable(f"cannot use the Ray cluster at {joined or 'this machine'}: {error}") from None
+            where = self._address or os.environ.get("RAY_ADDRESS", "this machine")
+            raise Unavailable(f"cannot use the Ray cluster at {where}: {error}") from None
         self._window = max(WINDOW * self.workers, CLUSTER_WINDOW if joined else 0)
         self._started = True
 

@@ -45,6 +45,7 @@ def find_room(wanted: str, executor: RayExecutor, workers: int) -> Room:
         room = Room("cuda", gpus, 0)
     else:
         cpus = int(sum(node.get("CPU", 0) for node in nodes))
+        cpus = min(cpus, executor.workers) if executor.local else cpus
         room = Room("cpu", cpus, cpus if len(nodes) == 1 else 0)
     if room.slots < workers and not grows:
         raise Unavailable(f"train.workers = {workers}: there is room for {room.slots} ({room.device}) on this cluster")

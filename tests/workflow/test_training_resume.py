@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from studies import serial, small, start, write_study
 
 from models.trainer import Epoch, Trainer
-from workflow import train as stage
+from workflow import train_ray
 from workflow.executors import Executor, RayExecutor, SerialExecutor
 from workflow.folder import StageFailed, open_run
 from workflow.layout import RunDirectory
@@ -200,7 +200,7 @@ def dying_loop(mark: Path, at: int) -> Any:
 
     def loop(config: dict[str, Any]) -> None:
         from models.trainer import Trainer
-        from workflow.train import ray_train_loop
+        from workflow.train_ray import ray_train_loop
 
         step, steps = Trainer._step, iter(range(1, 10**6))
 
@@ -225,7 +225,7 @@ def test_a_killed_ray_worker_is_replaced(
 ) -> None:
     """One lane, so that the stack is that of the serial executor."""
     monkeypatch.setattr(ray_executor, "workers", 1)
-    monkeypatch.setattr(stage, "ray_train_loop", dying_loop(tmp_path / "killed", STEPS * 4 + 2))
+    monkeypatch.setattr(train_ray, "ray_train_loop", dying_loop(tmp_path / "killed", STEPS * 4 + 2))
     resume(run, ray_executor)
     assert (tmp_path / "killed").exists()
     check_same(run, whole)
