@@ -56,8 +56,8 @@ class NeighbourCurve(NamedTuple):
 
 
 @styled
-def learning_curves(curves: Sequence[LearningCurve], kick_epoch: float | None = None) -> Figure:
-    """Reconstruction, and KL of each unit, against epoch; a dotted line marks the rotation onto the axes.
+def learning_curves(curves: Sequence[LearningCurve], kick_epochs: Sequence[int] = ()) -> Figure:
+    """Reconstruction, and KL of each unit, against epoch; dotted lines mark rotations onto the axes.
 
     Raises:
         ValueError: no curves.
@@ -76,8 +76,8 @@ def learning_curves(curves: Sequence[LearningCurve], kick_epoch: float | None = 
     right.set_ylim(bottom=0)
     for plot in (left, right):
         plot.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if kick_epoch is not None:
-            _vertical(plot, kick_epoch, "kick")
+        for kick in kick_epochs:
+            _vertical(plot, kick, "kick")
     handles, _ = left.get_legend_handles_labels()
     for unit in range(curves[0].divergence_EZ.shape[1]):
         dash = DASHES[unit % len(DASHES)]

@@ -21,6 +21,9 @@ ADAM: dict[Network, Adam] = {
 }
 
 
+VERSION = 1
+"""Raised when equal settings come to train to other weights: models of the two are then told apart."""
+
 AUTO_FRACTION = 0.2
 """beta / lam by default. Measured: phases are told apart, and generated in their shares, for .06 to .45."""
 WARN_FRACTION = 0.6
@@ -98,7 +101,7 @@ class TrainConfig:
     learning_rate: float | None = None
     """Step size of Adam until 60 % of the steps, then linearly to zero; None: 3e-3 for shallow, 1e-3 for table-1."""
     axes: Literal["quartimax", "none"] = "quartimax"
-    """"quartimax": rotate the latents onto their natural axes after half of the epochs; "none": never."""
+    """"quartimax": rotate the latents onto their natural axes after ``kick_epochs``; "none": never."""
 
     def __post_init__(self) -> None:
         if self.axes not in ("quartimax", "none"):
@@ -112,6 +115,17 @@ class TrainConfig:
         rate = self.learning_rate
         if rate is not None and not (rate > 0 and isfinite(rate)):
             raise ValueError(f"learning_rate must be positive and finite, got {rate}")
+
+    @property
+    def kick_epochs(self) -> tuple[int, ...]:
+        """Epochs after which the latents are rotated: half of all, and nine tenths.
+
+        The first rotation finds the axes while there is time to adapt to them. The second takes back what the frame
+        has turned since: at the full learning rate it wanders by some 10 degrees within an epoch.
+        """
+        if self.axes == "none":
+            return ()
+        return tuple(sorted({self.epochs // 2, self.epochs * 9 // 10}))
 
 
 class Run(NamedTuple):

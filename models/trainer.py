@@ -1,4 +1,4 @@
-"""Training of a stack of runs: shuffle, steps, the kick in the middle, metrics, and states to resume from.
+"""Training of a stack of runs: shuffle, steps, the kicks onto the axes, metrics, and states to resume from.
 
 Axes: R runs, B samples of a batch (this worker's share), N sites, Z latents.
 """
@@ -95,7 +95,7 @@ class Trainer:
         self.epoch = 0
         """Finished epochs."""
         self.psi4_R = np.full(len(self.runs), np.nan)
-        """Confidence of the kick; NaN before it and for collapsed runs."""
+        """Confidence of the last kick; NaN before the first and for collapsed runs."""
         adam = ADAM[model.network]
         self.learning_rate = adam.learning_rate if config.learning_rate is None else config.learning_rate
         self.optimizer = torch.optim.Adam(self.vae.parameters(), lr=self.learning_rate, betas=adam.betas, fused=True)
@@ -191,7 +191,7 @@ class Trainer:
         self._average_buffers()
         self.epoch += 1
         self._check_finite(means_RM)
-        kicked = self.config.axes == "quartimax" and self.epoch == self.config.epochs // 2
+        kicked = self.epoch in self.config.kick_epochs
         return Epoch(
             epoch=self.epoch,
             reconstruction=means_RM[:, 0],

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from models.config import VERSION
 from simulators import contract
 from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock
 from workflow.grid import Point, Scalar
@@ -79,6 +80,8 @@ class TrainingRun:
     task_ids: tuple[str, ...]
     """The shards it is trained on, sorted."""
     workers: int
+    version: int = VERSION
+    """Of the training recipe."""
 
     @cached_property
     def train_id(self) -> str:

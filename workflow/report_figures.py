@@ -17,7 +17,7 @@ from analysis.errors import Estimate
 from analysis.mmd import Neighbours
 from analysis.phases import DISORDERED, display_names
 from analysis.style import to_svg
-from models.config import AUTO_FRACTION
+from models.config import AUTO_FRACTION, TrainConfig
 from workflow.analyze_model import PLANE
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import TrainingRun
@@ -209,9 +209,9 @@ def _best_figures(run: RunDirectory, models: list[Analyzed], network: str) -> It
         plane = plane.reshape(points, points, *plane.shape[1:])
         caption = f"Mean fields decoded over the latent plane, {network}, L = {size}, seed {first.item.seed} (Fig. 4)."
         yield f"plane-{network}", caption, figures.latent_plane(plane, PLANE, PLANE, first.title)
-    kick = first.item["epochs"] // 2 if first.item["axes"] == "quartimax" else None
-    caption = f"Learning curves of all seeds, {network}, L = {size}; dotted: the label-free rotation onto the axes."
-    yield f"learning-{network}", caption, curves.learning_curves([_learning(run, model) for model in good], kick)
+    kicks = TrainConfig(epochs=first.item["epochs"], axes=first.item["axes"]).kick_epochs
+    caption = f"Learning curves of all seeds, {network}, L = {size}; dotted: label-free rotations onto the axes."
+    yield f"learning-{network}", caption, curves.learning_curves([_learning(run, model) for model in good], kicks)
     if any(len(branch["columns"]) for branch in first.content["thermal"]):
         names = [order_name(name) for name in first.content["order_parameters"]]
         latents = [f"$z_{unit + 1}$" for unit in range(first.item["latent"])]

@@ -31,7 +31,7 @@ def learning() -> Figure:
     runs = [
         curves.LearningCurve(f"seed {s}", EPOCHS, 100 + np.exp(-EPOCHS), np.ones((6, 2)) * (s + 1)) for s in range(8)
     ]
-    return curves.learning_curves(runs, kick_epoch=3)
+    return curves.learning_curves(runs, kick_epochs=(3, 5))
 
 
 def collapse() -> Figure:

@@ -41,12 +41,18 @@ def test_an_epoch_reports_every_run(samples: PackedSamples) -> None:
     assert list(trainer.epochs()) == []
 
 
-def test_the_kick_comes_once_and_in_the_middle(samples: PackedSamples) -> None:
+def test_kicks_come_after_half_and_nine_tenths(samples: PackedSamples) -> None:
     trainer, epochs = train(samples)
-    assert [epoch.psi4 is not None for epoch in epochs] == [False, True, False, False]
-    np.testing.assert_array_equal(epochs[1].psi4, trainer.psi4_R)
+    assert [epoch.psi4 is not None for epoch in epochs] == [False, True, True, False]
+    np.testing.assert_array_equal(epochs[2].psi4, trainer.psi4_R)
     steps = {int(value) for state in trainer.states() for name, value in state.items() if "adam.step" in name}
-    assert steps == {2 * trainer.steps_per_epoch}, "Adam counts from the kick"
+    assert steps == {trainer.steps_per_epoch}, "Adam counts from the last kick"
+
+
+@pytest.mark.parametrize(("epochs", "kicks"), [(2, (1,)), (3, (1, 2)), (6, (3, 5)), (30, (15, 27))])
+def test_training_goes_on_after_every_kick(epochs: int, kicks: tuple[int, ...]) -> None:
+    assert TrainConfig(epochs=epochs).kick_epochs == kicks
+    assert TrainConfig(epochs=epochs, axes="none").kick_epochs == ()
 
 
 def test_without_axes_nothing_is_kicked(samples: PackedSamples) -> None:

@@ -127,7 +127,7 @@ def stop_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trainer, "epochs", failing)
 
 
-# 3 is the epoch of the kick, half of all.
+# Kicks come after epochs 3 and 5 of 6.
 @pytest.mark.parametrize("epoch", [1, 3, 5])
 @pytest.mark.usefixtures("every_epoch")
 def test_an_exception_after_an_epoch(
