@@ -18,7 +18,7 @@ from workflow.grid import Point, Scalar
 from workflow.study import selected
 
 SITES_PER_TASK = 2**28
-"""About how many lattice sites one task keeps (256 MiB as int8): more samples make more tasks, with own chains."""
+"""About how many lattice sites one task keeps (32 MiB as bits): more samples make more tasks, with own chains."""
 
 
 def _digest(content: Any) -> str:
@@ -203,7 +203,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
         core_seconds=0.05 + updates / system.updates_per_second,
         # Observables and bookkeeping take about 40 bytes a row after compression.
         disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
-        memory_bytes=int(task.samples * sites * (4 if system.encoding == "float32" else 1) * 1.3 + 3e8),
+        memory_bytes=int(task.samples * bytes_per_sample * 2 + 3e8),
     )
 
 

@@ -26,6 +26,8 @@ from workflow.plan import SimulationTask
 FORMAT = 1
 ROW_GROUP_BYTES = 8 * 2**20
 """Decoded bytes per row group: small enough to stream, large enough to compress."""
+DECODED_BYTES = {"bits": 1, "int8": 1, "float32": 4}
+"""Bytes per site in memory, by encoding."""
 
 
 class ShardError(RuntimeError):
@@ -68,8 +70,7 @@ def encode(configurations: NDArray[Any], encoding: str) -> NDArray[np.uint8]:
     rows = len(configurations)
     flat = np.ascontiguousarray(configurations).reshape(rows, -1)
     if encoding == "bits":
-        # A thousand rows at a time stay in the cache; all at once would need as much memory again.
-        return np.concatenate([np.packbits(flat[i : i + 1024] > 0, axis=1) for i in range(0, max(rows, 1), 1024)])
+        return np.packbits(flat > 0, axis=1)
     kind = {"int8": "<i1", "float32": "<f4"}[encoding]
     return np.ascontiguousarray(flat, dtype=kind).view(np.uint8).reshape(rows, -1)
 
@@ -84,12 +85,17 @@ def decode(packed_SB: NDArray[np.uint8], encoding: str, shape: tuple[int, ...]) 
     return np.ascontiguousarray(packed_SB).view(kind).reshape(-1, *shape)
 
 
+def shape_of(task: SimulationTask) -> list[int]:
+    """Channels, rows and columns of a configuration of ``task``."""
+    return list(contract.load(task.system).spec(**dict(task.spec)).shape)
+
+
 def _table(task: SimulationTask, samples: Samples) -> pa.Table:
     system = contract.load(task.system)
-    packed = encode(samples.configurations, system.encoding)
-    rows, width = packed.shape
-    binary = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(packed)])
-    about = {"encoding": system.encoding, "shape": json.dumps(list(samples.configurations.shape[1:]))}
+    packed_SB = samples.configurations
+    rows, width = packed_SB.shape
+    binary = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(packed_SB)])
+    about = {"encoding": system.encoding, "shape": json.dumps(shape_of(task))}
     fields = [pa.field("configuration", pa.binary(width), nullable=False, metadata=about)]
     columns: list[pa.Array] = [binary]
     kinds = {int: pa.int32(), float: pa.float64(), str: pa.string()}
@@ -122,11 +128,16 @@ def _table(task: SimulationTask, samples: Samples) -> pa.Table:
 def write(task: SimulationTask, samples: Samples, path: Path) -> tuple[int, int, str]:
     """Write the shard of ``task`` whole; equal tasks give equal bytes.
 
+    Args:
+        task: what was simulated.
+        samples: with configurations as ``encode`` packs them.
+        path: of the file.
+
     Returns:
         rows, bytes and sha256 of the file.
     """
     table = _table(task, samples)
-    decoded = int(np.prod(samples.configurations.shape[1:])) * samples.configurations.itemsize
+    decoded = int(np.prod(shape_of(task))) * DECODED_BYTES[contract.load(task.system).encoding]
     plain = [name for name in table.column_names if name not in ("configuration", *samples.observables)]
     buffer = io.BytesIO()
     pq.write_table(

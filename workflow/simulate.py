@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from simulators import contract, sampling
@@ -19,7 +20,7 @@ from workflow.shards import ShardError, ShardRecord
 
 
 def draw(task: SimulationTask) -> sampling.Samples:
-    """The samples of one task, with their certificate."""
+    """The samples of one task, their configurations encoded for its shard, with their certificate."""
     system = contract.load(task.system)
     return sampling.sample(
         system,
@@ -30,6 +31,7 @@ def draw(task: SimulationTask) -> sampling.Samples:
         thermalization=task.thermalization,
         spacing=task.spacing,
         rng=task.generator(),
+        keep=partial(shards.encode, encoding=system.encoding),
     )
 
 

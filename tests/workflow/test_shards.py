@@ -111,8 +111,8 @@ def test_configurations_are_compressed_without_a_dictionary(path: Path) -> None:
 
 def test_what_was_sampled_is_what_is_read(path: Path, samples: Samples) -> None:
     shard = shards.read(path)
-    np.testing.assert_array_equal(shard.configurations(), samples.configurations)
-    np.testing.assert_array_equal(shards.load_samples(path), samples.configurations)
+    np.testing.assert_array_equal(shard.packed_SB, samples.configurations)
+    np.testing.assert_array_equal(shards.load_samples(path), shard.configurations())
     np.testing.assert_array_equal(shard.columns["chain"], samples.chain)
     np.testing.assert_array_equal(shard.columns["sweep"], samples.sweep)
     for name, values in samples.observables.items():
@@ -159,7 +159,7 @@ def test_long_shards_are_cut_into_row_groups(samples: Samples, tmp_path: Path, m
     shards.write(TASK, samples, file)
     content = pq.read_metadata(file)
     assert [content.row_group(i).num_rows for i in range(content.num_row_groups)] == [16, 16, 16, 16, 6]
-    np.testing.assert_array_equal(shards.read(file).configurations(), samples.configurations)
+    np.testing.assert_array_equal(shards.read(file).packed_SB, samples.configurations)
 
 
 def truncate(path: Path) -> None:

@@ -251,7 +251,7 @@ def _parquet(folder: Path, rounds: int) -> Iterator[Figure]:
     grid = {"system": "ising", "size": PARQUET_SIZE, "coupling": 1.0, "temperature": T_C}
     (task,) = simulation_tasks(parse({"name": "parquet", "simulate": [{**grid, "samples": PARQUET_SAMPLES}]}))
     samples = draw(task)
-    spins: NDArray[np.int8] = samples.configurations
+    spins: NDArray[np.int8] = shards.decode(samples.configurations, "bits", (1, PARQUET_SIZE, PARQUET_SIZE))
     shard, plain = folder / "shard.parquet", folder / "plain.npy"
 
     calls: dict[str, Callable[[], object]] = {
