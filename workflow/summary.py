@@ -90,7 +90,8 @@ def records_of(content: dict[str, Any]) -> list[Record]:
         "name": result["name"],
         "beta": result["beta"],
         "beta_setting": result["beta_setting"],
-        "beta_over_lam": result["beta"] / result["top_eigenvalue"],
+        # Rounded, so that a setting such as "0.06 lam" is the ratio it says.
+        "beta_over_lam": round(result["beta"] / result["top_eigenvalue"], 9),
         "seed": result["seed"],
         "train_id": result["train_id"],
     }
