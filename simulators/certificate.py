@@ -41,7 +41,13 @@ class Certificate:
     """Sweeps before the first measurement counted from."""
     spacing: int
     """Sweeps between measurements."""
+    attempts: int
+    """How often the samples were measured: 1, or more where automatic lengths had to be doubled."""
     algorithm: str
+    choice: str
+    """Why this algorithm; empty if the study named it."""
+    tempering: dict[str, Any] | None
+    """Share of exchanges taken between each point of the ladder and the next, and round trips; None without."""
     chains: int
     measurements: int
     """Measurements of each chain; the kept samples are a part of them."""

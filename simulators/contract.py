@@ -6,10 +6,10 @@ A *system* is physics: a Hamiltonian on a lattice with the Monte Carlo that samp
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +67,15 @@ class Spec(Protocol):
 
 
 class Simulation(Protocol):
-    """Many independent Markov chains of one spec.
+    """Many independent Markov chains of one spec; ``simulators.chains.Chains`` has most of it ready.
 
     ``Simulation(spec, hot, algorithm, rng)``: chain r starts at infinite temperature where ``hot[r]``, else in one
     of the degenerate ordered states, drawn at random.  The constructor ends ready to thermalize: stripes and the
     like, which local moves cannot shed, are gone.  All randomness comes from ``rng``.
     """
+
+    kinds: ClassVar[Mapping[str, Any]]
+    """Algorithm -> its updates, with ``nanoseconds``, the cost of one site and sweep, as a class constant."""
 
     def __init__(self, spec: Any, hot: NDArray[np.bool_], algorithm: str, rng: np.random.Generator) -> None: ...
 
@@ -83,11 +86,47 @@ class Simulation(Protocol):
         """(chains, channels, rows, columns) states as they are now; int8 or float32, a copy."""
 
     def measure(self) -> dict[str, NDArray[np.float64]]:
-        """``energy`` and every order parameter, each (chains,) and per site."""
+        """``energy``, every order parameter and whatever else is a column, each (chains,) and per site."""
 
     @property
     def acceptance(self) -> float:
         """Accepted over proposed moves since the start, of those that are counted; 0 before the first of them."""
+
+    @property
+    def cost(self) -> float:
+        """Expected nanoseconds of one sweep of all chains on one core, from a table and counts, never from a clock."""
+
+    def reduced_energy(self, spec: Any) -> NDArray[np.float64]:
+        """(chains,) -ln of the unnormalized weight of the current states under another spec."""
+
+    def exchange(self, other: Self, chosen: NDArray[np.bool_]) -> None:
+        """Swap the states of the chosen chains with those of a simulation whose spec differs in ``ladder`` alone."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of all that a sweep changes."""
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from a ``state``: the rest of the run is the same, bit for bit."""
+
+
+class Names(NamedTuple):
+    """Observables of one spec."""
+
+    order_parameters: tuple[str, ...]
+    columns: tuple[str, ...]
+    """What every configuration is stored with: ``energy``, the order parameters, whatever else is measured."""
+    magnitudes: tuple[str, ...]
+    """``abs_x`` of every order parameter x, and of any other column that is judged by it."""
+    judged: tuple[str, ...]
+    """Observables, among columns and magnitudes, whose mixing decides about the certificate."""
+
+
+TEMPERING = "tempering"
+"""The algorithm that every system has beside its own: parallel tempering with its first one."""
+
+
+Offer = tuple[str, ...] | Callable[[Any], tuple[str, ...]]
+"""Names, or what gives them for a spec."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +139,8 @@ class System:
     spec: type[Any]
     simulation: type[Simulation]
     algorithms: tuple[str, ...]
-    """The first is what ``auto`` means."""
-    order_parameters: tuple[str, ...]
+    """The first is a local one: it tempers, and ``auto`` tries it wherever it is valid."""
+    order_parameters: Offer
     """Names of the order parameters, all per site."""
     encoding: str
     """How a configuration is stored: ``bits``, ``int8`` or ``float32``."""
@@ -109,10 +148,40 @@ class System:
     """The decoder distribution that fits the states."""
     example: Any
     """A small spec, for tests."""
-    expected_tau: Callable[[Any], float] = lambda spec: 10.0
-    """Rough autocorrelation time of a spec in sweeps, for cost estimates only: it never enters a result."""
-    updates_per_second: float = 1e7
-    """Rough single-site updates per second and core, likewise."""
+    measured: Offer = ()
+    """Names of further columns."""
+    judged: Offer | None = None
+    """Observables whose mixing decides about a certificate; None: the energy and |x| of every order parameter x, whose
+    sign never mixes in an ordered phase."""
+    refuse: Callable[[Any, str], str | None] = lambda spec, algorithm: None
+    """Why an algorithm is not valid at a spec; None if it is."""
+    ladder: str = "temperature"
+    """Field of the spec that parallel tempering runs over."""
+    expected_tau: Callable[[Any, str], float] = lambda spec, algorithm: 10.0
+    """Rough autocorrelation time in sweeps of a spec and algorithm: for estimates of cost, and the order in which
+    ``auto`` tries algorithms."""
+
+    def names(self, spec: Any) -> Names:
+        """The observables of ``spec``."""
+        order = _offered(self.order_parameters, spec)
+        columns = ("energy", *order, *_offered(self.measured, spec))
+        judged = ("energy", *(f"abs_{x}" for x in order)) if self.judged is None else _offered(self.judged, spec)
+        wanted = (*(f"abs_{x}" for x in order), *(name for name in judged if name not in columns))
+        return Names(order, columns, tuple(dict.fromkeys(wanted)), judged)
+
+    def nanoseconds(self, algorithm: str) -> float:
+        """Expected cost of one site and sweep on one core."""
+        return float(self.simulation.kinds[self.algorithms[0] if algorithm == TEMPERING else algorithm].nanoseconds)
+
+    def refusal(self, spec: Any, algorithm: str) -> str | None:
+        """Why ``algorithm`` cannot sample ``spec``; None if it can."""
+        if algorithm not in (*self.algorithms, TEMPERING):
+            return f"must be auto or one of {', '.join((*self.algorithms, TEMPERING))}, got {algorithm!r}"
+        return self.refuse(spec, self.algorithms[0] if algorithm == TEMPERING else algorithm)
+
+
+def _offered(offer: Offer, spec: Any) -> tuple[str, ...]:
+    return offer(spec) if callable(offer) else tuple(offer)
 
 
 ATTRIBUTES = {
@@ -126,7 +195,13 @@ ATTRIBUTES = {
     "example": "EXAMPLE",
 }
 """Field of ``System`` -> attribute of the module."""
-OPTIONAL = {"expected_tau": "expected_tau", "updates_per_second": "UPDATES_PER_SECOND"}
+OPTIONAL = {
+    "measured": "MEASURED",
+    "judged": "JUDGED",
+    "refuse": "refuse",
+    "ladder": "LADDER",
+    "expected_tau": "expected_tau",
+}
 """The same for what a module may leave out."""
 
 

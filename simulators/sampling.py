@@ -1,38 +1,34 @@
 """Nearly independent, certified samples of any system: starts, thermalization, spacing, measurement.
 
-Axes: S samples, R chains, T measurements, Q observables.
+Axes: S samples, P points that run together (more than one in parallel tempering only), R chains, T measurements,
+Q observables.
 """
 
+from __future__ import annotations
+
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators import pilot
 from simulators.autocorrelation import autocorrelation_time
-from simulators.certificate import Certificate, objections, summarize
-from simulators.contract import Simulation, System, require
+from simulators.certificate import Certificate, Summary, objections, summarize
+from simulators.choice import Choice
+from simulators.contract import TEMPERING, System, require
+from simulators.ladder import Group, Ladder, Single
+from simulators.order import Length, Order
+from simulators.pilot import Pilot, Times
 
-FEWEST_CHAINS = 4
-"""Two hot, two ordered: the fewest that show whether the start is forgotten."""
-FEWEST_ROUNDS = 16
-FEWEST_MEASUREMENTS = 400
-"""Over all chains: with measurements two tau apart, about three times the effective samples that a certificate asks
-for, since these are known to no better than a factor when chains are few."""
-
-PILOT_START = 64
-PILOT_CAP = 2**17
-"""Sweeps after which "auto" stops looking for the autocorrelation time and the certificate says so."""
-PILOT_TAUS = 20
-"""Length of a sufficient pilot in autocorrelation times; its first half is not used to measure them."""
-PILOT_INDEPENDENT = 50
-"""Independent measurements, over all chains, that the used half must hold: tau is then known to a fifth."""
-PILOT_MEASUREMENTS = 1024
-"""A longer pilot measures more rarely."""
 TAUS_BETWEEN_SAMPLES = 2
-
+ATTEMPTS = 3
+"""How often lengths that were found automatically are doubled, counting the first: a pilot that met no rare event may
+take the autocorrelation time for too short, in about one point of two hundred; what the certificate then objects to
+becomes a part of the thermalization."""
 
 Keep = Callable[[NDArray[Any]], NDArray[Any]]
 """From the configurations of one round, (R, channels, rows, columns), to what is kept of them, (R, ...)."""
@@ -40,7 +36,7 @@ Keep = Callable[[NDArray[Any]], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Samples:
-    """What ``sample`` returns."""
+    """Samples of one point."""
 
     configurations: NDArray[Any]
     """(S, channels, rows, columns), or what ``keep`` made of it."""
@@ -49,7 +45,7 @@ class Samples:
     sweep: NDArray[np.int64]
     """(S,) sweeps since the start."""
     observables: dict[str, NDArray[np.float64]]
-    """``energy``, then the order parameters in the system's order, (S,) each, per site."""
+    """``energy``, then the other columns in the system's order, (S,) each, per site."""
     certificate: Certificate
 
 
@@ -57,22 +53,267 @@ class Schedule(NamedTuple):
     """When to measure."""
 
     thermalization: int
-    """Sweeps that have been done."""
+    """Sweeps before the interval of the first measurement."""
     spacing: int
-    tau: dict[str, float] | None
-    """Autocorrelation times in sweeps, where a pilot has found them."""
-    converged: bool
+    """Sweeps between measurements."""
+    times: Times | None
+    """What a pilot has found; None where the study gave both lengths."""
 
 
-class Record(NamedTuple):
-    """What was measured."""
+class Sampler:
+    """Exactly ``order.samples`` configurations of every spec, taken in rounds over the chains.
 
-    series: dict[str, NDArray[np.float64]]
-    """x_RT of every observable, magnitudes of order parameters included."""
-    kept_KR: NDArray[Any]
-    """(K, R, ...) what was kept of the configurations of K rounds."""
-    kept_K: NDArray[np.int64]
-    """Their numbers, the first round being 0."""
+    With "auto" lengths a pilot run is doubled until it is 20 autocorrelation times long, of the slowest among the
+    observables that must mix.  It is the thermalization, and samples are two of these times apart.  Only seeded
+    numbers decide, never a clock, so a seed fixes the result.  Where the pilot hits its cap, the certificate is not
+    ``converged``.
+
+    Args:
+        system: what ``contract.load`` returns.
+        specs: one point; with parallel tempering the whole ladder, in order.
+        order: what is wanted.
+        rng: source of all randomness.
+        keep: applied to the configurations of each round before they are stored, for instance to pack them: they are
+            most of the memory, and filling it is a tenth of the time of a fast sampler.
+
+    Raises:
+        SpecError: an algorithm that is not valid here.
+    """
+
+    def __init__(
+        self, system: System, specs: Sequence[Any], order: Order, rng: np.random.Generator, keep: Keep = np.asarray
+    ) -> None:
+        self.system, self.specs, self.order, self.keep = system, list(specs), order, keep
+        self._refuse()
+        self.names = system.names(self.specs[0])
+        # A stream for each algorithm, so that none depends on which others were tried.
+        self._rngs = dict(zip((*system.algorithms, TEMPERING), rng.spawn(len(system.algorithms) + 1), strict=True))
+        self._hot_R = np.arange(order.chains) % 2 == 0
+        self._choice: Choice | None = None
+        self._pilot: Pilot | None = None
+        self._group: Group | None = None
+        self._schedule: Schedule | None = None
+        self.algorithm, self.reason = order.algorithm, ""
+        if "auto" not in (order.thermalization, order.spacing) and order.algorithm == "auto":
+            self.algorithm = system.algorithms[0]
+            self.reason = f"auto: {self.algorithm}, because the study counts in its sweeps"
+        self._wait = 0
+        """Sweeps before the next measurement."""
+        self._attempts = 1
+        self._measured: list[NDArray[np.float64]] = []
+        self._kept: list[NDArray[Any]] = []
+        self._started = False
+        self._kept_K = np.arange(1, order.kept + 1) * order.rounds // order.kept - 1
+
+    def _refuse(self) -> None:
+        ladder = self.order.algorithm == TEMPERING
+        named = () if self.order.algorithm == "auto" else (self.order.algorithm,)
+        refusals = [self.system.refusal(spec, name) for spec in self.specs for name in named]
+        require(
+            *((text is None, "algorithm", str(text)) for text in dict.fromkeys(refusals)),
+            (ladder or len(self.specs) == 1, "algorithm", "several points run together with tempering only"),
+            (not ladder or len(self.specs) > 1, self.system.ladder, "tempering needs at least two values, got one"),
+        )
+
+    @property
+    def done(self) -> bool:
+        return len(self._measured) == self.order.rounds and not self._wants_another()
+
+    def step(self) -> None:
+        """Go on by a bounded piece: about half a second, or one sweep."""
+        if not self._started:
+            self._start()
+        elif self._schedule is None:
+            self._find_schedule()
+        elif self._wait:
+            assert self._group is not None
+            part = pilot.bounded(self._group, self._wait)
+            self._group.advance(part)
+            self._wait -= part
+        elif len(self._measured) < self.order.rounds:
+            self._take()
+        elif self._wants_another():
+            self._lengthen()
+
+    def _build(self, algorithm: str) -> Group:
+        local = self.system.algorithms[0] if algorithm == TEMPERING else algorithm
+        rng = self._rngs[algorithm]
+        simulations = [self.system.simulation(spec, self._hot_R, local, rng) for spec in self.specs]
+        return Ladder(self.specs, simulations, rng) if algorithm == TEMPERING else Single(simulations[0])
+
+    def _start(self) -> None:
+        self._started = True
+        order = self.order
+        if isinstance(order.thermalization, int) and isinstance(order.spacing, int):
+            self._group = self._build(self.algorithm)
+            self._schedule = Schedule(order.thermalization, order.spacing, None)
+            self._wait = order.thermalization + order.spacing
+        elif self.algorithm == "auto":
+            self._choice = Choice(self.system, self.specs[0], self.names, self._build)
+            self._choice.start()
+        else:
+            self._pilot = Pilot(self._build(self.algorithm), self.names)
+
+    def _find_schedule(self) -> None:
+        if self._choice is not None:
+            self._choice.step()
+            if not self._choice.done:
+                return
+            self._pilot, self.algorithm, self.reason = self._choice.best, self._choice.algorithm, self._choice.reason
+            self._choice = None
+        assert self._pilot is not None
+        if self._pilot.times is None:
+            self._pilot.step()
+            return
+        times, done = self._pilot.times, self._pilot.sweeps
+        if isinstance(self.order.spacing, int):
+            spacing = self.order.spacing
+        else:
+            spacing = math.ceil(TAUS_BETWEEN_SAMPLES * times.slowest)
+            if not times.converged:
+                # The time is only a lower bound, and may be absurd; don't let it ask for more than the pilot's cap.
+                spacing = min(spacing, max(1, pilot.CAP // self.order.rounds))
+        wanted = self.order.thermalization
+        thermalization = max(done, wanted) if isinstance(wanted, int) else done
+        self._schedule = Schedule(thermalization, spacing, times)
+        self._wait = thermalization - done + spacing
+        self._group, self._pilot = self._pilot.group, None
+
+    def _take(self) -> None:
+        """One measurement of every chain; the configurations of the rounds that are kept."""
+        assert self._group is not None and self._schedule is not None
+        number = len(self._measured)
+        self._measured.append(pilot.measure(self._group, self.names))
+        if number in self._kept_K:
+            slot = int(np.searchsorted(self._kept_K, number))
+            for point, simulation in enumerate(self._group.simulations):
+                now_R = self.keep(simulation.configurations())
+                if len(self._kept) == point:
+                    # All memory at once: a list of rounds would have to be copied.
+                    self._kept.append(np.zeros((self.order.kept, *now_R.shape), now_R.dtype))
+                self._kept[point][slot] = now_R
+        self._wait = self._schedule.spacing
+
+    def _wants_another(self) -> bool:
+        """Whether the certificate objects to lengths that were chosen here and may still be doubled."""
+        automatic = self.order.thermalization == self.order.spacing == "auto"
+        if not automatic or self._attempts == ATTEMPTS:
+            return False
+        assert self._schedule is not None and self._schedule.times is not None
+        return self._schedule.times.converged and any(self._objections(point) for point in range(len(self.specs)))
+
+    def _lengthen(self) -> None:
+        assert self._schedule is not None
+        thermalization, spacing, times = self._schedule
+        self._schedule = Schedule(thermalization + spacing * self.order.rounds, 2 * spacing, times)
+        self._attempts += 1
+        self._measured, self._wait = [], self._schedule.spacing
+
+    def _summaries(self, point: int) -> dict[str, Summary]:
+        assert self._schedule is not None
+        found = pilot.series(self._measured, point, self.names)
+        if self._schedule.times is not None:
+            tau = self._schedule.times.tau[point]
+        else:
+            tau = {name: self._schedule.spacing * autocorrelation_time(x).tau for name, x in found.items()}
+        return {name: summarize(x_RT, self._hot_R, tau[name]) for name, x_RT in found.items()}
+
+    def _objections(self, point: int) -> list[str]:
+        assert self._schedule is not None
+        times = self._schedule.times
+        return objections(self._summaries(point), self.names.judged, times is None or times.converged)
+
+    def result(self) -> list[Samples]:
+        """The samples of every spec.
+
+        Raises:
+            RuntimeError: called before ``done``.
+        """
+        if not self.done or self._group is None:
+            raise RuntimeError("the samples are not done yet")
+        reports = self._group.report()
+        return [self._samples(point, report) for point, report in enumerate(reports)]
+
+    def _samples(self, point: int, report: dict[str, Any] | None) -> Samples:
+        assert self._group is not None and self._schedule is not None
+        order, schedule, names = self.order, self._schedule, self.names
+        series = pilot.series(self._measured, point, names)
+        reasons = self._objections(point)
+        certificate = Certificate(
+            observables=self._summaries(point),
+            acceptance=self._group.simulations[point].acceptance,
+            thermalization=schedule.thermalization,
+            spacing=schedule.spacing,
+            attempts=self._attempts,
+            algorithm=self.algorithm,
+            choice=self.reason,
+            tempering=report,
+            chains=order.chains,
+            measurements=order.rounds,
+            converged=schedule.times is None or schedule.times.converged,
+            certified=not reasons,
+            reasons=reasons,
+        )
+        kept_KR = self._kept[point]
+        sweep_K = schedule.thermalization + schedule.spacing * (self._kept_K + 1)
+        return Samples(
+            configurations=kept_KR.reshape(-1, *kept_KR.shape[2:])[: order.samples],
+            chain=np.tile(np.arange(order.chains, dtype=np.int32), order.kept)[: order.samples],
+            sweep=np.repeat(sweep_K, order.chains)[: order.samples],
+            observables={name: series[name][:, self._kept_K].T.ravel()[: order.samples] for name in names.columns},
+            certificate=certificate,
+        )
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that a resumed run needs, as arrays; empty before the first step."""
+        progress = {
+            "algorithm": self.algorithm,
+            "reason": self.reason,
+            "wait": self._wait,
+            "attempts": self._attempts,
+            "schedule": self._schedule,
+        }
+        parts = {"choice": self._choice, "pilot": self._pilot, "group": self._group}
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, part in parts.items():
+            if part is not None:
+                arrays |= pilot.pack(name, part.state())
+        if not arrays:
+            return {}
+        arrays |= {f"kept.{point}": array for point, array in enumerate(self._kept)}
+        return arrays | {"measured": np.array(self._measured), "progress": np.array(json.dumps(progress))}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from a ``state`` of a sampler that was made with the same arguments, bit for bit."""
+        progress = json.loads(str(state["progress"]))
+        self.algorithm, self.reason, self._wait = progress["algorithm"], progress["reason"], progress["wait"]
+        self._attempts, schedule = progress["attempts"], progress["schedule"]
+        if schedule is not None:
+            thermalization, spacing, times = schedule
+            self._schedule = Schedule(thermalization, spacing, None if times is None else Times(*times))
+        # Ordered starts are cheap, and are overwritten.
+        self._hot_R, hot_R = np.zeros_like(self._hot_R), self._hot_R
+        for name in ("choice", "pilot", "group"):
+            part = pilot.unpack(name, state)
+            if part:
+                self._restore_part(name, part)
+        self._hot_R = hot_R
+        self._measured = list(state["measured"])
+        self._kept = [state[f"kept.{point}"].copy() for point in range(len(self.specs)) if f"kept.{point}" in state]
+        self._started = True
+
+    def _restore_part(self, name: str, state: dict[str, NDArray[Any]]) -> None:
+        if name == "choice":
+            self._choice = Choice(self.system, self.specs[0], self.names, self._build)
+            self._choice.restore(state)
+            return
+        group = self._build(self.algorithm)
+        if name == "pilot":
+            self._pilot = Pilot(group, self.names)
+            self._pilot.restore(state)
+        else:
+            self._group = group
+            group.restore(state)
 
 
 def sample(
@@ -82,190 +323,14 @@ def sample(
     chains: int,
     samples: int,
     algorithm: str,
-    thermalization: int | Literal["auto"],
-    spacing: int | Literal["auto"],
+    thermalization: Length,
+    spacing: Length,
     rng: np.random.Generator,
     keep: Keep = np.asarray,
 ) -> Samples:
-    """Exactly ``samples`` configurations of ``spec``, taken in rounds over the chains.
-
-    With "auto" a pilot run is doubled until it is 20 autocorrelation times long, of the slowest among the energy and
-    the magnitudes of the order parameters (their signs never mix in an ordered phase).  It is the thermalization, and
-    samples are two of these times apart.  Only seeded numbers decide, never a clock, so a seed fixes the result.
-    Where the pilot hits its cap, the certificate is not ``converged``.
-
-    Args:
-        system: what ``contract.load`` returns.
-        spec: a ``system.spec``.
-        chains: independent chains, at least 4; even ones start hot, odd ones ordered.
-        samples: at least 1; if no multiple of ``chains``, the last round gives its first chains only.
-        algorithm: one of ``system.algorithms``, or "auto" for the first.
-        thermalization: sweeps, at least 0, before measuring; a pilot for the spacing may make it longer.
-        spacing: sweeps between measurements, at least 1.
-        rng: source of all randomness.
-        keep: applied to the configurations of each round before they are stored, for instance to pack them: they are
-            most of the memory, and filling it is a tenth of the time of a fast sampler.
-
-    Raises:
-        SpecError: arguments out of range, all of them at once.
-    """
-    algorithm = system.algorithms[0] if algorithm == "auto" else algorithm
-    require(
-        (chains >= FEWEST_CHAINS, "chains", f"must be at least {FEWEST_CHAINS}, got {chains}"),
-        (samples >= 1, "samples", f"must be at least 1, got {samples}"),
-        (
-            algorithm in system.algorithms,
-            "algorithm",
-            f"must be auto or one of {', '.join(system.algorithms)}, got {algorithm!r}",
-        ),
-        _auto_or_at_least(0, "thermalization", thermalization),
-        _auto_or_at_least(1, "spacing", spacing),
-    )
-    hot_R = np.arange(chains) % 2 == 0
-    simulation = system.simulation(spec, hot_R, algorithm, rng)
-    kept = -(-samples // chains)
-    rounds = max(kept, FEWEST_ROUNDS, -(-FEWEST_MEASUREMENTS // chains))
-    schedule = _thermalize(simulation, system.order_parameters, thermalization, spacing, rounds)
-    record = _measure(simulation, system.order_parameters, schedule.spacing, rounds, kept, keep)
-    certificate = _certify(record.series, system.order_parameters, schedule, hot_R, algorithm, simulation.acceptance)
-    sweep_K = schedule.thermalization + schedule.spacing * (record.kept_K + 1)
-    return Samples(
-        configurations=record.kept_KR.reshape(-1, *record.kept_KR.shape[2:])[:samples],
-        chain=np.tile(np.arange(chains, dtype=np.int32), kept)[:samples],
-        sweep=np.repeat(sweep_K, chains)[:samples],
-        observables={
-            name: record.series[name][:, record.kept_K].T.ravel()[:samples]
-            for name in ("energy", *system.order_parameters)
-        },
-        certificate=certificate,
-    )
-
-
-def _auto_or_at_least(least: int, field: str, value: int | Literal["auto"]) -> tuple[bool, str, str]:
-    usable = value == "auto" or (isinstance(value, int) and value >= least)
-    return usable, field, f'must be "auto" or a number of sweeps of at least {least}, got {value!r}'
-
-
-def _thermalize(
-    simulation: Simulation,
-    order_parameters: tuple[str, ...],
-    thermalization: int | Literal["auto"],
-    spacing: int | Literal["auto"],
-    rounds: int,
-) -> Schedule:
-    """Advance ``simulation`` until its measurements may begin."""
-    if isinstance(thermalization, int) and isinstance(spacing, int):
-        simulation.advance(thermalization)
-        return Schedule(thermalization, spacing, None, True)
-    pilot = run_pilot(simulation, order_parameters)
-    done = pilot.sweeps
-    if isinstance(thermalization, int) and thermalization > done:
-        simulation.advance(thermalization - done)
-        done = thermalization
-    if isinstance(spacing, int):
-        return Schedule(done, spacing, pilot.tau, pilot.converged)
-    apart = math.ceil(TAUS_BETWEEN_SAMPLES * pilot.slowest)
-    if not pilot.converged:
-        # The time is only a lower bound, and may be absurd; don't let it ask for more than the pilot's cap.
-        apart = min(apart, max(1, PILOT_CAP // rounds))
-    return Schedule(done, apart, pilot.tau, pilot.converged)
-
-
-class Pilot(NamedTuple):
-    """A run that finds out how long runs must be."""
-
-    sweeps: int
-    tau: dict[str, float]
-    """Integrated autocorrelation time of each observable, in sweeps."""
-    slowest: float
-    """The longest of those that must mix."""
-    converged: bool
-
-
-def run_pilot(simulation: Simulation, order_parameters: tuple[str, ...]) -> Pilot:
-    """Double a run until its second half shows that the whole is 20 autocorrelation times long, or the cap is hit."""
-    measured: list[NDArray[np.float64]] = []
-    sweeps, every = PILOT_START, 1
-    while True:
-        while len(measured) * every < sweeps:
-            simulation.advance(every)
-            measured.append(_measure_all(simulation, order_parameters))
-        series = _with_magnitudes(measured[len(measured) // 2 :], order_parameters)
-        times = {name: autocorrelation_time(x_RT) for name, x_RT in series.items()}
-        judged = [times[name] for name in _judged(order_parameters)]
-        slowest = every * max(time.tau for time in judged)
-        independent = series["energy"].size * every / (2 * slowest)
-        converged = (
-            all(time.long_enough for time in judged)
-            and sweeps >= PILOT_TAUS * slowest
-            and independent >= PILOT_INDEPENDENT
-        )
-        if converged or 2 * sweeps > PILOT_CAP:
-            return Pilot(sweeps, {name: every * time.tau for name, time in times.items()}, slowest, converged)
-        sweeps *= 2
-        if len(measured) >= PILOT_MEASUREMENTS:
-            measured, every = measured[1::2], 2 * every
-
-
-def _measure(
-    simulation: Simulation, order_parameters: tuple[str, ...], spacing: int, rounds: int, kept: int, keep: Keep
-) -> Record:
-    """``rounds`` measurements; the configurations of ``kept`` of them, evenly spread, the last one included."""
-    kept_K = np.arange(1, kept + 1) * rounds // kept - 1
-    measured: list[NDArray[np.float64]] = []
-    now_R = keep(simulation.configurations())
-    # All memory at once: configurations are most of what a task holds, and a list of them would have to be copied.
-    kept_KR = np.empty((kept, *now_R.shape), now_R.dtype)
-    taken = 0
-    for number in range(rounds):
-        simulation.advance(spacing)
-        measured.append(_measure_all(simulation, order_parameters))
-        if number == kept_K[taken]:
-            kept_KR[taken] = keep(simulation.configurations())
-            taken = min(taken + 1, kept - 1)
-    return Record(_with_magnitudes(measured, order_parameters), kept_KR, kept_K)
-
-
-def _measure_all(simulation: Simulation, order_parameters: tuple[str, ...]) -> NDArray[np.float64]:
-    """(Q, R) the energy and the order parameters now."""
-    values = simulation.measure()
-    return np.stack([values[name] for name in ("energy", *order_parameters)])
-
-
-def _with_magnitudes(
-    measured: list[NDArray[np.float64]], order_parameters: tuple[str, ...]
-) -> dict[str, NDArray[np.float64]]:
-    """x_RT of the energy, the order parameters and their magnitudes, from T measurements (Q, R)."""
-    series_QRT = np.stack(measured, axis=2)
-    signed = dict(zip(("energy", *order_parameters), series_QRT, strict=True))
-    return signed | {f"abs_{name}": np.abs(signed[name]) for name in order_parameters}
-
-
-def _judged(order_parameters: tuple[str, ...]) -> tuple[str, ...]:
-    """The observables that must mix."""
-    return "energy", *(f"abs_{name}" for name in order_parameters)
-
-
-def _certify(
-    series: dict[str, NDArray[np.float64]],
-    order_parameters: tuple[str, ...],
-    schedule: Schedule,
-    hot_R: NDArray[np.bool_],
-    algorithm: str,
-    acceptance: float,
-) -> Certificate:
-    tau = schedule.tau or {name: schedule.spacing * autocorrelation_time(x).tau for name, x in series.items()}
-    observables = {name: summarize(x_RT, hot_R, tau[name]) for name, x_RT in series.items()}
-    reasons = objections(observables, _judged(order_parameters), schedule.converged)
-    return Certificate(
-        observables=observables,
-        acceptance=acceptance,
-        thermalization=schedule.thermalization,
-        spacing=schedule.spacing,
-        algorithm=algorithm,
-        chains=len(hot_R),
-        measurements=series["energy"].shape[1],
-        converged=schedule.converged,
-        certified=not reasons,
-        reasons=reasons,
-    )
+    """What a ``Sampler`` of one spec gives when it is run to its end; arguments as there and in ``Order``."""
+    order = Order(chains=chains, samples=samples, algorithm=algorithm, thermalization=thermalization, spacing=spacing)
+    sampler = Sampler(system, [spec], order, rng, keep)
+    while not sampler.done:
+        sampler.step()
+    return sampler.result()[0]

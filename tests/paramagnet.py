@@ -4,10 +4,14 @@ A whole system in one file, for the tests: they copy it to where a user would pu
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from simulators.chains import Chains, RowMajor
+from simulators.clusters import uniform
 from simulators.contract import require
 
 VERSION = 1
@@ -34,22 +38,31 @@ class Spec:
 EXAMPLE = Spec(size=4, field=1.0, temperature=2.0)
 
 
-class Simulation:
-    acceptance = 1.0
+@njit
+def sweep(spins_RIJ: NDArray[np.int8], state_RV: NDArray[np.uint64], up: float, sweeps: int) -> None:
+    for r in range(len(spins_RIJ)):
+        for _ in range(sweeps):
+            for i in range(spins_RIJ.shape[1]):
+                for j in range(spins_RIJ.shape[2]):
+                    spins_RIJ[r, i, j] = 1 if uniform(state_RV[r]) < up else -1
 
-    def __init__(self, spec: Spec, hot: NDArray[np.bool_], algorithm: str, rng: np.random.Generator) -> None:
-        require((algorithm in ALGORITHMS, "algorithm", f"must be heat-bath, got {algorithm}"))
-        self.spec, self.rng = spec, rng
-        self.spins = np.ones((len(hot), *spec.shape), dtype=np.int8)
+
+class HeatBath(RowMajor):
+    nanoseconds = 5.0
 
     def advance(self, sweeps: int) -> None:
-        for _ in range(sweeps):
-            up = 1 / (1 + np.exp(2 * self.spec.field / self.spec.temperature))
-            self.spins[:] = np.where(self.rng.random(self.spins.shape) < up, 1, -1)
+        up = 1 / (1 + np.exp(2 * self.spec.field / self.spec.temperature))
+        sweep(self.states_RIJ, self.state_RV, up, sweeps)
+        self.counts_2 += sweeps * self.states_RIJ.size
 
-    def configurations(self) -> NDArray[np.int8]:
-        return self.spins.copy()
 
-    def measure(self) -> dict[str, NDArray[np.float64]]:
-        magnetization = self.spins.mean(axis=(1, 2, 3))
+class Simulation(Chains):
+    kinds: ClassVar[dict[str, type[HeatBath]]] = {"heat-bath": HeatBath}
+
+    @staticmethod
+    def start(spec: Spec, hot: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int8]:
+        return np.ones((len(hot), spec.size, spec.size), dtype=np.int8)
+
+    def observables(self) -> dict[str, NDArray[np.float64]]:
+        magnetization = self.updates.states().mean(axis=(1, 2))
         return {"energy": self.spec.field * magnetization, "magnetization": magnetization}

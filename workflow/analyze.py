@@ -5,6 +5,7 @@ from __future__ import annotations
 from workflow.analyze_data import SizeJob, analyze_size
 from workflow.analyze_model import ModelJob, analyze_model
 from workflow.blocks import Study
+from workflow.certified import require_certified
 from workflow.encode import shards_of
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, require, timed
@@ -19,6 +20,7 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
 
     Raises:
         FileNotFoundError: shards or latents are missing.
+        Uncertified: shards are not certified, and the study does not allow them.
         StageFailed: some analyses failed; the others' results are there and are kept.
     """
     tasks = simulation_tasks(study)
@@ -31,6 +33,7 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
     jobs += sizes
     require("analyze", "simulate", "shard", [t for t in tasks if not run.shard(t.system, t.size, t.task_id).exists()])
     require("analyze", "encode", "encoded model", [item for item in runs if not _encoded(run, item, tasks)])
+    require_certified(run, tasks, "analyze", study.allow_uncertified)
     failures: dict[str, str] = {}
     with timed(run, "analyze") as cost, Progress("analyze", len(jobs), "results", quiet) as progress:
         for outcome in executor.run_all(analyze_one, jobs, str(run.root)):

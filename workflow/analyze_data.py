@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis import mmd, phases
-from simulators import contract
 from workflow import shards
 from workflow.blocks import AnalyzeBlock
 from workflow.held_out import (
@@ -50,7 +49,7 @@ def analyze_size(job: SizeJob, root: str) -> float:
     start = time.monotonic()
     run = RunDirectory(Path(root))
     rng = generator(job.seed, job.name)
-    names = contract.load(job.system).order_parameters
+    names = job.tasks[0].names.order_parameters
     samples = held_out_samples(run, job.tasks, set(job.trained), job.fraction)
     parts = [shards.read(run.shard(t.system, t.size, t.task_id), columns=()).configurations() for t in job.tasks]
     x_SF = np.concatenate([part.reshape(len(part), -1) for part in parts])[samples.rows].astype(float)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from analysis import correlation, latents, mmd, phases, scans, separation
 from analysis.errors import bootstrap
-from simulators import contract
 from workflow.blocks import AnalyzeBlock
 from workflow.held_out import (
     Samples,
@@ -62,7 +61,7 @@ def analyze_model(job: ModelJob, root: str) -> float:
     selected = np.isin(np.array(everything.labelled.task_ids), item.task_ids)
     keep = selected[everything.labelled.shard[everything.rows]]
     samples = subset(everything, keep)
-    names = contract.load(item.system).order_parameters
+    names = job.tasks[0].names.order_parameters
     strata = samples.labelled.shard[samples.rows]
     found = phases.label(samples.order_SK, names, strata, job.settings.ordered_above)
     result = json.loads(run.training(item.train_id).result.read_text())

@@ -123,6 +123,7 @@ class Study:
     simulate: tuple[SimulateBlock, ...]
     train: tuple[TrainBlock, ...]
     analyze: AnalyzeBlock
+    allow_uncertified: bool
     resolved: dict[str, Any]
 
 
@@ -131,6 +132,8 @@ class Top:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: Annotated[str, annotated_types.Predicate(lambda s: bool(re.fullmatch(r"\w[\w.-]*", s)))]
     seed: Annotated[int, Strict(), annotated_types.Ge(0)] = 0
+    allow_uncertified: Annotated[bool, Strict()] = False
+    """Train on and analyze shards whose certificate objects."""
 
 
 def listed(value: Any) -> list[Any]:

@@ -121,6 +121,7 @@ def _load(study: str, seed: int | None = None) -> Study:
 def _failures(verbose: bool) -> Iterator[dict[str, str]]:
     """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 interrupted."""
     context: dict[str, str] = {}
+    from workflow.certified import Uncertified
     from workflow.executors import Unavailable
     from workflow.folder import FolderError, StageFailed
     from workflow.shards import ShardError
@@ -139,7 +140,7 @@ def _failures(verbose: bool) -> Iterator[dict[str, str]]:
         if verbose:
             raise
         _leave(f"a result file of the run folder is damaged ({error}); --verbose says which", 1)
-    except (StageFailed, ShardError, OSError) as error:
+    except (StageFailed, ShardError, Uncertified, OSError) as error:
         if verbose:
             raise
         _leave(f"{error}\n  finished work is kept; go on with\n  {context.get('resume', 'the same command')}", 1)

@@ -100,7 +100,12 @@ def _same_study(run: RunDirectory, study: Study) -> None:
         old = tomllib.loads(run.study.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FolderError(f"{run.study} is damaged: {error}; use --fresh to begin again beside it") from None
-    found = list(differences(old, study.resolved))
+    # What may be done with shards changes none of them; the folder then keeps the latest word on it.
+    old.pop("allow_uncertified", None)
+    found = list(differences(old, {k: v for k, v in study.resolved.items() if k != "allow_uncertified"}))
+    text = tomli_w.dumps(study.resolved)
+    if not found and run.study.read_text() != text:
+        write_whole(run.study, text)
     if found:
         shown = "\n  ".join(found[:10] + ([f"... and {len(found) - 10} more"] if len(found) > 10 else []))
         raise FolderError(

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from analysis import mmd
 from analysis.errors import Chains, Estimate, index_chains
 from analysis.phases import Phases
-from simulators import contract
 from workflow.dataset import Labelled, held_out, label_samples
 from workflow.layout import RunDirectory
 from workflow.plan import SimulationTask
@@ -50,7 +49,7 @@ def generator(seed: int, name: str) -> np.random.Generator:
 def held_out_samples(run: RunDirectory, tasks: Iterable[SimulationTask], trained: set[str], fraction: float) -> Samples:
     """Held-out rows of the shards of ``tasks``: all rows of those that were not trained on."""
     listed = list(tasks)
-    names = contract.load(listed[0].system).order_parameters
+    names = listed[0].names.order_parameters
     labelled = label_samples((run.shard(t.system, t.size, t.task_id) for t in listed), names)
     within = np.concatenate([np.full(t.samples, t.task_id in trained) for t in listed])
     first = np.concatenate([[0], np.cumsum([t.chains for t in listed])[:-1]])

@@ -42,6 +42,10 @@ class RunDirectory:
     def shard(self, system: str, size: int, task_id: str) -> Path:
         return self.shard_folder(system, size) / f"{task_id}.parquet"
 
+    def unfinished(self, job_id: str) -> Path:
+        """State of a simulation that has not come to its end yet."""
+        return self.root / "unfinished" / f"{job_id}.npz"
+
     def training(self, train_id: str) -> TrainingDirectory:
         return TrainingDirectory(self.root / "training" / train_id)
 

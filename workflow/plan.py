@@ -41,10 +41,22 @@ class SimulationTask:
     block: int
     """Which block of the point's chains: blocks share nothing but the point."""
     seed: int
+    ladder: tuple[Scalar, ...] | None = None
+    """With parallel tempering, all values of the field that its ladder runs over, this task's among them."""
 
     @property
     def size(self) -> int:
         return int(dict(self.spec)["size"])
+
+    @property
+    def point(self) -> Any:
+        """The system's spec."""
+        return contract.load(self.system).spec(**dict(self.spec))
+
+    @property
+    def names(self) -> contract.Names:
+        """Observables of this task."""
+        return contract.load(self.system).names(self.point)
 
     @cached_property
     def digest(self) -> str:
@@ -55,14 +67,51 @@ class SimulationTask:
     def task_id(self) -> str:
         return self.digest[:16]
 
-    def generator(self) -> np.random.Generator:
-        """The task's random stream: from its content alone, so that adding a temperature changes no other shard."""
-        words = tuple(int(self.digest[i : i + 8], 16) for i in range(0, 64, 8))
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=words))
+    @cached_property
+    def job_digest(self) -> str:
+        """The same for all tasks of a ladder, which run together; else the task's own."""
+        if self.ladder is None:
+            return self.digest
+        content = asdict(self)
+        content["spec"] = [entry for entry in self.spec if entry[0] != contract.load(self.system).ladder]
+        return _digest(content)
 
     def __str__(self) -> str:
         point = ", ".join(f"{name} = {value}" for name, value in self.spec)
         return f"{self.system} at {point}" + (f", block {self.block}" if self.block else "")
+
+
+class SimulationJob(NamedTuple):
+    """What one worker simulates at a time: a task, or the tasks of a ladder in its order."""
+
+    tasks: tuple[SimulationTask, ...]
+
+    @property
+    def job_id(self) -> str:
+        return self.tasks[0].job_digest[:16]
+
+    def generator(self) -> np.random.Generator:
+        """The job's random stream: from its content alone, so that adding a point changes no other job's shards."""
+        words = tuple(int(self.tasks[0].job_digest[i : i + 8], 16) for i in range(0, 64, 8))
+        return np.random.default_rng(np.random.SeedSequence(self.tasks[0].seed, spawn_key=words))
+
+    def __str__(self) -> str:
+        more = f" and {len(self.tasks) - 1} more" if len(self.tasks) > 1 else ""
+        return f"{self.tasks[0]}{more}"
+
+
+def simulation_jobs(tasks: Iterable[SimulationTask]) -> tuple[SimulationJob, ...]:
+    """``tasks`` by what runs together, in their order."""
+    jobs: dict[str, list[SimulationTask]] = {}
+    for task in tasks:
+        jobs.setdefault(task.job_digest, []).append(task)
+    return tuple(SimulationJob(tuple(sorted(job, key=_rung))) for job in jobs.values())
+
+
+def _rung(task: SimulationTask) -> int:
+    if task.ladder is None:
+        return 0
+    return task.ladder.index(dict(task.spec)[contract.load(task.system).ladder])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +177,7 @@ def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[Simulation
     most = max(block.chains, SITES_PER_TASK // sites)
     # Rounded down: no task gets fewer samples than it has chains.
     count = max(1, block.samples // most)
+    ladder = _ladder(block, point, system.ladder) if block.algorithm == contract.TEMPERING else None
     for index in range(count):
         yield SimulationTask(
             system=block.system,
@@ -140,7 +190,15 @@ def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[Simulation
             spacing=block.spacing,
             block=index,
             seed=seed,
+            ladder=ladder,
         )
+
+
+def _ladder(block: SimulateBlock, point: Point, field: str) -> tuple[Scalar, ...]:
+    """Values of ``field`` at the points of ``block`` that differ from ``point`` in it alone, sorted."""
+    rest = {name: value for name, value in point.values if name != field}
+    same = [other for other in block.points if {n: v for n, v in other.values if n != field} == rest]
+    return tuple(sorted({other[field] for other in same}))
 
 
 def training_runs(study: Study) -> tuple[TrainingRun, ...]:
@@ -176,6 +234,17 @@ def _block_runs(block: TrainBlock, study: Study, tasks: tuple[SimulationTask, ..
                     )
 
 
+def expected_algorithm(task: SimulationTask) -> str:
+    """What ``auto`` is expected to choose; the task's pilots decide."""
+    if task.algorithm != "auto":
+        return task.algorithm
+    system, spec = contract.load(task.system), task.point
+    if "auto" not in (task.thermalization, task.spacing):
+        return system.algorithms[0]
+    valid = [name for name in system.algorithms if system.refusal(spec, name) is None]
+    return min(valid, key=lambda name: system.expected_tau(spec, name) * system.nanoseconds(name))
+
+
 class Cost(NamedTuple):
     """An estimate of what one task or training takes."""
 
@@ -184,26 +253,33 @@ class Cost(NamedTuple):
     memory_bytes: int
 
 
+COPIES = 4
+"""Of all chains at once: while they start, are measured and are packed."""
+STATE_BYTES = {"bits": 1, "int8": 1, "float32": 16}
+"""Of one site while it is simulated, by how it is stored; angles are held as two doubles."""
+
+
 def simulation_cost(task: SimulationTask) -> Cost:
     """Estimated cost of ``task``: sweeps from the system's rule of thumb for the autocorrelation time where it has one.
 
     Only ``plan`` and the order of tasks depend on it, never a shard's content.
     """
-    system = contract.load(task.system)
-    spec = system.spec(**dict(task.spec))
+    system, spec = contract.load(task.system), task.point
     sites = int(np.prod(spec.shape))
-    tau = system.expected_tau(spec)
+    algorithm = expected_algorithm(task)
+    tau = system.expected_tau(spec, algorithm)
     thermalization = 30 * tau if task.thermalization == "auto" else float(task.thermalization)
     spacing = 2 * tau if task.spacing == "auto" else float(task.spacing)
     rounds = max(16, -(-task.samples // task.chains))
-    lanes = -(-task.chains // 64) * 64
-    updates = (thermalization + spacing * rounds) * sites * lanes
+    updates = (thermalization + spacing * rounds) * sites * task.chains
     bytes_per_sample = {"bits": 1 / 8, "int8": 1.0, "float32": 4.0}[system.encoding] * sites
     return Cost(
-        core_seconds=0.05 + updates / system.updates_per_second,
+        core_seconds=0.05 + updates * system.nanoseconds(algorithm) * 1e-9,
         # Observables and bookkeeping take about 40 bytes a row after compression.
         disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
-        memory_bytes=int(task.samples * bytes_per_sample * 2 + 3e8),
+        memory_bytes=int(
+            2 * task.samples * bytes_per_sample + COPIES * task.chains * sites * STATE_BYTES[system.encoding] + 3e8
+        ),
     )
 
 

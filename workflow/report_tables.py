@@ -10,7 +10,7 @@ from typing import Any
 from analysis import scans
 from analysis.phases import DISORDERED, display_names
 from models.config import AUTO_FRACTION
-from simulators import contract, exact
+from simulators import exact
 from workflow import shards
 from workflow.layout import RunDirectory
 from workflow.plan import SimulationTask
@@ -166,8 +166,8 @@ def certificate_rows(run: RunDirectory, tasks: Sequence[SimulationTask]) -> list
 def _certificate_row(run: RunDirectory, task: SimulationTask) -> dict[str, Any]:
     certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
     observables = certificate["observables"]
-    orders = [f"abs_{name}" for name in contract.load(task.system).order_parameters]
-    invariant = [observables[name] for name in ("energy", *orders)]
+    orders = [name for name in task.names.judged if name != "energy"]
+    invariant = [observables[name] for name in task.names.judged]
     energy, spec = observables["energy"], dict(task.spec)
     known = task.system == "ising" and spec["field"] == 0
     return {

@@ -2,55 +2,114 @@
 
 from __future__ import annotations
 
+import io
 import platform
+import sys
 import time
+import zipfile
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from simulators import contract, sampling
+import numpy as np
+
+from simulators import contract
+from simulators.order import Order
+from simulators.sampling import Sampler, Samples
 from workflow import manifest, shards
 from workflow.blocks import Study
+from workflow.certified import objections
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, timed
-from workflow.layout import RunDirectory
-from workflow.plan import SimulationTask, simulation_cost, simulation_tasks
+from workflow.layout import RunDirectory, write_whole
+from workflow.plan import SimulationJob, SimulationTask, simulation_cost, simulation_jobs, simulation_tasks
 from workflow.progress import Progress
 from workflow.shards import ShardError, ShardRecord
 
+SAVE_SECONDS = 60.0
+"""How much of a simulation is lost at most when its worker dies, beside its start."""
 
-def draw(task: SimulationTask) -> sampling.Samples:
-    """The samples of one task, their configurations encoded for its shard, with their certificate."""
-    system = contract.load(task.system)
-    return sampling.sample(
-        system,
-        system.spec(**dict(task.spec)),
-        chains=task.chains,
-        samples=task.samples,
-        algorithm=task.algorithm,
-        thermalization=task.thermalization,
-        spacing=task.spacing,
-        rng=task.generator(),
-        keep=partial(shards.encode, encoding=system.encoding),
+
+def sampler(job: SimulationJob) -> Sampler:
+    """What simulates ``job``; its configurations come encoded for the shards."""
+    first = job.tasks[0]
+    system = contract.load(first.system)
+    order = Order(
+        chains=first.chains,
+        samples=first.samples,
+        algorithm=first.algorithm,
+        thermalization=first.thermalization,
+        spacing=first.spacing,
     )
+    keep = partial(shards.encode, encoding=system.encoding)
+    return Sampler(system, [task.point for task in job.tasks], order, job.generator(), keep)
 
 
-def run_task(task: SimulationTask, root: str) -> ShardRecord:
-    """Simulate one task and write its shard below the run folder ``root``; only the record returns."""
+def draw(task: SimulationTask) -> Samples:
+    """The samples of a task that runs alone."""
+    return run_sampler(sampler(SimulationJob((task,))), None)[0]
+
+
+def run_sampler(work: Sampler, saved: Path | None, save_seconds: float = SAVE_SECONDS) -> list[Samples]:
+    """Run ``work`` to its end, from ``saved`` if that is there, and save it there every minute.
+
+    The clock decides when to save and nothing else, so the samples do not depend on it.
+    """
+    if saved is not None:
+        _resume(work, saved)
+    last = time.monotonic()
+    while not work.done:
+        work.step()
+        if saved is not None and time.monotonic() - last > save_seconds:
+            _save(work, saved)
+            last = time.monotonic()
+    return work.result()
+
+
+def _resume(work: Sampler, saved: Path) -> None:
+    try:
+        with np.load(saved, allow_pickle=False) as content:
+            state = dict(content)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        # It would have saved time only.
+        print(f"  {saved} is damaged ({error}); the simulation begins again", file=sys.stderr)
+        return
+    work.restore(state)
+
+
+def _save(work: Sampler, saved: Path) -> None:
+    state = work.state()
+    if state:
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **state)
+        write_whole(saved, buffer.getvalue())
+
+
+def run_job(job: SimulationJob, root: str) -> list[ShardRecord]:
+    """Simulate one job and write its shards below the run folder ``root``; only the records return."""
     start = time.monotonic()
     run = RunDirectory(Path(root))
-    samples = draw(task)
-    path = run.shard(task.system, task.size, task.task_id)
-    rows, size, sha256 = shards.write(task, samples, path)
-    return ShardRecord(
-        task_id=task.task_id,
-        path=path.relative_to(run.root).as_posix(),
-        rows=rows,
-        bytes=size,
-        sha256=sha256,
-        seconds=round(time.monotonic() - start, 4),
-        node=platform.node(),
-    )
+    unfinished = run.unfinished(job.job_id)
+    written = []
+    for task, samples in zip(job.tasks, run_sampler(sampler(job), unfinished), strict=True):
+        path = run.shard(task.system, task.size, task.task_id)
+        written.append((task, path, *shards.write(task, samples, path)))
+    unfinished.unlink(missing_ok=True)
+    seconds = round((time.monotonic() - start) / len(job.tasks), 4)
+    return [
+        ShardRecord(
+            task_id=task.task_id,
+            path=path.relative_to(run.root).as_posix(),
+            rows=rows,
+            bytes=size,
+            sha256=sha256,
+            seconds=seconds,
+            node=platform.node(),
+        )
+        for task, path, rows, size, sha256 in written
+    ]
 
 
 def finished(run: RunDirectory, tasks: Iterable[SimulationTask]) -> tuple[dict[str, ShardRecord], dict[str, str]]:
@@ -84,28 +143,35 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     """
     tasks = simulation_tasks(study)
     records, complaints = finished(run, tasks)
-    todo = [task for task in tasks if task.task_id not in records]
+    # A ladder of which one shard is missing is simulated whole: the others come out as they are.
+    todo = [job for job in simulation_jobs(tasks) if any(task.task_id not in records for task in job.tasks)]
     # Longest first, so that the end of the stage is made of short tasks that fill every worker.
-    todo.sort(key=lambda task: -simulation_cost(task).core_seconds)
+    todo.sort(key=lambda job: -sum(simulation_cost(task).core_seconds for task in job.tasks))
+    total = sum(len(job.tasks) for job in todo)
     failures: dict[str, str] = {}
-    with timed(run, "simulate") as cost, Progress("simulate", len(todo), "shards", quiet) as progress:
+    with timed(run, "simulate") as cost, Progress("simulate", total, "shards", quiet) as progress:
         for text in complaints.values():
             progress.say(f"  {text}; simulating it again")
-        for outcome in executor.run_all(run_task, todo, str(run.root)):
-            task = outcome.item
+        for outcome in executor.run_all(run_job, todo, str(run.root)):
+            job = outcome.item
             if outcome.error is None:
-                records[task.task_id] = outcome.value
-                manifest.append(run, outcome.value)
-                cost["core_seconds"] += outcome.value.seconds
-                cost["done"] += 1
-                progress.advance(1)
+                for record in outcome.value:
+                    records[record.task_id] = record
+                    manifest.append(run, record)
+                    cost["core_seconds"] += record.seconds
+                cost["done"] += len(job.tasks)
+                progress.advance(len(job.tasks))
                 continue
-            failures[f"{task.task_id} ({task})"] = f"{type(outcome.error).__name__}: {outcome.error}"
+            failures[f"{job.job_id} ({job})"] = f"{type(outcome.error).__name__}: {outcome.error}"
             if isinstance(outcome.error, OSError):
                 # A full or lost disk fails every further task too.
                 break
-            note_failure(run, task.task_id, f"{task}\n\n{outcome.traceback}")
+            note_failure(run, job.tasks[0].task_id, f"{job}\n\n{outcome.traceback}")
     if failures:
-        raise StageFailed("simulate", failures, run.failures, len(todo))
+        raise StageFailed("simulate", failures, run.failures, total)
     manifest.store(run, records, [task.task_id for task in tasks])
+    if todo and not quiet:
+        bad = sum(1 for _ in objections(run, tasks))
+        if bad:
+            print(f"  {bad} of {len(tasks)} shards are not certified; `latentphase verify` says why", file=sys.stderr)
     return records

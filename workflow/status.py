@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,15 @@ from workflow.blocks import Study
 from workflow.encode import shards_of
 from workflow.folder import FolderError, StageCost, costs
 from workflow.layout import RunDirectory
-from workflow.plan import SAMPLES_PER_SECOND, simulation_cost, simulation_tasks, training_cost, training_runs
+from workflow.plan import (
+    SAMPLES_PER_SECOND,
+    SimulationTask,
+    expected_algorithm,
+    simulation_cost,
+    simulation_tasks,
+    training_cost,
+    training_runs,
+)
 from workflow.progress import duration
 from workflow.study import parse
 
@@ -70,12 +79,27 @@ def plan_table(study: Study, workers: int | None = None) -> str:
         f"{study.name}: {sum(task.samples for task in tasks):,} samples at {len(tasks)} points",
         table(header, body),
     ]
+    lines += _algorithms(tasks)
     sizes = sorted({(item.network, item.size) for item in runs})
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / s**2:,.0f} ({n}, L = {s})" for n, s in sizes)
     if assumed:
         lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
     lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
     return "\n".join(lines)
+
+
+def _algorithms(tasks: Sequence[SimulationTask]) -> list[str]:
+    """What ``auto`` is expected to choose, from rough autocorrelation times and the table of costs."""
+    expected: dict[tuple[str, int], Counter[str]] = {}
+    for task in tasks:
+        if task.algorithm == "auto":
+            expected.setdefault((task.system, task.size), Counter())[expected_algorithm(task)] += 1
+    return [
+        f"algorithm = auto, {system}, L = {size}: expected "
+        + ", ".join(f"{name} at {count} points" for name, count in chosen.most_common())
+        + "; a seeded pilot of each task decides, and its certificate says why"
+        for (system, size), chosen in expected.items()
+    ]
 
 
 def load_run(root: Path) -> tuple[RunDirectory, Study]:

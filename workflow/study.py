@@ -108,7 +108,15 @@ def parse(raw: dict[str, Any], source: str = "study") -> Study:
         "train": [{k: v for k, v in asdict(block).items() if v is not None} for block in trained],
         "analyze": asdict(analyze),
     }
-    return Study(name=top.name, seed=top.seed, simulate=tuple(good), train=trained, analyze=analyze, resolved=resolved)
+    return Study(
+        name=top.name,
+        seed=top.seed,
+        simulate=tuple(good),
+        train=trained,
+        analyze=analyze,
+        allow_uncertified=top.allow_uncertified,
+        resolved=resolved,
+    )
 
 
 def _build(kind: type, raw: Any, place: str, problems: list[Problem]) -> Any:
@@ -170,11 +178,8 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
     sampling = _build(Sampling, other, place, problems)
     grid, found = points(system, physics, place)
     problems += found
-    if sampling is not None and sampling.algorithm not in ("auto", *system.algorithms):
-        offered = ", ".join(("auto", *system.algorithms))
-        problems.append(
-            Problem(f"{place}.algorithm", f"must be one of {offered} for {name}, got {sampling.algorithm!r}")
-        )
+    if sampling is not None:
+        problems += _check_algorithm(system, sampling.algorithm, grid, place)
     if sampling is not None and sampling.samples < sampling.chains:
         text = f"must be at least the number of chains, {sampling.chains}, so that each gives one"
         problems.append(Problem(f"{place}.samples", f"{text}; got {sampling.samples}"))
@@ -182,6 +187,23 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
         return None
     entries = {key: getattr(sampling, key) for key in ("samples", "chains", "algorithm", "thermalization", "spacing")}
     return SimulateBlock(system=name, points=grid, **entries)
+
+
+def _check_algorithm(system: contract.System, algorithm: str, grid: tuple[Point, ...], place: str) -> list[Problem]:
+    """Whether ``algorithm`` is offered, and valid at every point."""
+    if algorithm == "auto":
+        return []
+    offered = ("auto", *system.algorithms, contract.TEMPERING)
+    if algorithm not in offered:
+        text = f"must be one of {', '.join(offered)} for {system.name}, got {algorithm!r}"
+        return [Problem(f"{place}.algorithm", text)]
+    refusals = [(point, system.refusal(system.spec(**dict(point.values)), algorithm)) for point in grid]
+    found = {text: Problem(f"{place}.algorithm", f"{text} (at {point})") for point, text in refusals[::-1] if text}
+    problems = list(found.values())
+    if algorithm == contract.TEMPERING and grid and len({point[system.ladder] for point in grid}) < 2:
+        text = f"parallel tempering needs at least two values, got {grid[0][system.ladder]} alone"
+        problems.append(Problem(f"{place}.{system.ladder}", text))
+    return problems
 
 
 def _duplicates(blocks: list[SimulateBlock | None]) -> list[Problem]:
@@ -247,6 +269,7 @@ def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], com
         return [Problem(f"{place}.select", f"matches no shard of this study, got {block.select!r}")]
     if len({simulate.system for simulate, _ in chosen}) > 1:
         return [Problem(f"{place}.select", 'must choose one system; add system = "..."')]
+    problems += _check_likelihood(block, place, contract.load(chosen[0][0].system))
     sizes = {int(point["size"]) for _, point in chosen}
     for size in listed(block.size) if block.size is not None else sorted(sizes):
         if size not in sizes:
@@ -254,6 +277,14 @@ def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], com
         if size % 4:
             problems.append(Problem(f"{place}.size", f"training needs L to be a multiple of 4, got {size}"))
     return problems + _check_configs(block, place)
+
+
+def _check_likelihood(block: TrainBlock, place: str, system: contract.System) -> list[Problem]:
+    """Whether the decoder's distribution fits the states."""
+    if system.encoding == "bits":
+        return []
+    text = f'"{block.likelihood}" needs spins +-1; {system.name} is stored as {system.encoding} and needs'
+    return [Problem(f"{place}.likelihood", f'{text} "{system.likelihood}", which no network has yet')]
 
 
 def _check_configs(block: TrainBlock, place: str) -> list[Problem]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.blocks import Study
+from workflow.certified import require_certified
 from workflow.executors import Executor, RayExecutor, Unavailable
 from workflow.folder import StageFailed, require, timed
 from workflow.layout import RunDirectory
@@ -66,6 +67,7 @@ def train(
 
     Raises:
         FileNotFoundError: shards are missing.
+        Uncertified: shards are not certified, and the study does not allow them.
         StageFailed: some models could not be trained; the others are there and are kept.
     """
     runs = training_runs(study)
@@ -77,6 +79,7 @@ def train(
     needed = [task for task in simulation_tasks(study) if task.task_id in wanted]
     whole, _ = finished(run, needed)
     require("train", "simulate", "whole shard", [task for task in needed if task.task_id not in whole])
+    require_certified(run, needed, "train", study.allow_uncertified)
     for item in todo:
         (run.failures / f"{item.train_id}.txt").unlink(missing_ok=True)
         # What an earlier training under this id led to is of other weights.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulators import contract, exact
+from simulators import exact
 from workflow import manifest, shards
 from workflow.layout import RunDirectory
 from workflow.plan import SimulationTask, simulation_tasks
@@ -70,7 +70,7 @@ def _schema(run: RunDirectory, tasks: list[SimulationTask], findings: Findings) 
         except shards.ShardError as error:
             findings.fail(str(error))
             continue
-        expected = {"chain", "sweep", "energy", *contract.load(task.system).order_parameters, *dict(task.spec)}
+        expected = {"chain", "sweep", *task.names.columns, *dict(task.spec)}
         if set(shard.columns) != expected:
             findings.fail(f"{path.name}: columns {sorted(shard.columns)} instead of {sorted(expected)}")
         elif shard.metadata["format"] != shards.FORMAT or len(shard.packed_SB) != task.samples:

@@ -4,31 +4,30 @@ Each bond counts once; P ~ exp(-H / T), so a positive field favours s = -1.  k_B
 
 ``metropolis`` turns over 64 replicas per machine word: one sweep proposes every even site, then every odd site,
 and takes a move that costs dH > 0 with probability exp(-dH / T), exact to 2^-64.  Turning s_i over costs
-dH = 2 s_i (J n_i - h), n_i the sum of its neighbours.  ``swendsen-wang`` updates all clusters of every chain.
+dH = 2 s_i (J n_i - h), n_i the sum of its neighbours.  ``swendsen-wang`` updates all clusters of every chain, where
+in a field each takes its direction by heat bath.  ``wolff`` grows single clusters and turns them over; in a field
+only with the Metropolis probability of its cost, which is what a ghost spin does that all spins are bound to.
 
 Axes as in ``simulators.checkerboard``: W words, R chains, I rows, J columns, H columns of one colour.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import checkerboard, clusters, metropolis, multispin
+from simulators import checkerboard, clusters, metropolis, multispin, wolff
+from simulators.chains import Arrays, Chains, RowMajor, cut
 from simulators.contract import require
 
-VERSION = 1
-ALGORITHMS = ("metropolis", "swendsen-wang")
+VERSION = 2
 ORDER_PARAMETERS = ("magnetization", "staggered_magnetization")
 ENCODING = "bits"
 LIKELIHOOD = "bernoulli"
 
-RELAXATION = 48
-"""Swendsen-Wang updates of a start.  The number of domains of a random lattice falls by a factor of two or more per
-update, so about 2 log2(L) of them leave at most a stripe, which each further update dissolves with probability 1/2
-or more: fewer than one start in 10^8 keeps one at L = 512.  At T_c it is ten autocorrelation times."""
 FLIPS_PER_CALL = 2**31
 SPINS_PER_CALL = 2**23
 """What one kernel call is given at most, well below a second of work: between calls Python can be interrupted."""
@@ -63,148 +62,175 @@ class Spec:
         return 1, self.size, self.size
 
 
-UPDATES_PER_SECOND = 4e9
-"""Of the Metropolis kernel, on one core."""
-
-
-def expected_tau(spec: Spec) -> float:
-    """Rough autocorrelation time in Metropolis sweeps, for cost estimates only: L^2.17 / 39 at the transition (43.8 at
-    L = 32), cut off by a correlation length that falls with the distance from it.
-    """
-    distance = abs(spec.temperature / abs(spec.coupling) - 2.27) / 2.27
-    return 0.5 + min(spec.size, 1.0 / max(distance, 1e-3)) ** 2.17 / 39
-
-
 EXAMPLE = Spec(size=6, coupling=1.0, field=0.1, temperature=2.5)
 
 
-class Simulation:
-    """Independent chains of one spec, advanced by one of ``ALGORITHMS``.
+def refuse(spec: Spec, algorithm: str) -> str | None:
+    """Every algorithm is valid at every spec."""
+    return None
 
-    Raises:
-        ValueError: an algorithm that is not offered, or no chains.
+
+def expected_tau(spec: Spec, algorithm: str = "metropolis") -> float:
+    """Rough autocorrelation time in sweeps, for estimates of cost only.
+
+    Metropolis: L^2.17 / 39 at the transition (43.8 at L = 32), cut off by a correlation length that falls with the
+    distance from it.  Clusters: nearly constant, but slowed down where the field acts on whole clusters.
     """
+    distance = abs(spec.temperature / abs(spec.coupling) - 2.27) / 2.27
+    length = min(spec.size, 1.0 / max(distance, 1e-3))
+    if algorithm == "metropolis":
+        return 0.5 + length**2.17 / 39
+    hindered = 1 + abs(spec.field) * length**1.875 / spec.temperature
+    return (0.5 + (1.3 if algorithm == "swendsen-wang" else 0.5) * length**0.22) * hindered
 
-    def __init__(self, spec: Spec, hot: NDArray[np.bool_], algorithm: str, rng: np.random.Generator) -> None:
-        if algorithm not in ALGORITHMS:
-            raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
-        if hot.ndim != 1 or len(hot) == 0:
-            raise ValueError(f"hot must be a vector with one entry per chain, got shape {hot.shape}")
-        self.spec = spec
-        self._chains = len(hot)
-        spins_RIJ = start(spec, hot, rng)
-        kind = Metropolis if algorithm == "metropolis" else SwendsenWang
-        self._updates: Metropolis | SwendsenWang = kind(spec, spins_RIJ, rng)
+
+class Metropolis:
+    """Chains as the bits of words, every word with a random stream of its own."""
+
+    nanoseconds = 0.25
+    """Cost of one site and sweep, as ``latentphase bench --only simulators`` measures it; all 64 lanes of a word cost
+    it, in use or not."""
+
+    def __init__(self, spec: Spec, states_RIJ: NDArray[np.int8], rng: np.random.Generator) -> None:
+        self.chains = len(states_RIJ)
+        self.even_WIH, self.odd_WIH = checkerboard.pack(states_RIJ)
+        self.stream_WS = multispin.streams(rng, len(self.even_WIH))
+        self.rule = metropolis.acceptance(spec.coupling, spec.field, spec.temperature)
+        self.done_2 = np.zeros(2, dtype=np.int64)
 
     def advance(self, sweeps: int) -> None:
-        """Sweep every chain; a run cut in two is the same run, bit for bit."""
-        if sweeps < 0:
-            raise ValueError(f"sweeps must not be negative, got {sweeps}")
-        self._updates.advance(sweeps)
+        """Propose every site of every chain, ``sweeps`` times."""
+        for part in cut(sweeps, FLIPS_PER_CALL // self._lane_sites):
+            self.done_2[1] += metropolis.sweep(
+                self.even_WIH, self.odd_WIH, self.stream_WS, *self.rule, self.chains, int(self.done_2[0]), part
+            )
+            self.done_2[0] += part
 
-    def configurations(self) -> NDArray[np.int8]:
-        """(chains, 1, L, L) spins +-1."""
-        return self._updates.spins()[:, None]
+    def counts(self) -> NDArray[np.int64]:
+        """(3, R) as ``checkerboard.count`` has them."""
+        return checkerboard.count(self.even_WIH, self.odd_WIH)[:, : self.chains]
 
-    def measure(self) -> dict[str, NDArray[np.float64]]:
-        """Energy, magnetization and staggered magnetization of every chain, (chains,), per site."""
+    def states(self) -> NDArray[np.int8]:
+        """(R, I, J) spins +-1, a copy."""
+        return checkerboard.unpack(self.even_WIH, self.odd_WIH, self.chains)
+
+    def arrays(self) -> Arrays:
+        """All that a sweep changes; ``done`` are the sweeps, and the moves taken on the counted ones."""
+        return {"even": self.even_WIH, "odd": self.odd_WIH, "streams": self.stream_WS, "done": self.done_2}
+
+    def exchange(self, other: Self, chosen_R: NDArray[np.bool_]) -> None:
+        """Swap the chosen chains' bits with those of ``other``."""
+        padded_WR = np.zeros((len(self.even_WIH), multispin.LANES), dtype=np.uint64)
+        padded_WR.reshape(-1)[: self.chains] = chosen_R
+        mask_W = np.bitwise_or.reduce(padded_WR << np.arange(multispin.LANES, dtype=np.uint64), axis=1)
+        for mine_WIH, theirs_WIH in ((self.even_WIH, other.even_WIH), (self.odd_WIH, other.odd_WIH)):
+            differing_WIH = (mine_WIH ^ theirs_WIH) & mask_W[:, None, None]
+            mine_WIH ^= differing_WIH
+            theirs_WIH ^= differing_WIH
+
+    @property
+    def acceptance(self) -> float:
+        """Moves taken over moves proposed, counted on every 16th sweep and 0 before the first of them."""
+        counted = int(self.done_2[0]) // metropolis.ACCEPTANCE_PERIOD
+        return int(self.done_2[1]) / max(1, counted * self.chains * self.even_WIH.shape[1] ** 2)
+
+    @property
+    def cost(self) -> float:
+        """Expected nanoseconds of one sweep of all chains."""
+        return self.nanoseconds * self._lane_sites
+
+    @property
+    def _lane_sites(self) -> int:
+        words, size, _ = self.even_WIH.shape
+        return words * multispin.LANES * size**2
+
+
+class SwendsenWang(RowMajor):
+    """All clusters of every chain; as acceptance, spins turned per spin and update."""
+
+    nanoseconds = 13.0
+    """Cost of one site and sweep, as ``latentphase bench --only simulators`` measures it."""
+
+    def advance(self, sweeps: int) -> None:
+        """Update all clusters of every chain, ``sweeps`` times."""
+        spec = self.spec
+        bond = clusters.bond_threshold(2 * abs(spec.coupling) / spec.temperature)
+        rule = (bond, int(math.copysign(1, spec.coupling)), float(spec.field), float(spec.temperature))
+        for states_RIJ, state_RV in wolff.few_chains(self.states_RIJ, self.state_RV, SPINS_PER_CALL):
+            for part in cut(sweeps, SPINS_PER_CALL // states_RIJ.size):
+                self.counts_2[0] += clusters.swendsen_wang(states_RIJ, state_RV, *rule, part)
+        self.counts_2[1] += sweeps * self.states_RIJ.size
+
+    def counts(self) -> NDArray[np.int64]:
+        """As those of ``Metropolis``."""
+        return checkerboard.count(*checkerboard.pack(self.states_RIJ))[:, : len(self.states_RIJ)]
+
+
+class Wolff(wolff.TableClusters):
+    """Single clusters, about as many per sweep as visit every spin once."""
+
+    nanoseconds = 16.0
+    """Cost of one site and sweep, as ``latentphase bench --only simulators`` measures it."""
+
+    @staticmethod
+    def reflections(spec: Spec) -> wolff.Reflections:
+        """The one reflection s -> -s."""
+        # Zero stands in the table because values follow each other, but no spin has it.
+        s_S = np.array([-1.0, 0.0, 1.0])
+        field_S = spec.field * s_S if spec.field != 0 else None
+        turned_KS = np.array([[1, 0, -1]], dtype=np.int8)
+        return wolff.reflections(-spec.coupling * np.outer(s_S, s_S), turned_KS, spec.temperature, -1, field_S)
+
+    def counts(self) -> NDArray[np.int64]:
+        """As those of ``Metropolis``."""
+        return checkerboard.count(*checkerboard.pack(self.states_RIJ))[:, : len(self.states_RIJ)]
+
+
+class Simulation(Chains):
+    """Independent chains of one spec, advanced by one of ``ALGORITHMS``."""
+
+    kinds: ClassVar[Mapping[str, type[Any]]] = {"metropolis": Metropolis, "swendsen-wang": SwendsenWang, "wolff": Wolff}
+    updates: Metropolis | SwendsenWang | Wolff
+
+    @staticmethod
+    def start(spec: Spec, hot: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int8]:
+        """(R, I, J) starts, relaxed by cluster updates where single spins would get stuck.
+
+        Hot chains are: below T_c a third of them would end in stripes.  So are the ordered ones in a field, because
+        then the field decides how often each of the two phases occurs, and single spins cannot cross between them.
+        """
+        chains, size = len(hot), spec.size
+        spins_RIJ = np.where(rng.integers(0, 2, (chains, size, size), dtype=np.int8) > 0, 1, -1).astype(np.int8)
+        sign_R = np.where(rng.integers(0, 2, chains, dtype=np.int8) > 0, 1, -1).astype(np.int8)
+        parity_IJ = np.indices((size, size)).sum(axis=0) % 2
+        ordered_IJ = np.ones_like(parity_IJ) if spec.coupling > 0 else 1 - 2 * parity_IJ
+        spins_RIJ[~hot] = sign_R[~hot, None, None] * ordered_IJ
+        relaxed = hot | (spec.field != 0)
+        if relaxed.any():
+            updates = SwendsenWang(spec, spins_RIJ[relaxed], rng)
+            updates.advance(relaxation(spec))
+            spins_RIJ[relaxed] = updates.states()
+        return spins_RIJ
+
+    def observables(self) -> dict[str, NDArray[np.float64]]:
+        """Energy, magnetization and staggered magnetization of every chain, (R,), per site."""
         sites = self.spec.size**2
-        counts_3R = checkerboard.count(*self._updates.words())[:, : self._chains]
+        counts_3R = self.updates.counts()
         even, odd = 2 * counts_3R[:2] - sites // 2
         bonds = 2 * sites - 2 * counts_3R[2]
         energy = -self.spec.coupling * bonds + self.spec.field * (even + odd)
         values = (energy / sites, (even + odd) / sites, (even - odd) / sites)
         return dict(zip(("energy", *ORDER_PARAMETERS), values, strict=True))
 
-    @property
-    def acceptance(self) -> float:
-        """Share of proposed moves that were taken, counted on every 16th sweep and 0 before the first of them; for
-        cluster updates, spins turned per site and update."""
-        return self._updates.turned / max(1, self._updates.proposed)
+
+ALGORITHMS = tuple(Simulation.kinds)
 
 
-def start(spec: Spec, hot: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int8]:
-    """(R, I, J) starts, relaxed by cluster updates where single spins would get stuck.
+def relaxation(spec: Spec) -> int:
+    """Swendsen-Wang updates of a start.
 
-    Hot chains are: below T_c a third of them would end in stripes.  So are the ordered ones in a field, because
-    then the field decides how often each of the two phases occurs, and single spins cannot cross between them.
+    The number of domains of a random lattice falls by a factor of two or more per update, so about 2 log2(L) of them
+    leave at most a stripe, which each further update dissolves with probability 1/2 or more: of 20 more, one start in
+    10^6 keeps one.  At T_c these are about seven autocorrelation times.  In a field clusters are slower.
     """
-    chains, size = len(hot), spec.size
-    spins_RIJ = np.where(rng.integers(0, 2, (chains, size, size), dtype=np.int8) > 0, 1, -1).astype(np.int8)
-    sign_R = np.where(rng.integers(0, 2, chains, dtype=np.int8) > 0, 1, -1).astype(np.int8)
-    parity_IJ = np.indices((size, size)).sum(axis=0) % 2
-    ordered_IJ = np.ones_like(parity_IJ) if spec.coupling > 0 else 1 - 2 * parity_IJ
-    spins_RIJ[~hot] = sign_R[~hot, None, None] * ordered_IJ
-    relaxed = hot | (spec.field != 0)
-    updates = SwendsenWang(spec, spins_RIJ[relaxed], rng)
-    updates.advance(RELAXATION)
-    spins_RIJ[relaxed] = updates.spins()
-    return spins_RIJ
-
-
-class SwendsenWang:
-    """Chains as (R, I, J) spins, every chain with a random stream of its own.
-
-    Offers what ``Metropolis`` does: ``advance``, the chains as ``words`` or ``spins``, and how many spins were
-    ``turned`` over of how many ``proposed``.
-    """
-
-    def __init__(self, spec: Spec, spins_RIJ: NDArray[np.int8], rng: np.random.Generator) -> None:
-        self._spins_RIJ = spins_RIJ.copy()
-        self._state_RV = multispin.generators(rng, len(spins_RIJ))
-        bond = -math.expm1(-2 * abs(spec.coupling) / spec.temperature)
-        self._rule = (bond, int(math.copysign(1, spec.coupling)), float(spec.field), float(spec.temperature))
-        self.turned = self.proposed = 0
-
-    def advance(self, sweeps: int) -> None:
-        """Update all clusters of every chain, ``sweeps`` times."""
-        for part in _cut(sweeps, SPINS_PER_CALL // max(1, self._spins_RIJ.size)):
-            self.turned += clusters.swendsen_wang(self._spins_RIJ, self._state_RV, *self._rule, part)
-            self.proposed += part * self._spins_RIJ.size
-
-    def words(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Even and odd sites, (W, I, H + 2) each, as ``checkerboard.pack`` lays them out."""
-        return checkerboard.pack(self._spins_RIJ)
-
-    def spins(self) -> NDArray[np.int8]:
-        """(R, I, J) spins +-1, a copy."""
-        return self._spins_RIJ.copy()
-
-
-class Metropolis:
-    """Chains as the bits of words, every word with a random stream of its own."""
-
-    def __init__(self, spec: Spec, spins_RIJ: NDArray[np.int8], rng: np.random.Generator) -> None:
-        self._chains = len(spins_RIJ)
-        self._even_WIH, self._odd_WIH = checkerboard.pack(spins_RIJ)
-        self._stream_WS = multispin.streams(rng, len(self._even_WIH))
-        self._rule = metropolis.acceptance(spec.coupling, spec.field, spec.temperature)
-        self._sweeps = 0
-        self.turned = self.proposed = 0
-
-    def advance(self, sweeps: int) -> None:
-        """Propose every site of every chain, ``sweeps`` times."""
-        words, size, _ = self._even_WIH.shape
-        for part in _cut(sweeps, FLIPS_PER_CALL // (words * multispin.LANES * size**2)):
-            self.turned += metropolis.sweep(
-                self._even_WIH, self._odd_WIH, self._stream_WS, *self._rule, self._chains, self._sweeps, part
-            )
-            self._sweeps += part
-        counted = self._sweeps // metropolis.ACCEPTANCE_PERIOD
-        self.proposed = counted * self._chains * size**2
-
-    def words(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Even and odd sites, (W, I, H + 2) each, as ``checkerboard.pack`` lays them out."""
-        return self._even_WIH, self._odd_WIH
-
-    def spins(self) -> NDArray[np.int8]:
-        """(R, I, J) spins +-1, a copy."""
-        return checkerboard.unpack(self._even_WIH, self._odd_WIH, self._chains)
-
-
-def _cut(sweeps: int, limit: int) -> Iterator[int]:
-    """Parts of at most ``limit`` sweeps, at least one each, that add up to ``sweeps``."""
-    while sweeps > 0:
-        part = min(sweeps, max(1, limit))
-        yield part
-        sweeps -= part
+    return 48 if spec.field != 0 else math.ceil(2 * math.log2(spec.size)) + 20

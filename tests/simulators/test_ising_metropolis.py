@@ -72,7 +72,7 @@ def test_replicas_of_a_word_are_independent(temperature: float) -> None:
     random_RIJ = rng.choice(np.array([-1, 1], dtype=np.int8), size=(64 * words, 8, 8))
     updates = Metropolis(Spec(size=8, coupling=1.0, temperature=temperature), random_RIJ, rng)
     updates.advance(300)
-    ratio = replica_ratio(1.0 * checkerboard.count(*updates.words())[2].reshape(words, 64))
+    ratio = replica_ratio(1.0 * updates.counts()[2].reshape(words, 64))
     low, high = (chi2.ppf(p, words - 1) / (words - 1) for p in (FALSE_ALARM / 2, 1 - FALSE_ALARM / 2))
     assert low < ratio < high  # 1 - 0.35 to 1 + 0.45
 

@@ -1,10 +1,13 @@
 """The Ising system as a whole: exact energies through certified samples, starts, and what it refuses."""
 
+import itertools
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from simulators import contract, exact
+from simulators import contract, exact, wolff
 from simulators.sampling import sample
 from simulators.systems import ising
 from simulators.systems.ising import Metropolis, Simulation, Spec
@@ -41,10 +44,47 @@ def test_metropolis_has_the_exact_energy(size: int, temperature: float) -> None:
 
 
 @pytest.mark.parametrize("temperature", [2.0, T_C, 3.0])
+@pytest.mark.parametrize("algorithm", ["swendsen-wang", "wolff"])
 @pytest.mark.parametrize("coupling", [1.0, -1.0])
-def test_swendsen_wang_has_the_exact_energy(temperature: float, coupling: float) -> None:
+def test_clusters_have_the_exact_energy(algorithm: str, coupling: float, temperature: float) -> None:
     truth = exact.ising(16, 16, temperature, coupling).energy
-    assert abs(energy_z(16, temperature, coupling, "swendsen-wang", truth)) < 4
+    assert abs(energy_z(16, temperature, coupling, algorithm, truth)) < 4
+
+
+def measured(spec: Spec, algorithm: str, sweeps: int) -> dict[str, NDArray[np.float64]]:
+    """Observables of 512 independent chains after ``sweeps`` sweeps."""
+    simulation = Simulation(spec, np.arange(512) % 2 == 0, algorithm, np.random.default_rng(17))
+    simulation.advance(sweeps)
+    found = simulation.measure()
+    return found | {f"abs_{name}": np.abs(found[name]) for name in ising.ORDER_PARAMETERS}
+
+
+def largest_z(size: int, field: float, temperature: float, wrong: float = 1.0) -> float:
+    """Over pairs of algorithms and observables; ``wrong`` is a factor of the temperature of the last algorithm."""
+    found = []
+    for algorithm in ising.ALGORITHMS:
+        factor = wrong if algorithm == ising.ALGORITHMS[-1] else 1.0
+        spec = Spec(size=size, coupling=1.0, field=field, temperature=temperature * factor)
+        sweeps = 40 * size if algorithm == "metropolis" else 40 if field == 0 else 200
+        found.append(measured(spec, algorithm, sweeps))
+    z = [
+        (one[x].mean() - other[x].mean()) / np.sqrt((one[x].var() + other[x].var()) / 512)
+        for one, other in itertools.combinations(found, 2)
+        for x in one
+    ]
+    return float(np.max(np.abs(z)))
+
+
+# Of 3 pairs and 5 observables in each of the 10 cases, |z| > 4 has a chance of 6e-5: false alarm below 1e-2 of all.
+@pytest.mark.parametrize("size", [16, 32])
+@pytest.mark.parametrize(("field", "temperature"), [(0.0, 2.15), (0.0, T_C), (0.0, 2.5), (0.02, T_C), (0.02, 2.5)])
+def test_algorithms_agree(size: int, field: float, temperature: float) -> None:
+    assert largest_z(size, field, temperature) < 4
+
+
+def test_an_algorithm_at_another_temperature_does_not_agree() -> None:
+    """Negative control."""
+    assert largest_z(32, 0.0, T_C, wrong=1.03) > 4
 
 
 def test_energy_at_a_three_percent_wrong_temperature_is_noticed() -> None:
@@ -72,7 +112,7 @@ def test_without_relaxation_stripes_survive() -> None:
     random_RIJ = rng.choice(np.array([-1, 1], dtype=np.int8), size=(chains, 32, 32))
     quenched = Metropolis(Spec(size=32, coupling=1.0, temperature=0.5), random_RIJ, rng)
     quenched.advance(2000)
-    assert (np.abs(quenched.spins().mean(axis=(1, 2))) < 0.9).mean() > 0.1
+    assert (np.abs(quenched.states().mean(axis=(1, 2))) < 0.9).mean() > 0.1
 
 
 def test_ordered_starts_are_ordered_with_either_sign() -> None:
@@ -120,6 +160,7 @@ def test_runs_cut_into_kernel_calls_are_one_run(monkeypatch: pytest.MonkeyPatch)
         )
         whole.advance(50)
         with monkeypatch.context() as patched:
+            patched.setattr(wolff, "SITES_PER_CALL", 1)
             patched.setattr(ising, "FLIPS_PER_CALL", 128 * 36 * 3)
             patched.setattr(ising, "SPINS_PER_CALL", 1)
             parts.advance(50)
@@ -149,3 +190,44 @@ def test_a_simulation_needs_chains() -> None:
         Simulation(ising.EXAMPLE, np.ones(0, dtype=bool), "metropolis", np.random.default_rng(1))
     with pytest.raises(ValueError, match="must not be negative, got -1"):
         Simulation(ising.EXAMPLE, np.ones(1, dtype=bool), "metropolis", np.random.default_rng(1)).advance(-1)
+
+
+@pytest.mark.parametrize("algorithm", ising.ALGORITHMS)
+def test_exchanging_chains_swaps_their_spins_and_nothing_else(algorithm: str) -> None:
+    cold, warm = (
+        Simulation(
+            Spec(size=6, coupling=1.0, temperature=temperature),
+            np.arange(70) % 2 == 0,
+            algorithm,
+            np.random.default_rng(18),
+        )
+        for temperature in (2.0, 4.0)
+    )
+    for simulation in (cold, warm):
+        simulation.advance(20)
+    before, other = cold.configurations(), warm.configurations()
+    chosen_R = np.random.default_rng(19).random(70) < 0.4
+    cold.exchange(warm, chosen_R)
+    keep = ~chosen_R[:, None, None, None]
+    np.testing.assert_array_equal(cold.configurations(), np.where(keep, before, other))
+    np.testing.assert_array_equal(warm.configurations(), np.where(keep, other, before))
+    # What is measured and what a sweep reads are the same spins, those beyond the edge of a row included.
+    s_RIJ = cold.configurations()[:, 0].astype(float)
+    energy_R = -(s_RIJ * (np.roll(s_RIJ, 1, 1) + np.roll(s_RIJ, 1, 2))).mean((1, 2))
+    np.testing.assert_allclose(cold.measure()["energy"], energy_R, atol=1e-15)
+    cold.advance(1)
+    again = Simulation(cold.spec, np.ones(70, dtype=bool), algorithm, np.random.default_rng(20))
+    again.restore(cold.state())
+    for simulation in (cold, again):
+        simulation.advance(17)
+    np.testing.assert_array_equal(cold.configurations(), again.configurations())
+    assert cold.acceptance == again.acceptance
+
+
+def test_costs_count_whole_words() -> None:
+    """What is charged for 65 chains of Metropolis is two words; for clusters 65 lattices."""
+    spec = Spec(size=8, coupling=1.0, temperature=3.0)
+    for algorithm, lattices in (("metropolis", 128), ("swendsen-wang", 65), ("wolff", 65)):
+        simulation = Simulation(spec, np.zeros(65, dtype=bool), algorithm, np.random.default_rng(1))
+        assert simulation.cost == lattices * 64 * ising.Simulation.kinds[algorithm].nanoseconds
+        assert ising.expected_tau(spec, algorithm) > 0.5

@@ -249,15 +249,15 @@ def test_the_rest_of_a_stack_survives_a_member_that_diverges(tmp_path: Path) -> 
 def test_a_task_that_fails_is_named_and_the_others_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = write_study(tmp_path / "study.toml", small())
     tasks = simulation_tasks(parse(small()))
-    whole = stage.run_task
+    whole = stage.run_job
 
-    def fragile(task: Any, root: str) -> Any:
-        if task == tasks[1]:
+    def fragile(job: Any, root: str) -> Any:
+        if job.tasks == (tasks[1],):
             raise ArithmeticError("a bug in a kernel")
-        return whole(task, root)
+        return whole(job, root)
 
     with monkeypatch.context() as patched:
-        patched.setattr(stage, "run_task", fragile)
+        patched.setattr(stage, "run_job", fragile)
         result = serial("simulate", study, tmp_path / "run")
     check(result, FAILED, f"simulate: 1 of 4 failed: {tasks[1].task_id} ({tasks[1]}): ArithmeticError: a bug")
     run = RunDirectory(tmp_path / "run")

@@ -4,12 +4,13 @@ import dataclasses
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from studies import TINY, changed
 
 from simulators import contract
 from workflow import plan
-from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
+from workflow.plan import SimulationJob, SimulationTask, TrainingRun, simulation_tasks, training_runs
 from workflow.study import parse
 from workflow.train import LARGEST_STACK, lanes
 
@@ -32,9 +33,8 @@ def test_more_temperatures_change_no_other_task() -> None:
     assert len(after) == 16
     assert {task_id: after[task_id] for task_id in before} == before
     for task_id, task in before.items():
-        assert after[task_id].generator().integers(2**63, size=4).tolist() == (
-            task.generator().integers(2**63, size=4).tolist()
-        )
+        streams = [SimulationJob((one,)).generator() for one in (task, after[task_id])]
+        np.testing.assert_array_equal(*(stream.integers(2**63, size=4) for stream in streams))
 
 
 def test_the_order_of_the_grid_does_not_matter() -> None:
@@ -65,7 +65,7 @@ def test_the_seed_and_the_version_are_part_of_the_id(monkeypatch: pytest.MonkeyP
 
 
 def test_streams_of_all_tasks_differ() -> None:
-    draws = [tuple(task.generator().integers(2**63, size=2)) for task in by_id(TINY).values()]
+    draws = [tuple(SimulationJob((task,)).generator().integers(2**63, size=2)) for task in by_id(TINY).values()]
     # Of 8 pairs of 63-bit numbers, two are equal by chance less than once in 10^36.
     assert len(set(draws)) == len(draws)
 

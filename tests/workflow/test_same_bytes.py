@@ -12,9 +12,9 @@ from workflow import manifest
 from workflow.executors import RayExecutor, SerialExecutor
 from workflow.folder import open_run
 from workflow.layout import RunDirectory
-from workflow.plan import SimulationTask, simulation_tasks
+from workflow.plan import SimulationJob, simulation_tasks
 from workflow.shards import ShardRecord
-from workflow.simulate import run_task, simulate
+from workflow.simulate import run_job, simulate
 from workflow.study import parse
 
 STUDY = small(train=[])
@@ -23,12 +23,12 @@ INTERRUPTED = 130
 
 SLOW_TASKS = """
 import time, workflow.simulate as stage
-whole = stage.run_task
-def slow(task, root):
-    record = whole(task, root)
+whole = stage.run_job
+def slow(job, root):
+    records = whole(job, root)
     time.sleep(1)
-    return record
-stage.run_task = slow
+    return records
+stage.run_job = slow
 """
 """Gives a signal the time to arrive between two tasks; the numbers are not touched."""
 
@@ -107,19 +107,20 @@ def test_three_killed_workers(
     marked.mkdir()
     victims = TASKS[:3]
 
-    def dying(task: SimulationTask, root: str) -> ShardRecord:
+    def dying(job: SimulationJob, root: str) -> list[ShardRecord]:
+        (task,) = job.tasks
         mark = marked / task.task_id
         doomed = task in victims and not mark.exists()
         if doomed:
             mark.touch()
         if doomed and task == victims[0]:
             os.kill(os.getpid(), signal.SIGKILL)
-        record = run_task(task, root)
+        records = run_job(job, root)
         if doomed:
             os.kill(os.getpid(), signal.SIGKILL)
-        return record
+        return records
 
-    monkeypatch.setattr("workflow.simulate.run_task", dying)
+    monkeypatch.setattr("workflow.simulate.run_job", dying)
     run = open_run(parse(STUDY), tmp_path / "run")
     simulate(parse(STUDY), run, ray_executor, quiet=True)
     assert {path.name for path in marked.iterdir()} == {task.task_id for task in victims}

@@ -1,6 +1,7 @@
 """The verify command: what it accepts, and everything it must not."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from simulators.sampling import sample
 from workflow import manifest, shards
 from workflow.cli import main
 from workflow.layout import RunDirectory
-from workflow.plan import SimulationTask, simulation_tasks
+from workflow.plan import SimulationJob, SimulationTask, simulation_tasks
 from workflow.study import parse
 
 # Off T_c and large enough that a 3 % wrong temperature is 15 standard errors of the energy.
@@ -47,7 +48,8 @@ def replace(run: RunDirectory, task: SimulationTask, temperature: float) -> None
         algorithm=task.algorithm,
         thermalization="auto",
         spacing="auto",
-        rng=task.generator(),
+        rng=SimulationJob((task,)).generator(),
+        keep=partial(shards.encode, encoding=system.encoding),
     )
     shards.write(task, samples, path_of(run, task))
     verify(run, "--rebuild-manifest")

@@ -23,8 +23,8 @@ from workflow.blocks import Study
 from workflow.executors import RayExecutor, SerialExecutor
 from workflow.folder import open_run
 from workflow.layout import RunDirectory
-from workflow.plan import simulation_tasks
-from workflow.simulate import draw, run_task, simulate
+from workflow.plan import SimulationJob, simulation_tasks
+from workflow.simulate import draw, run_job, simulate
 from workflow.study import parse
 
 GROUP = "workflow"
@@ -186,9 +186,9 @@ def _task(study: Study, size: int, kernel_seconds: float) -> Figure:
     before = bare_kernel(size, kernel_seconds, time.process_time)
     with tempfile.TemporaryDirectory() as folder:
         # Imports and compiled code are loaded once per worker, not per task.
-        run_task(smallest, folder)
+        run_job(SimulationJob((smallest,)), folder)
         start = time.process_time()
-        record = run_task(task, folder)
+        (record,) = run_job(SimulationJob((task,)), folder)
         seconds = time.process_time() - start
         done = updates_done([shards.read_metadata(Path(folder) / record.path)["certificate"]], size)
     after = bare_kernel(size, kernel_seconds, time.process_time)

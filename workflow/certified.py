@@ -1,0 +1,48 @@
+"""Whether shards may be used: training and analysis refuse those whose certificate objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from workflow import shards
+from workflow.layout import RunDirectory
+from workflow.plan import SimulationTask
+
+SHOWN = 10
+
+
+class Uncertified(RuntimeError):
+    """Shards without proof of equilibration, and a study that does not allow them."""
+
+
+def require_certified(run: RunDirectory, tasks: Iterable[SimulationTask], stage: str, allowed: bool) -> None:
+    """Refuse to begin ``stage`` with shards that are not certified, unless ``allowed``.
+
+    Raises:
+        Uncertified: names the shards and what speaks against each.
+    """
+    if allowed:
+        return
+    found = [f"{task.task_id} ({task}): {'; '.join(reasons)}" for task, reasons in objections(run, tasks)]
+    if found:
+        more = [f"and {len(found) - SHOWN} more; `latentphase verify` lists all"] if len(found) > SHOWN else []
+        count = "1 shard that is" if len(found) == 1 else f"{len(found)} shards that are"
+        raise Uncertified(
+            "\n  ".join(
+                [
+                    f"{stage} refuses {count} not certified:",
+                    *found[:SHOWN],
+                    *more,
+                    "more chains, another algorithm (cluster updates, tempering) or longer thermalization may help;"
+                    " allow_uncertified = true in the study uses them as they are",
+                ]
+            )
+        )
+
+
+def objections(run: RunDirectory, tasks: Iterable[SimulationTask]) -> Iterable[tuple[SimulationTask, list[str]]]:
+    """The tasks whose shards are not certified, with the reasons."""
+    for task in tasks:
+        certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
+        if not certificate["certified"]:
+            yield task, certificate["reasons"]
