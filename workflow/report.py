@@ -62,7 +62,7 @@ def _page(study: Study, run: RunDirectory) -> str:
             heads=list(report_tables.COLUMNS.values()),
             orders=[report_tables.words(name) for name in first["order_parameters"]],
             shares=[report_tables.words(share["phase"]) for share in first["generated"] or []],
-            certificates=report_tables.certificate_rows(run, simulation_tasks(study)),
+            certificates=report_tables.certificate_tables(run, simulation_tasks(study)),
             costs=[cost for stage, cost in costs(run).items() if stage != "report"],
             versions={"latentphase": __version__} | {name: version(name) for name in PACKAGES},
             machine=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",

@@ -158,26 +158,39 @@ def _pairs(content: dict[str, Any], scale: float) -> dict[str, str]:
     return found
 
 
-def certificate_rows(run: RunDirectory, tasks: Sequence[SimulationTask]) -> list[dict[str, Any]]:
-    """One line per shard: what its certificate says, and the energy beside its exact value where there is one."""
-    return [_certificate_row(run, task) for task in tasks]
+def certificate_tables(run: RunDirectory, tasks: Sequence[SimulationTask]) -> list[dict[str, Any]]:
+    """A table per system, or per set of judged observables; a line per shard: what its certificate says, and the
+    energy beside its exact value where there is one."""
+    tables: dict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = {}
+    for task in tasks:
+        tables.setdefault((task.system, task.names.judged), []).append(_certificate_row(run, task))
+    return [
+        {
+            "system": system,
+            "names": [words(name) for name in judged if name != "energy"],
+            "exact": any(row["exact"] for row in rows),
+            "rows": rows,
+        }
+        for (system, judged), rows in tables.items()
+    ]
 
 
 def _certificate_row(run: RunDirectory, task: SimulationTask) -> dict[str, Any]:
     certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
     observables = certificate["observables"]
-    orders = [name for name in task.names.judged if name != "energy"]
-    invariant = [observables[name] for name in task.names.judged]
+    invariant = {name: observables[name] for name in task.names.judged}
     energy, spec = observables["energy"], dict(task.spec)
     known = task.system == "ising" and spec["field"] == 0
     return {
         "point": ", ".join(f"{name} {value:g}" for name, value in task.spec if isinstance(value, int | float)),
         "energy": shown(energy["mean"], energy["error"]),
         "exact": f"{_exact_energy(spec, task.size):.5f}" if known else "",
-        "orders": [shown(observables[name]["mean"], observables[name]["error"]) for name in orders],
-        "tau": max(observable["tau_int"] for observable in invariant),
-        "effective": min(observable["effective_samples"] for observable in invariant),
-        "r_hat": max(observable["r_hat"] for observable in invariant),
+        "judged": [shown(found["mean"], found["error"]) for name, found in invariant.items() if name != "energy"],
+        "algorithm": certificate["algorithm"],
+        "choice": certificate["choice"],
+        "tau": max(found["tau_int"] for found in invariant.values()),
+        "effective": min(found["effective_samples"] for found in invariant.values()),
+        "r_hat": max(found["r_hat"] for found in invariant.values()),
         "thermalization": certificate["thermalization"],
         "spacing": certificate["spacing"],
         "acceptance": certificate["acceptance"],
