@@ -23,6 +23,9 @@ from simulators.multispin import ONE, ROTATE_24, ROTATE_40, SHIFT_3, SHIFT_11, s
 
 SHIFT_TO_DOUBLE = np.uint64(11)
 TWO_TO_MINUS_53 = 2.0**-53
+Scratch = tuple[
+    NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int8], NDArray[np.int32], NDArray[np.uint64], NDArray[np.uint16]
+]
 CHUNK_BITS, ABOVE_CHUNKS = np.uint64(16), np.uint64(48)
 
 
@@ -127,6 +130,67 @@ def join_rows(
 
 
 @njit(cache=True, nogil=True)
+def join_row(
+    parent_N: NDArray[np.int32],
+    right_N: NDArray[np.uint8],
+    below_N: NDArray[np.uint8],
+    i: int,
+    size: int,
+    linked_J: NDArray[np.int32],
+) -> None:
+    """Join the sites of row i among each other and to the row above, the last row also to the first one.
+
+    Args:
+        parent_N: done for the rows above.
+        right_N, below_N: as in ``join_rows``, up to this row.
+        i, size: row, and how many there are.
+        linked_J: scratch, (size + 1,).
+    """
+    first, end = i * size, (i + 1) * size
+    start = first
+    parent_N[first] = first
+    for n in range(first + 1, end):
+        start = start if right_N[n - 1] else n
+        parent_N[n] = start
+    if right_N[end - 1]:
+        join(parent_N, first, end - 1)
+    if i > 0:
+        join_rows(parent_N, right_N, below_N, first - size, first, linked_J)
+    if i == size - 1:
+        join_rows(parent_N, right_N, below_N, first, 0, linked_J)
+
+
+@njit(cache=True, nogil=True)
+def toss(
+    parent_N: NDArray[np.int32], state_V: NDArray[np.uint64], words_X: NDArray[np.uint64], turn_N: NDArray[np.int8]
+) -> None:
+    """Whether each site is turned, 1 or 0, as its cluster, with probability 1/2; (N + 63) // 64 words of scratch.
+
+    ``parent_N`` points along closed bonds; in the end to the smallest site of the cluster.
+    """
+    fill_words(words_X, state_V)
+    for n in range(len(parent_N)):
+        # A root is the smallest site of its cluster, so every parent has been resolved before it is asked.
+        parent = parent_N[parent_N[n]]
+        parent_N[n] = parent
+        turn_N[n] = np.int8((words_X[n >> 6] >> np.uint64(n & 63)) & ONE) if parent == n else turn_N[parent]
+
+
+@njit(inline="always")
+def new_scratch(size: int) -> Scratch:
+    """What ``find_clusters`` works in; made once, since small lattices are done sooner than memory is found."""
+    words_X = np.empty((size + 1) // 2, dtype=np.uint64)
+    return (
+        np.empty(size * size, dtype=np.uint8),
+        np.empty(size * size, dtype=np.uint8),
+        np.empty(size, dtype=np.int8),
+        np.empty(size + 1, dtype=np.int32),
+        words_X,
+        words_X.view(np.uint16),
+    )
+
+
+@njit(cache=True, nogil=True)
 def find_clusters(
     spins_N: NDArray[np.int8],
     state_V: NDArray[np.uint64],
@@ -134,13 +198,11 @@ def find_clusters(
     satisfied: int,
     size: int,
     parent_N: NDArray[np.int32],
+    scratch: Scratch,
 ) -> None:
-    """Close bonds at random and set ``parent_N`` to the smallest site of each site's cluster."""
+    """Close bonds at random and join their sites, so that following ``parent_N`` leads to the smallest of a cluster."""
     sites = size * size
-    right_N, below_N = np.empty(sites, dtype=np.uint8), np.empty(sites, dtype=np.uint8)
-    next_J, linked_J = np.empty(size, dtype=np.int8), np.empty(size + 1, dtype=np.int32)
-    words_X = np.empty((size + 1) // 2, dtype=np.uint64)
-    chunks = words_X.view(np.uint16)
+    right_N, below_N, next_J, linked_J, words_X, chunks = scratch
     for i in range(size):
         first, end = i * size, (i + 1) * size
         below = end if end < sites else 0
@@ -150,19 +212,7 @@ def find_clusters(
         close_bonds(spins_J, next_J, chunks[:size], satisfied, bond, state_V, right_N[first:end])
         below_J = spins_N[below : below + size]
         close_bonds(spins_J, below_J, chunks[size : 2 * size], satisfied, bond, state_V, below_N[first:end])
-        start = first
-        parent_N[first] = first
-        for n in range(first + 1, end):
-            start = start if right_N[n - 1] else n
-            parent_N[n] = start
-        if right_N[end - 1]:
-            join(parent_N, first, end - 1)
-        if i > 0:
-            join_rows(parent_N, right_N, below_N, first - size, first, linked_J)
-    join_rows(parent_N, right_N, below_N, sites - size, 0, linked_J)
-    for n in range(sites):
-        # A root is the smallest site of its cluster, so every parent has been resolved before it is asked.
-        parent_N[n] = parent_N[parent_N[n]]
+        join_row(parent_N, right_N, below_N, i, size, linked_J)
 
 
 @njit(cache=True, nogil=True)
@@ -173,18 +223,16 @@ def decide(
     field: float,
     temperature: float,
     turn_N: NDArray[np.int8],
+    words_X: NDArray[np.uint64],
 ) -> None:
     """Whether each site is turned over, 1 or 0: as its cluster, with the heat-bath probability in the field."""
     sites = len(spins_N)
     if field == 0.0:
-        words_X = np.empty((sites + 63) // 64, dtype=np.uint64)
-        fill_words(words_X, state_V)
-        for n in range(sites):
-            parent = parent_N[n]
-            turn_N[n] = np.int8((words_X[n >> 6] >> np.uint64(n & 63)) & ONE) if parent == n else turn_N[parent]
+        toss(parent_N, state_V, words_X, turn_N)
         return
     moment_N = np.zeros(sites, dtype=np.int32)
     for n in range(sites):
+        parent_N[n] = parent_N[parent_N[n]]
         moment_N[parent_N[n]] += spins_N[n]
     for n in range(sites):
         if parent_N[n] == n:
@@ -218,12 +266,13 @@ def swendsen_wang(
     chains, size, _ = spins_RIJ.shape
     sites = size * size
     parent_N, turn_N = np.empty(sites, dtype=np.int32), np.empty(sites, dtype=np.int8)
+    words_X, scratch = np.empty((sites + 63) // 64, dtype=np.uint64), new_scratch(size)
     turned = 0
     for r in range(chains):
         spins_N, state_V = spins_RIJ[r].reshape(sites), state_RV[r]
         for _ in range(updates):
-            find_clusters(spins_N, state_V, bond, satisfied, size, parent_N)
-            decide(spins_N, parent_N, state_V, field, temperature, turn_N)
+            find_clusters(spins_N, state_V, bond, satisfied, size, parent_N, scratch)
+            decide(spins_N, parent_N, state_V, field, temperature, turn_N, words_X)
             for n in range(sites):
                 turned += turn_N[n] & (spins_N[n] & np.int8(1))
                 spins_N[n] = np.int8(spins_N[n] * np.int8(1 - 2 * turn_N[n]))

@@ -28,10 +28,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.clusters import join, uniform
+from simulators.clusters import fill_words, join_row, toss
+from simulators.continuous import LARGEST, exp_minus, uniform
 from simulators.multispin import sfc64
 
-LAST_BIT = np.uint64(1)
 HALF_WORD = np.uint64(32)
 
 
@@ -80,7 +80,7 @@ def update(
 @njit(inline="always")
 def joined(exponent: float, state_V: NDArray[np.uint64]) -> bool:
     """True with probability 1 - exp(-exponent), for exponent > 0."""
-    return uniform(state_V) < -math.expm1(-exponent)
+    return uniform(sfc64(state_V)) >= exp_minus(min(exponent, LARGEST))
 
 
 @njit(inline="always")
@@ -133,12 +133,15 @@ def wolff_cluster(
         doubled = -2.0 * strength * a_N[site]
         for which in range(4):
             other, other_column = neighbour(site, column, size, which)
+            a = a_N[other]
+            exponent = doubled * a
             # Members are turned already, so they are on the other side and don't join again.
-            exponent = doubled * a_N[other]
-            if exponent > 0.0 and joined(exponent, state_V):
-                a_N[other] = -a_N[other]
+            if exponent > 0.0:
+                # From here on without a branch: the processor could not predict it.
+                joins = joined(exponent, state_V)
+                a_N[other] = -a if joins else a
                 queue_N2[tail, 0], queue_N2[tail, 1] = other, other_column
-                tail += 1
+                tail += joins
     return tail
 
 
@@ -176,11 +179,13 @@ def reflect_cluster(
             other, other_column = neighbour(site, column, size, which)
             a = x_N[other] * along + y_N[other] * across
             exponent = doubled * a
-            if exponent > 0.0 and joined(exponent, state_V):
-                x_N[other] -= 2.0 * a * along
-                y_N[other] -= 2.0 * a * across
+            if exponent > 0.0:
+                joins = joined(exponent, state_V)
+                twice = 2.0 * a if joins else 0.0
+                x_N[other] -= twice * along
+                y_N[other] -= twice * across
                 queue_N2[tail, 0], queue_N2[tail, 1] = other, other_column
-                tail += 1
+                tail += joins
     return tail
 
 
@@ -208,35 +213,46 @@ def turn_single_clusters(
 
 
 @njit(cache=True, nogil=True)
+def close_bonds(
+    a_J: NDArray[np.float64],
+    other_J: NDArray[np.float64],
+    doubled: float,
+    word_J: NDArray[np.uint64],
+    closed_J: NDArray[np.uint8],
+) -> None:
+    """Which bonds between two rows are closed, by a word each; ``doubled`` is 2 strength.  Several at a time."""
+    for j in range(len(closed_J)):
+        # Where the product is not positive, exp(0) = 1 leaves the bond open for sure.
+        exponent = min(max(doubled * a_J[j] * other_J[j], 0.0), LARGEST)
+        closed_J[j] = uniform(word_J[j]) >= exp_minus(exponent)
+
+
+@njit(cache=True, nogil=True)
 def turn_all_clusters(
     a_RN: NDArray[np.float64], turned_RN: NDArray[np.bool_], strength: float, state_RV: NDArray[np.uint64]
 ) -> int:
     """One Swendsen-Wang update of every chain; toggles ``turned_RN``, returns the sites turned over all chains."""
     chains, sites = a_RN.shape
     size = round(math.sqrt(sites))
-    parent_N, turn_N = np.empty(sites, dtype=np.int32), np.empty(sites, dtype=np.bool_)
-    total = 0
+    parent_N, turn_N = np.empty(sites, dtype=np.int32), np.empty(sites, dtype=np.int8)
+    right_N, below_N = np.empty(sites, dtype=np.uint8), np.empty(sites, dtype=np.uint8)
+    next_J, linked_J = np.empty(size, dtype=np.float64), np.empty(size + 1, dtype=np.int32)
+    words_X, tosses_X = np.empty(2 * size, dtype=np.uint64), np.empty((sites + 63) // 64, dtype=np.uint64)
+    doubled, total = 2.0 * strength, 0
     for r in range(chains):
         a_N, turned_N, state_V = a_RN[r], turned_RN[r], state_RV[r]
-        for n in range(sites):
-            parent_N[n] = n
         for i in range(size):
-            for n in range(i * size, (i + 1) * size):
-                right = n + 1 if n + 1 < (i + 1) * size else n + 1 - size
-                below = n + size if n + size < sites else n + size - sites
-                doubled = 2.0 * strength * a_N[n]
-                exponent = doubled * a_N[right]
-                if exponent > 0.0 and joined(exponent, state_V):
-                    join(parent_N, n, right)
-                exponent = doubled * a_N[below]
-                if exponent > 0.0 and joined(exponent, state_V):
-                    join(parent_N, n, below)
+            first, end = i * size, (i + 1) * size
+            below = end if end < sites else 0
+            a_J = a_N[first:end]
+            next_J[: size - 1], next_J[size - 1] = a_J[1:], a_J[0]
+            fill_words(words_X, state_V)
+            close_bonds(a_J, next_J, doubled, words_X[:size], right_N[first:end])
+            close_bonds(a_J, a_N[below : below + size], doubled, words_X[size:], below_N[first:end])
+            join_row(parent_N, right_N, below_N, i, size, linked_J)
+        toss(parent_N, state_V, tosses_X, turn_N)
         for n in range(sites):
-            # A root is the smallest site of its cluster, so every parent has been resolved before it is asked.
-            parent_N[n] = parent_N[parent_N[n]]
-            if parent_N[n] == n:
-                turn_N[n] = sfc64(state_V) & LAST_BIT
-            if turn_N[parent_N[n]]:
+            if turn_N[n]:
                 a_N[n] = -a_N[n]
                 turned_N[n] = not turned_N[n]
                 total += 1

@@ -66,11 +66,11 @@ def fill(stream_S: NDArray[np.uint64]) -> None:
 
 
 @njit(inline="always")
-def take(stream_S: NDArray[np.uint64]) -> int:
+def take(stream_S: NDArray[np.uint64]) -> np.int64:
     """Offset of the next row of 64 unused words."""
     if stream_S[POSITION] == BLOCK:
         fill(stream_S)
-    row = int(stream_S[POSITION])
+    row = np.int64(stream_S[POSITION])
     stream_S[POSITION] += ONE
     return WORDS + row * LANES
 
@@ -82,10 +82,10 @@ def spare_word(stream_S: NDArray[np.uint64]) -> np.uint64:
 
 
 @njit(inline="always")
-def uniform_below(count: int, stream_S: NDArray[np.uint64]) -> int:
+def uniform_below(count: int, stream_S: NDArray[np.uint64]) -> np.int64:
     """One of 0 to count - 1, count < 2^31, all equally likely (Lemire, ACM TOMACS 29 (2019) 3)."""
     uneven = np.uint64((1 << 32) % count)
     while True:
         product = (spare_word(stream_S) >> HALF_WORD) * np.uint64(count)
         if (product & LOWER_HALF) >= uneven:
-            return int(product >> HALF_WORD)
+            return np.int64(product >> HALF_WORD)

@@ -25,6 +25,7 @@ WARM_UP_SWEEPS = 8
 """Sweeps before those over which clusters are counted, and the number of these."""
 SITES_PER_CALL = 2**22
 """What one kernel call is given at most, well below a second of work: between calls Python can be interrupted."""
+LARGEST_GAIN = 1e290
 CHUNK, HALF_WORD, LOWER_HALF = np.uint64(0xFFFF), np.uint64(32), np.uint64(0xFFFFFFFF)
 ONE_COLUMN = 1 << 32
 
@@ -145,11 +146,14 @@ def reflections(
     both_KSS = bond_energy_SS[index_KS[:, :, None], index_KS[:, None, :]]
     if not np.allclose(both_KSS, bond_energy_SS, rtol=1e-12, atol=1e-12 * np.abs(bond_energy_SS).max()):
         raise ValueError("reflecting both ends must leave the energy of a bond as it is")
-    gain_KSS = (bond_energy_SS[index_KS] - bond_energy_SS) / temperature
+    with np.errstate(over="ignore"):
+        gain_KSS = (bond_energy_SS[index_KS] - bond_energy_SS) / temperature
     thresholds = [bond_threshold(max(gain, 0.0)) for gain in gain_KSS.ravel().tolist()]
     gains_KS = None
     if site_energy_S is not None:
-        gains_KS = (site_energy_S[index_KS] - site_energy_S) / temperature
+        with np.errstate(over="ignore"):
+            # Finite, so that gains of either sign have a sum.
+            gains_KS = np.clip((site_energy_S[index_KS] - site_energy_S) / temperature, -LARGEST_GAIN, LARGEST_GAIN)
     return Reflections(np.array(thresholds, dtype=np.uint64).reshape(gain_KSS.shape), reflected_KS, gains_KS, lowest)
 
 

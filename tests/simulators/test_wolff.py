@@ -12,7 +12,7 @@ from simulators.multispin import generators
 from simulators.systems import ising
 
 FALSE_ALARM = 1e-7  # per comparison; the seeds are fixed
-CHAINS = 64 * 1600
+CHAINS = 64 * 800
 STATES = 4
 """Of a clock spin."""
 
@@ -29,17 +29,22 @@ def clock(temperature: float, strength: float = 0.0) -> wolff.Reflections:
     return wolff.reflections(-np.cos(angle_SS), reflected_KS, temperature, 0, site_S)
 
 
-def probabilities(temperature: float, strength: float) -> NDArray[np.float64]:
+def energies(strength: float) -> NDArray[np.float64]:
     """Of the 4^4 states of 2 x 2 sites, whose bonds are there twice."""
     angle = 2 * np.pi / STATES * np.array(list(itertools.product(range(STATES), repeat=4))).reshape(-1, 2, 2)
     bonds = sum(np.cos(angle - np.roll(angle, 1, axis)).sum((1, 2)) for axis in (1, 2))
-    weight = np.exp((bonds + strength * np.cos(angle).sum((1, 2))) / temperature)
-    return weight / weight.sum()
+    return np.round(-bonds - strength * np.cos(angle).sum((1, 2)), 9)
 
 
-def p_value(states_RN: NDArray[np.int8], temperature: float, strength: float) -> float:
-    expected = len(states_RN) * probabilities(temperature, strength)
+def chi_square(states_RN: NDArray[np.int8], temperature: float, strength: float, by_energy: bool = False) -> float:
+    """P-value over all states, or over energies: blind for much, but quick to see a wrong temperature."""
+    energy = energies(strength)
+    weight = np.exp(-energy / temperature)
+    expected = len(states_RN) * weight / weight.sum()
     found = np.bincount(states_RN @ (STATES ** np.arange(4)[::-1]), minlength=STATES**4)
+    if by_energy:
+        level = np.unique(energy, return_inverse=True)[1]
+        found, expected = (np.bincount(level, x) for x in (found, expected))
     rare = expected < 10
     found, expected = (np.append(x[~rare], x[rare].sum()) for x in (found, expected))
     keep = expected > 0
@@ -52,9 +57,10 @@ def test_clock_spins_follow_the_boltzmann_distribution(temperature: float, stren
     rng = np.random.default_rng(1)
     states_RN = rng.integers(0, STATES, (CHAINS, 4)).astype(np.int8)
     visited, turned = wolff.table_clusters(states_RN, 2, generators(rng, CHAINS), *clock(temperature, strength), 120)
-    assert p_value(states_RN, temperature, strength) > FALSE_ALARM
+    assert chi_square(states_RN, temperature, strength) > FALSE_ALARM
+    assert chi_square(states_RN, temperature, strength, by_energy=True) > FALSE_ALARM
     # Negative control; a miss has a chance below 1e-4.
-    assert p_value(states_RN, temperature * 1.03, strength) < FALSE_ALARM
+    assert chi_square(states_RN, temperature * 1.03, strength, by_energy=True) < FALSE_ALARM
     # A line through the first site's own direction leaves it, and hence the lattice, as it is.
     assert 0 < turned < visited
 
@@ -65,8 +71,8 @@ def test_a_field_that_clusters_ignore_is_noticed() -> None:
     states_RN = rng.integers(0, STATES, (CHAINS, 4)).astype(np.int8)
     tables = clock(1.6, 0.1)._replace(gains_KS=None)
     wolff.table_clusters(states_RN, 2, generators(rng, CHAINS), *tables, 120)
-    assert p_value(states_RN, 1.6, 0.0) > FALSE_ALARM
-    assert p_value(states_RN, 1.6, 0.1) < FALSE_ALARM
+    assert chi_square(states_RN, 1.6, 0.0) > FALSE_ALARM
+    assert chi_square(states_RN, 1.6, 0.1) < FALSE_ALARM
 
 
 def test_thresholds_are_exact_beyond_sixteen_bits() -> None:
@@ -149,7 +155,11 @@ def test_clusters_of_swendsen_and_wang_are_what_a_search_finds() -> None:
         parent_N = np.empty(size**2, dtype=np.int32)
         # A probability of 1 closes every bond that is satisfied.
         certain = np.uint64(2**64 - 1)
-        clusters.find_clusters(spins_N, generators(rng, 1)[0], certain, satisfied, size, parent_N)
+        clusters.find_clusters(
+            spins_N, generators(rng, 1)[0], certain, satisfied, size, parent_N, clusters.new_scratch(size)
+        )
+        for n in range(size**2):
+            parent_N[n] = parent_N[parent_N[n]]
         label_N = np.arange(size**2)
         for _ in range(size**2):
             for i, j in itertools.product(range(size), range(size)):
