@@ -40,6 +40,8 @@ RELAXATION = 64
 """Sweeps that relax a start.  Each one of clusters dissolves a wall around the lattice with a probability near 1/2."""
 POINTS = 4001
 ZOOMS = 12
+LARGEST_HOPPING, LEAST_QUARTIC, LARGEST_QUARTIC = 1e6, 1e-12, 1e9
+"""Beyond these a double cannot hold the terms of S together; lambda = 10^9 is the Ising model."""
 NEGLIGIBLE = 45.0
 """exp(-45) is below the rounding of double precision."""
 
@@ -53,13 +55,13 @@ class Spec:
     hopping: float
     """kappa; without a quartic term below 1/4 in magnitude."""
     quartic: float
-    """lambda >= 0."""
+    """lambda, from 0 to 10^9."""
 
     def __post_init__(self) -> None:
         frustrated = self.hopping < 0 and self.size % 2 == 1
         # The Gaussian model's modes cost 1 - 2 kappa (cos p_x + cos p_y), least 1 - 4 |kappa|; on L = 2 as well, where
         # p = 0, pi and each pair of neighbours has two bonds.
-        bounded = self.quartic != 0 or 4 * abs(self.hopping) < 1
+        bounded = self.quartic >= LEAST_QUARTIC or 4 * abs(self.hopping) < 1
         require(
             (self.size >= 2, "size", f"must be at least 2, got {self.size}"),
             (
@@ -67,16 +69,22 @@ class Spec:
                 "size",
                 f"must be even with a negative hopping, since the odd lattice is frustrated, got {self.size}",
             ),
-            (math.isfinite(self.hopping), "hopping", f"must be finite, got {self.hopping}"),
+            (
+                abs(self.hopping) <= LARGEST_HOPPING,
+                "hopping",
+                f"must be at most {LARGEST_HOPPING:g} in magnitude, got {self.hopping}",
+            ),
             (
                 bounded,
                 "hopping",
-                f"must be between -1/4 and 1/4 without a quartic term, or the weight is unbounded, got {self.hopping}",
+                "must be between -1/4 and 1/4 without a quartic term (of 1e-12 at least), or the weight is unbounded, "
+                f"got {self.hopping}",
             ),
             (
-                0 <= self.quartic < math.inf,
+                0 <= self.quartic <= LARGEST_QUARTIC,
                 "quartic",
-                f"must be finite and not negative, or the weight is unbounded, got {self.quartic}",
+                f"must not be negative, or the weight is unbounded, and at most {LARGEST_QUARTIC:g}, "
+                f"got {self.quartic}",
             ),
         )
 

@@ -154,12 +154,13 @@ def difference(one_R: NDArray[np.float64], other_R: NDArray[np.float64]) -> floa
             {"size": 5, "hopping": -0.1},
             "size: must be even with a negative hopping, since the odd lattice is frustrated",
         ),
-        ({"hopping": math.nan}, "hopping: must be finite, got nan"),
+        ({"hopping": math.nan}, "hopping: must be at most 1e[+]06 in magnitude, got nan"),
+        ({"hopping": math.inf}, "hopping: must be at most 1e[+]06 in magnitude, got inf"),
         ({"hopping": 0.25, "quartic": 0.0}, "hopping: must be between -1/4 and 1/4 without a quartic term"),
         ({"hopping": -0.3, "quartic": 0.0}, "hopping: must be between -1/4 and 1/4 without a quartic term"),
-        ({"quartic": -0.1}, "quartic: must be finite and not negative, or the weight is unbounded, got -0.1"),
-        ({"quartic": math.nan}, "quartic: must be finite and not negative"),
-        ({"quartic": math.inf}, "quartic: must be finite and not negative"),
+        ({"quartic": -0.1}, "quartic: must not be negative, or the weight is unbounded, and at most 1e[+]09, got -0.1"),
+        ({"quartic": math.nan}, "quartic: must not be negative, .* got nan"),
+        ({"quartic": math.inf}, "quartic: must not be negative, .* got inf"),
     ],
 )
 def test_impossible_points_are_refused(fields: dict[str, float], message: str) -> None:

@@ -1,6 +1,7 @@
-"""Plain kernels of three-valued and continuous spins: one chain, one site at a time, as a textbook has them.
+"""Plain kernels of the very moves of Blume-Capel and XY: one chain, one site at a time, with what speeds a scalar
+kernel up: a table of weights, spins as unit vectors.
 
-What the fast kernels of the same moves are compared with; ``simulators.plain`` has those of Potts and clock spins.
+What the fast kernels are compared with; ``simulators.plain`` and ``plain_continuous`` have those of other systems.
 
 Axes: R chains, I rows, J columns, V words of a generator's state.
 """
@@ -14,16 +15,22 @@ from numpy.typing import NDArray
 from simulators.clusters import uniform
 
 
+def blume_capel_weights(coupling: float, crystal_field: float, temperature: float) -> NDArray[np.float64]:
+    """(old + 1, new + 1, sum of neighbours + 4) exp(-cost / T)."""
+    old, new, n = np.meshgrid(np.arange(-1, 2), np.arange(-1, 2), np.arange(-4, 5), indexing="ij")
+    cost = -coupling * (new - old) * n + crystal_field * (new**2 - old**2)
+    weights: NDArray[np.float64] = np.exp(-cost / temperature)
+    return weights
+
+
 @njit(cache=True, nogil=True)
 def blume_capel(
     states_RIJ: NDArray[np.int8],
     state_RV: NDArray[np.uint64],
-    coupling: float,
-    crystal_field: float,
-    temperature: float,
+    weight_SSF: NDArray[np.float64],
     sweeps: int,
 ) -> None:
-    """Propose one of the two other values at every site."""
+    """Propose one of the two other values at every site; ``weight_SSF`` as ``blume_capel_weights`` makes it."""
     chains, size, _ = states_RIJ.shape
     for r in range(chains):
         states_IJ, state_V = states_RIJ[r], state_RV[r]
@@ -35,8 +42,7 @@ def blume_capel(
                     old = int(states_IJ[i, j])
                     new = (old + 2 + int(2 * uniform(state_V))) % 3 - 1
                     n = states_IJ[above, j] + states_IJ[below, j] + states_IJ[i, left] + states_IJ[i, right]
-                    cost = -coupling * (new - old) * n + crystal_field * (new * new - old * old)
-                    if cost <= 0.0 or uniform(state_V) < math.exp(-cost / temperature):
+                    if uniform(state_V) < weight_SSF[old + 1, new + 1, n + 4]:
                         states_IJ[i, j] = new
 
 
@@ -61,26 +67,3 @@ def planar(spins_RIJC: NDArray[np.float64], state_RV: NDArray[np.uint64], K: flo
                     cost = K * ((x - new_x) * field_x + (y - new_y) * field_y)
                     if cost <= 0.0 or uniform(state_V) < math.exp(-cost):
                         spins_IJC[i, j, 0], spins_IJC[i, j, 1] = new_x, new_y
-
-
-@njit(cache=True, nogil=True)
-def scalar_field(
-    phi_RIJ: NDArray[np.float64], state_RV: NDArray[np.uint64], kappa: float, quartic: float, width: float, sweeps: int
-) -> None:
-    """Two proposals at every site, within ``width`` of phi and then of -phi."""
-    chains, size, _ = phi_RIJ.shape
-    for r in range(chains):
-        phi_IJ, state_V = phi_RIJ[r], state_RV[r]
-        for _ in range(sweeps):
-            for i in range(size):
-                above, below = (i if i > 0 else size) - 1, (i + 1 if i + 1 < size else 0)
-                for j in range(size):
-                    left, right = (j if j > 0 else size) - 1, (j + 1 if j + 1 < size else 0)
-                    n = phi_IJ[above, j] + phi_IJ[below, j] + phi_IJ[i, left] + phi_IJ[i, right]
-                    for sign in (1.0, -1.0):
-                        old = phi_IJ[i, j]
-                        new = sign * old + width * (2.0 * uniform(state_V) - 1.0)
-                        cost = -2.0 * kappa * (new - old) * n + (1.0 - 2.0 * quartic) * (new**2 - old**2)
-                        cost += quartic * (new**4 - old**4)
-                        if cost <= 0.0 or uniform(state_V) < math.exp(-cost):
-                            phi_IJ[i, j] = new

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators import contract, lanes, multispin, plain
+from simulators import contract, lanes, multispin, plain, plain_continuous
 from simulators.exact import ISING_CRITICAL_TEMPERATURE
 from workflow.bench import _plain
 from workflow.bench._figure import Figure, Gate, Reference
@@ -47,12 +47,17 @@ def _potts_metropolis(spec: Any, states: NDArray[Any], state: NDArray[np.uint64]
     return plain.potts_metropolis(states, state, spec.states, weights, sweeps)
 
 
+def _blume_capel(spec: Any, states: NDArray[Any], state: NDArray[np.uint64], sweeps: int) -> object:
+    weights = _plain.blume_capel_weights(spec.coupling, spec.crystal_field, spec.temperature)
+    return _plain.blume_capel(states, state, weights, sweeps)
+
+
 def _xy(spec: Any, states: NDArray[Any], state: NDArray[np.uint64], sweeps: int) -> object:
     return _plain.planar(states, state, spec.coupling / spec.temperature, 1.0, sweeps)
 
 
 def _phi4(spec: Any, states: NDArray[Any], state: NDArray[np.uint64], sweeps: int) -> object:
-    return _plain.scalar_field(states, state, spec.hopping, spec.quartic, 1.0, sweeps)
+    return plain_continuous.phi4_metropolis(states, state, spec.hopping, spec.quartic, 1.0, sweeps)
 
 
 class Case(NamedTuple):
@@ -85,7 +90,7 @@ CASES = {
     ),
     "blume-capel": Case(
         {"coupling": 1.0, "crystal_field": 1.0, "temperature": 1.4},
-        {"metropolis": lambda p, s, v, n: _plain.blume_capel(s, v, p.coupling, p.crystal_field, p.temperature, n)},
+        {"metropolis": _blume_capel},
         Gate(low=8),
     ),
     "xy": Case({"coupling": 1.0, "temperature": 0.89}, {"metropolis": _xy}, Gate(low=4)),
