@@ -10,10 +10,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from simulators.chains import cut
 from simulators.lanes import DOUBLE, SHIFT_TO_DOUBLE, take, uniform_below
 from simulators.local import RUNS, around, run
 from simulators.multispin import LANES
 
+UPDATES_PER_CALL = 2**21
+"""Site updates of all lanes that one kernel call is given, up to half a second."""
 SMALLEST = 1e-280
 """Weights that all are smaller may have lost digits, and are made anew from energies."""
 
@@ -71,6 +74,51 @@ def pick(
 
 
 @njit(cache=True, nogil=True)
+def sweep_runs(
+    states_GX: NDArray[np.uint8],
+    stream_GS: NDArray[np.uint64],
+    energy_Q: NDArray[np.float64],
+    temperature: float,
+    heat_bath: bool,
+    size: int,
+    first_run: int,
+    last_run: int,
+    sweeps: int,
+) -> None:
+    """Update every site of some runs in every lane, ``sweeps`` times.
+
+    Args:
+        states_GX: values 0 to q - 1, site by site, 64 lanes each.
+        stream_GS: random words of each group.
+        energy_Q: energy of a bond whose values differ by 0 to q - 1, E(d) = E(q - d).
+        temperature: T, in the units of the energies.
+        heat_bath: whether to draw from the distribution that the neighbours give, rather than propose another value.
+        size: rows, and columns, of the lattice.
+        first_run, last_run: of RUNS size, the last one not included.
+        sweeps: of each group.
+    """
+    weight_Q, cumulative_Q = np.exp((energy_Q.min() - energy_Q) / temperature), np.empty(len(energy_Q))
+    for g in range(len(states_GX)):
+        states_X, stream_S = states_GX[g], stream_GS[g]
+        for _ in range(sweeps):
+            for n in range(first_run, last_run):
+                i = n % size
+                start, end = run(n // size, i, size)
+                for j in range(start, end, 2):
+                    here, above, below, left, right = around(i, j, size)
+                    row = take(stream_S)
+                    for k in range(LANES):
+                        a, b = np.int64(states_X[above + k]), np.int64(states_X[below + k])
+                        c, d = np.int64(states_X[left + k]), np.int64(states_X[right + k])
+                        word = stream_S[row + k]
+                        if heat_bath:
+                            new = pick((a, b, c, d), energy_Q, weight_Q, temperature, word, cumulative_Q)
+                        else:
+                            old = np.int64(states_X[here + k])
+                            new = propose(old, (a, b, c, d), energy_Q, temperature, word, stream_S)
+                        states_X[here + k] = np.uint8(new)
+
+
 def sweep(
     states_GX: NDArray[np.uint8],
     stream_GS: NDArray[np.uint64],
@@ -80,34 +128,19 @@ def sweep(
     size: int,
     sweeps: int,
 ) -> None:
-    """Update every site of every lane, ``sweeps`` times.
+    """``sweep_runs`` of all runs, in calls of well below a second, even where one sweep takes longer."""
+    runs, updates = RUNS * size, states_GX.size
+    rule = (energy_Q, temperature, heat_bath, size)
+    if updates <= UPDATES_PER_CALL:
+        for part in cut(sweeps, UPDATES_PER_CALL // updates):
+            sweep_runs(states_GX, stream_GS, *rule, 0, runs, part)
+        return
+    few = max(1, runs * UPDATES_PER_CALL // updates)
+    for _ in range(sweeps):
+        for first in range(0, runs, few):
+            sweep_runs(states_GX, stream_GS, *rule, first, min(first + few, runs), 1)
 
-    Args:
-        states_GX: values 0 to q - 1, site by site, 64 lanes each.
-        stream_GS: random words of each group.
-        energy_Q: energy of a bond whose values differ by 0 to q - 1, E(d) = E(q - d).
-        temperature: T, in the units of the energies.
-        heat_bath: whether to draw from the distribution that the neighbours give, rather than propose another value.
-        size: rows, and columns, of the lattice.
-        sweeps: of each group.
-    """
-    weight_Q, cumulative_Q = np.exp((energy_Q.min() - energy_Q) / temperature), np.empty(len(energy_Q))
-    for g in range(len(states_GX)):
-        states_X, stream_S = states_GX[g], stream_GS[g]
-        for _ in range(sweeps):
-            for number in range(RUNS):
-                for i in range(size):
-                    start, end = run(number, i, size)
-                    for j in range(start, end, 2):
-                        here, above, below, left, right = around(i, j, size)
-                        row = take(stream_S)
-                        for k in range(LANES):
-                            a, b = np.int64(states_X[above + k]), np.int64(states_X[below + k])
-                            c, d = np.int64(states_X[left + k]), np.int64(states_X[right + k])
-                            word = stream_S[row + k]
-                            if heat_bath:
-                                new = pick((a, b, c, d), energy_Q, weight_Q, temperature, word, cumulative_Q)
-                            else:
-                                old = np.int64(states_X[here + k])
-                                new = propose(old, (a, b, c, d), energy_Q, temperature, word, stream_S)
-                            states_X[here + k] = np.uint8(new)
+
+def nanoseconds(states: int, heat_bath: bool) -> float:
+    """Measured cost of one site and sweep, by ``latentphase bench --only simulators``."""
+    return 20.0 + 3.0 * states if heat_bath else 25.0

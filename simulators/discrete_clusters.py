@@ -11,6 +11,8 @@ update, and every cluster is reflected with probability 1/2.
 Probabilities are exact to 2^-64: 16 bits decide, and only where they equal the first ones of the threshold a further
 word does.
 
+Why it is fast: as ``simulators.clusters``, and no branch depends on a random number but for the rare cases.
+
 Axes: R chains, N = L^2 sites of a chain, K reflections, S values, V words of a generator's state.
 """
 
@@ -26,7 +28,7 @@ from simulators.multispin import ONE, sfc64
 from simulators.wolff import SITES_PER_CALL, Reflections, few_chains, reflections
 
 HALF_WORD, LOWER_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
-CHUNK = np.uint64(0xFFFF)
+CHUNK, HALF = np.uint64(0xFFFF), np.uint32(16)
 
 
 def mirrors(energy_Q: NDArray[np.float64], temperature: float) -> Reflections:
@@ -89,10 +91,39 @@ def closed(chunk: np.uint16, bond: np.uint64, state_V: NDArray[np.uint64]) -> np
 
 
 @njit(cache=True, nogil=True)
+def close_bonds(
+    one_J: NDArray[np.int8],
+    other_J: NDArray[np.int8],
+    chunk_J: NDArray[np.uint16],
+    bond_X: NDArray[np.uint64],
+    leading_X: NDArray[np.uint16],
+    values: int,
+    state_V: NDArray[np.uint64],
+    closed_J: NDArray[np.uint8],
+) -> None:
+    """Which of the bonds between ``one_J`` and ``other_J`` are closed, each with random bits of its own.
+
+    The threshold of values s and t is at s q + t, q = ``values``; ``leading_X`` are the first 16 bits of ``bond_X``.
+    """
+    tie = np.uint16(0)
+    for j in range(len(one_J)):
+        leading = leading_X[one_J[j] * values + other_J[j]]
+        closed_J[j] = chunk_J[j] < leading
+        tie = np.uint16(tie | np.uint16(chunk_J[j] == leading))
+    if tie:
+        for j in range(len(one_J)):
+            index = one_J[j] * values + other_J[j]
+            if chunk_J[j] == leading_X[index]:
+                closed_J[j] = sfc64(state_V) < bond_X[index] << CHUNK_BITS
+
+
+@njit(cache=True, nogil=True)
 def find_clusters(
     states_N: NDArray[np.int8],
     state_V: NDArray[np.uint64],
-    bond_SS: NDArray[np.uint64],
+    bond_X: NDArray[np.uint64],
+    leading_X: NDArray[np.uint16],
+    values: int,
     size: int,
     parent_N: NDArray[np.int32],
 ) -> None:
@@ -100,17 +131,17 @@ def find_clusters(
     site's cluster; row by row like ``clusters.find_clusters``."""
     sites = size * size
     right_N, below_N = np.empty(sites, dtype=np.uint8), np.empty(sites, dtype=np.uint8)
-    linked_J, words_X = np.empty(size + 1, dtype=np.int32), np.empty((size + 1) // 2, dtype=np.uint64)
+    next_J, linked_J = np.empty(size, dtype=np.int8), np.empty(size + 1, dtype=np.int32)
+    words_X = np.empty((size + 1) // 2, dtype=np.uint64)
     chunk_X = words_X.view(np.uint16)
     for i in range(size):
         first, end = i * size, (i + 1) * size
-        down = size if end < sites else size - sites
+        down = end if end < sites else 0
+        row_J, below_J = states_N[first:end], states_N[down : down + size]
+        next_J[: size - 1], next_J[size - 1] = row_J[1:], row_J[0]
         fill_words(words_X, state_V)
-        for j in range(size):
-            n = first + j
-            bond_S = bond_SS[states_N[n]]
-            right_N[n] = closed(chunk_X[2 * j], bond_S[states_N[n + 1 if n + 1 < end else first]], state_V)
-            below_N[n] = closed(chunk_X[2 * j + 1], bond_S[states_N[n + down]], state_V)
+        close_bonds(row_J, next_J, chunk_X[:size], bond_X, leading_X, values, state_V, right_N[first:end])
+        close_bonds(row_J, below_J, chunk_X[size : 2 * size], bond_X, leading_X, values, state_V, below_N[first:end])
         start = first
         parent_N[first] = first
         for n in range(first + 1, end):
@@ -127,6 +158,23 @@ def find_clusters(
 
 
 @njit(cache=True, nogil=True)
+def draw_values(
+    value_N: NDArray[np.int8], words_X: NDArray[np.uint64], values: int, state_V: NDArray[np.uint64]
+) -> None:
+    """A value for every site, all equally likely: 16 bits each, and more where these are too few to be fair."""
+    fill_words(words_X, state_V)
+    chunk_X, factor, uneven = words_X.view(np.uint16), np.uint16(values), np.uint16(65536 % values)
+    again = np.uint16(0)
+    for n in range(len(value_N)):
+        value_N[n] = np.int8((np.uint32(chunk_X[n]) * factor) >> HALF)
+        again = np.uint16(again | np.uint16(np.uint16(chunk_X[n] * factor) < uneven))
+    if again:
+        for n in range(len(value_N)):
+            if np.uint16(chunk_X[n] * factor) < uneven:
+                value_N[n] = below(values, state_V)
+
+
+@njit(cache=True, nogil=True)
 def potts_swendsen_wang(
     states_RN: NDArray[np.int8], state_RV: NDArray[np.uint64], bond_SS: NDArray[np.uint64], size: int, updates: int
 ) -> int:
@@ -140,17 +188,20 @@ def potts_swendsen_wang(
         updates: of each chain.
     """
     chains, sites = states_RN.shape
-    values, changed = len(bond_SS), 0
-    parent_N, new_N = np.empty(sites, dtype=np.int32), np.empty(sites, dtype=np.int8)
+    bond_X, values, changed = bond_SS.ravel(), len(bond_SS), 0
+    leading_X = (bond_X >> ABOVE_CHUNKS).astype(np.uint16)
+    parent_N, value_N = np.empty(sites, dtype=np.int32), np.empty(sites, dtype=np.int8)
+    words_X = np.empty((sites + 3) // 4, dtype=np.uint64)
     for r in range(chains):
         states_N, state_V = states_RN[r], state_RV[r]
         for _ in range(updates):
-            find_clusters(states_N, state_V, bond_SS, size, parent_N)
+            find_clusters(states_N, state_V, bond_X, leading_X, values, size, parent_N)
+            # Every site draws one, of which those of the clusters' first sites are used: there is no branch then.
+            draw_values(value_N, words_X, values, state_V)
             for n in range(sites):
-                new_N[n] = below(values, state_V) if parent_N[n] == n else new_N[parent_N[n]]
-                changed += new_N[n] != states_N[n]
-            for n in range(sites):
-                states_N[n] = new_N[n]
+                new = value_N[parent_N[n]]
+                changed += int(new != states_N[n])
+                states_N[n] = new
     return changed
 
 
@@ -171,20 +222,23 @@ def reflect_clusters(
     """
     chains, sites = states_RN.shape
     changed = 0
-    parent_N, new_N = np.empty(sites, dtype=np.int32), np.empty(sites, dtype=np.int8)
+    leading_KSS = (bonds_KSS >> ABOVE_CHUNKS).astype(np.uint16)
+    parent_N = np.empty(sites, dtype=np.int32)
+    words_X = np.empty((sites + 63) // 64, dtype=np.uint64)
     for r in range(chains):
         states_N, state_V = states_RN[r], state_RV[r]
         for _ in range(updates):
             choice = below(len(reflected_KS), state_V)
             reflected_S = reflected_KS[choice]
-            find_clusters(states_N, state_V, bonds_KSS[choice], size, parent_N)
+            bond_X, leading_X = bonds_KSS[choice].ravel(), leading_KSS[choice].ravel()
+            find_clusters(states_N, state_V, bond_X, leading_X, len(reflected_S), size, parent_N)
+            fill_words(words_X, state_V)
             for n in range(sites):
-                # For a root the word's last bit, then that of its root: 1 for those that are reflected.
-                new_N[n] = np.int8(sfc64(state_V) & ONE) if parent_N[n] == n else new_N[parent_N[n]]
-            for n in range(sites):
-                if new_N[n]:
-                    changed += reflected_S[states_N[n]] != states_N[n]
-                    states_N[n] = reflected_S[states_N[n]]
+                # One bit for every site, of which that of the cluster's first site decides.
+                turned = (words_X[parent_N[n] >> 6] >> np.uint64(parent_N[n] & 63)) & ONE
+                new = reflected_S[states_N[n]] if turned else states_N[n]
+                changed += int(new != states_N[n])
+                states_N[n] = new
     return changed
 
 

@@ -73,7 +73,7 @@ def draw(
     for first in range(0, length, AT_ONCE):
         row = 4 * take(stream_S)
         x_X, y_X = random_X[row : row + AT_ONCE], random_X[row + AT_ONCE : row + 2 * AT_ONCE]
-        open_ = np.uint16(0)
+        open_, least = np.uint16(0), np.uint16(0xFFFF)
         to_X = proposal_X[first : first + AT_ONCE]
         for k in range(AT_ONCE):
             x = x_X[k]
@@ -84,8 +84,10 @@ def draw(
         for k in range(AT_ONCE):
             y = y_X[k]
             to_X[k] = np.uint8(np.uint8(y < p1) + np.uint8(y < p2) + np.uint8(y < p3) + np.uint8(y < p4))
-            open_ = np.uint16(open_ | np.uint16((y == p1) | (y == p2) | (y == p3) | (y == p4)))
-        if open_:
+            # Zero where y equals one of them; faster than comparing, in the hands of a compiler.
+            nearest = min(min(np.uint16(y ^ p1), np.uint16(y ^ p2)), min(np.uint16(y ^ p3), np.uint16(y ^ p4)))
+            least = min(least, nearest)
+        if open_ or least == 0:
             draw_again(stream_S, row, proposal_X, level_X, first, choices, bits_P)
 
 

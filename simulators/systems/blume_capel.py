@@ -145,7 +145,7 @@ class HeatBath(SingleSites):
 class SwendsenWang(RowMajor):
     """All clusters of every chain, then a heat-bath sweep; as acceptance, spins turned per site and update."""
 
-    nanoseconds = 22.0
+    nanoseconds = 23.0
     """Cost of one site and sweep, as ``latentphase bench --only simulators`` measures it."""
 
     def __init__(self, spec: Spec, states_RIJ: NDArray[np.int8], rng: np.random.Generator) -> None:
@@ -171,7 +171,7 @@ class SwendsenWang(RowMajor):
 class Wolff(wolff.TableClusters):
     """About as many single clusters per sweep as visit every site once, then a heat-bath sweep."""
 
-    nanoseconds = 22.0
+    nanoseconds = 19.0
     """Cost of one site and sweep, as ``latentphase bench --only simulators`` measures it."""
 
     @staticmethod

@@ -121,8 +121,8 @@ def bond_energies(spec: Spec) -> NDArray[np.float64]:
 class Metropolis(Local):
     """Proposals of other values.  ``latentphase bench --only simulators`` measures ``nanoseconds``."""
 
-    nanoseconds: ClassVar[float] = 2.5
-    """With more than 8 values about 30."""
+    nanoseconds: ClassVar[float] = 2.6
+    """By table, so for 8 values at most; see ``differences.nanoseconds`` for more."""
     algorithm: ClassVar[str] = "metropolis"
 
     def __init__(self, spec: Spec, states_RIJ: NDArray[np.int8], rng: np.random.Generator) -> None:
@@ -138,19 +138,25 @@ class Metropolis(Local):
             rule = (bond_energies(spec), spec.temperature, self.algorithm == "heat-bath")
             differences.sweep(states_GX, stream_GS, *rule, spec.size, sweeps)
 
+    @property
+    def cost(self) -> float:
+        by_table, heat_bath = self._table is not None, self.algorithm == "heat-bath"
+        each = self.nanoseconds if by_table else differences.nanoseconds(self.spec.states, heat_bath)
+        return each * self.states_GIJK.size
+
 
 class HeatBath(Metropolis):
     """Values drawn given the neighbours.  ``latentphase bench --only simulators`` measures ``nanoseconds``."""
 
-    nanoseconds: ClassVar[float] = 2.5
-    """With more than 16 values about 10 and 3 per value."""
+    nanoseconds: ClassVar[float] = 2.4
+    """By table, so for 16 values at most; see ``differences.nanoseconds`` for more."""
     algorithm: ClassVar[str] = "heat-bath"
 
 
 class SwendsenWang(discrete_clusters.ReflectedClusters):
     """All clusters along one mirror.  ``latentphase bench --only simulators`` measures ``nanoseconds``."""
 
-    nanoseconds: ClassVar[float] = 17.0
+    nanoseconds: ClassVar[float] = 18.0
     energies = staticmethod(bond_energies)
 
 
@@ -160,7 +166,7 @@ class Wolff(wolff.TableClusters):
     ``latentphase bench --only simulators`` measures ``nanoseconds``.
     """
 
-    nanoseconds: ClassVar[float] = 16.0
+    nanoseconds: ClassVar[float] = 12.5
 
     @staticmethod
     def reflections(spec: Spec) -> wolff.Reflections:

@@ -151,7 +151,7 @@ class Metropolis:
 class SwendsenWang(RowMajor):
     """All clusters of every chain; as acceptance, spins turned per spin and update."""
 
-    nanoseconds = 13.0
+    nanoseconds = 18.0
     """Cost of one site and sweep, as ``latentphase bench --only simulators`` measures it."""
 
     def advance(self, sweeps: int) -> None:
@@ -172,7 +172,7 @@ class SwendsenWang(RowMajor):
 class Wolff(wolff.TableClusters):
     """Single clusters, about as many per sweep as visit every spin once."""
 
-    nanoseconds = 12.0
+    nanoseconds = 15.0
     """Cost of one site and sweep, as ``latentphase bench --only simulators`` measures it."""
 
     @staticmethod

@@ -199,7 +199,7 @@ class SwendsenWang(RowMajor):
     ``latentphase bench --only simulators`` measures ``nanoseconds``.
     """
 
-    nanoseconds: ClassVar[float] = 87.0
+    nanoseconds: ClassVar[float] = 84.0
 
     def __init__(self, spec: Spec, states_RIJ: NDArray[np.float64], rng: np.random.Generator) -> None:
         super().__init__(spec, states_RIJ, rng)
@@ -220,7 +220,7 @@ class Wolff(SingleClusters):
     ``latentphase bench --only simulators`` measures ``nanoseconds``.
     """
 
-    nanoseconds: ClassVar[float] = 118.0
+    nanoseconds: ClassVar[float] = 108.0
     sums = SwendsenWang.sums
 
     def prepare(self, spec: Spec) -> None:

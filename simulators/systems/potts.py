@@ -115,7 +115,7 @@ def expected_tau(spec: Spec, algorithm: str) -> float:
     critical = abs(spec.coupling) / math.log(1 + math.sqrt(spec.states))
     length = min(spec.size, 1.0 / max(abs(spec.temperature - critical) / critical, 1e-3))
     if algorithm in ("swendsen-wang", "wolff"):
-        return 0.5 + length ** (0.2 * spec.states)
+        return 0.5 + length ** min(2.0, 0.35 * spec.states - 0.5)
     return 0.5 + (spec.states - 1 if algorithm == "metropolis" else 1) * length**2.2 / 40
 
 
@@ -144,7 +144,7 @@ class HeatBath(Local):
     """Values drawn given the neighbours.  ``latentphase bench --only simulators`` measures ``nanoseconds``."""
 
     nanoseconds: ClassVar[float] = 2.5
-    """With more than 16 values about 10 and 3 per value."""
+    """By table, so for 16 values at most; see ``differences.nanoseconds`` for more."""
 
     def __init__(self, spec: Spec, states_RIJ: NDArray[np.int8], rng: np.random.Generator) -> None:
         super().__init__(spec, states_RIJ, rng)
@@ -159,6 +159,12 @@ class HeatBath(Local):
             rule = (bond_energies(spec), spec.temperature, True)
             differences.sweep(states_GX, stream_GS, *rule, spec.size, sweeps)
 
+    @property
+    def cost(self) -> float:
+        by_table = self._table is not None
+        each = self.nanoseconds if by_table else differences.nanoseconds(self.spec.states, heat_bath=True)
+        return each * self.states_GIJK.size
+
 
 class SwendsenWang(RowMajor):
     """All clusters of every chain; as acceptance, sites changed per site and update.
@@ -166,7 +172,7 @@ class SwendsenWang(RowMajor):
     ``latentphase bench --only simulators`` measures ``nanoseconds``.
     """
 
-    nanoseconds: ClassVar[float] = 17.0
+    nanoseconds: ClassVar[float] = 15.0
 
     def advance(self, sweeps: int) -> None:
         """Update all clusters of every chain, ``sweeps`` times."""
@@ -186,7 +192,7 @@ class Wolff(SingleClusters):
     ``latentphase bench --only simulators`` measures ``nanoseconds``.
     """
 
-    nanoseconds: ClassVar[float] = 20.0
+    nanoseconds: ClassVar[float] = 26.0
 
     def prepare(self, spec: Spec) -> None:
         self._rule = (bond_threshold(spec.coupling / spec.temperature), spec.states, spec.size)

@@ -130,7 +130,7 @@ class Metropolis(Lanes):
     """
 
     lanes: ClassVar[int] = LANES
-    nanoseconds: ClassVar[float] = 6.5
+    nanoseconds: ClassVar[float] = 4.6
     reflections: ClassVar[int] = 0
     """Passes of reflections after each pass of rotations."""
 
@@ -186,7 +186,7 @@ class OverRelaxation(Metropolis):
     ``latentphase bench --only simulators`` measures ``nanoseconds``.
     """
 
-    nanoseconds: ClassVar[float] = 13.5
+    nanoseconds: ClassVar[float] = 10.0
     reflections: ClassVar[int] = REFLECTIONS
 
 
@@ -196,7 +196,7 @@ class SwendsenWang(RowMajor):
     ``latentphase bench --only simulators`` measures ``nanoseconds``.
     """
 
-    nanoseconds: ClassVar[float] = 62.0
+    nanoseconds: ClassVar[float] = 60.0
 
     def __init__(self, spec: Spec, states_RIJ: NDArray[np.float64], rng: np.random.Generator) -> None:
         super().__init__(spec, vectors(states_RIJ), rng)
@@ -226,7 +226,7 @@ class Wolff(SingleClusters):
     ``latentphase bench --only simulators`` measures ``nanoseconds``.
     """
 
-    nanoseconds: ClassVar[float] = 55.0
+    nanoseconds: ClassVar[float] = 53.0
     states = SwendsenWang.states
     sums = SwendsenWang.sums
 

@@ -152,22 +152,21 @@ def test_rotations_decide_what_is_judged() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("states", "temperature"), [(3, 1.492459), (3, 1.65), (6, 0.7), (6, 0.9), (6, 1.0), (18, 0.9), (18, 1.1)]
+    ("states", "coupling", "temperature"),
+    [(3, 1.0, 1.492459), (3, 1.0, 1.65), (6, 1.0, 0.7), (6, 1.0, 0.9), (6, 1.0, 1.0), (6, -1.0, 0.9), (18, 1.0, 0.95)],
 )
-@pytest.mark.parametrize("coupling", [1.0, -1.0])
 @pytest.mark.parametrize("size", [16, 32])
-def test_algorithms_agree(states: int, temperature: float, coupling: float, size: int) -> None:
-    """On every observable, at |z| < 4: 13 in each of 28 cases and three pairs, false alarm 7 % for all together; the
-    seeds are fixed.  The antiferromagnet of an odd number of values has no order here, which suits as well."""
+def test_algorithms_agree(states: int, coupling: float, temperature: float, size: int) -> None:
+    """On every observable, at |z| < 4, false alarm 6e-5 for each of about 500 comparisons; the seeds are fixed."""
     spec = Spec(size=size, states=states, coupling=coupling, temperature=temperature)
     few = states <= 8
     means = {
         algorithm: chain_means(clock, spec, algorithm, 128, schedule, 8)
         for algorithm, schedule in {
-            "metropolis": (6000, 200, 60) if few else (1500, 100, 20),
-            "heat-bath": (3000, 200, 40) if few else (300, 60, 10),
-            "swendsen-wang": (100, 150, 3),
-            "wolff": (100, 150, 3),
+            "metropolis": (4000, 150, 40) if few else (1000, 60, 20),
+            "heat-bath": (2000, 150, 20) if few else (300, 60, 10),
+            "swendsen-wang": (60, 100, 3),
+            "wolff": (60, 100, 3),
         }.items()
     }
     reference = means.pop("wolff")

@@ -16,13 +16,13 @@ from scipy.stats import chi2, norm
 
 from simulators.systems import clock, potts
 
-CHAINS = {"metropolis": 64 * 800, "heat-bath": 64 * 800, "swendsen-wang": 64 * 250, "wolff": 64 * 400}
+CHAINS = {"metropolis": 64 * 600, "heat-bath": 64 * 600, "swendsen-wang": 64 * 250, "wolff": 64 * 400}
 FALSE_ALARM = 1e-7  # per comparison, of which there are about 150: a correct sampler fails here with chance 2e-5
 WRONG = 1.03
 NOTICEABLE = 9.0
 """Standard deviations between the mean energies at the right and at the wrong temperature from which on a chain that
 is right is told from one that is wrong, but for a chance of 1e-4; the seeds are fixed."""
-SWEEPS = {"metropolis": 200, "heat-bath": 60, "swendsen-wang": 50, "wolff": 20}
+SWEEPS = {"metropolis": 150, "heat-bath": 60, "swendsen-wang": 50, "wolff": 20}
 """At least ten autocorrelation times of everything, from random starts."""
 
 
