@@ -21,7 +21,11 @@ BAD = [
     (("seed",), "7", "seed: should be a valid integer, got '7'"),
     (("simulate",), [], "simulate: a study needs at least one [[simulate]] block"),
     (("simulate",), {"system": "ising"}, "simulate: must be written as [[simulate]] blocks"),
-    (("simulate", 0, "system"), "isng", "simulate.0.system: no system is called 'isng'; there are: ising"),
+    (
+        ("simulate", 0, "system"),
+        "isng",
+        "simulate.0.system: no system is called 'isng'; there are: blume-capel, clock, ising",
+    ),
     (("simulate", 0, "temperature"), None, "simulate.0.temperature: is missing; the system ising needs it"),
     (("simulate", 0, "temperature"), "hot", "simulate.0.temperature: input should be a valid number, got 'hot'"),
     (("simulate", 0, "temperature"), [2.0, -1.0], "simulate.0.temperature: must be positive, got -1.0"),
