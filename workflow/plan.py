@@ -278,7 +278,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
         # Observables and bookkeeping take about 40 bytes a row after compression.
         disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
         memory_bytes=int(
-            2 * task.samples * bytes_per_sample + COPIES * task.chains * sites * STATE_BYTES[system.encoding] + 3e8
+            2 * task.samples * bytes_per_sample + COPIES * task.chains * sites * STATE_BYTES[system.encoding] + 4.5e8
         ),
     )
 
