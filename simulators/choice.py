@@ -32,11 +32,14 @@ class Choice:
     Args:
         system, spec: what is sampled.
         names: of its observables.
+        chains: how many are simulated.
         build: makes a freshly started group that uses an algorithm; called when the algorithm is tried.
     """
 
-    def __init__(self, system: System, spec: Any, names: Names, build: Callable[[str], Group]) -> None:
+    def __init__(self, system: System, spec: Any, names: Names, chains: int, build: Callable[[str], Group]) -> None:
         self._system, self._spec, self._names, self._build = system, spec, names, build
+        self._sites = chains * spec.shape[1] * spec.shape[2]
+        """Of all chains."""
         valid = [name for name in system.algorithms if system.refusal(spec, name) is None]
         self._queue = sorted(valid, key=lambda name: system.expected_tau(spec, name) * system.nanoseconds(name))
         self._notes: list[str] = []
@@ -99,7 +102,7 @@ class Choice:
     def _compare(self, pilot: Pilot) -> None:
         assert pilot.times is not None
         price = self._price(pilot, pilot.times.slowest)
-        per_site = price / self._sites(pilot)
+        per_site = price / self._sites
         least = "" if pilot.times.converged else "at least "
         self._notes.append(f"{self._name} {least}{per_site:.3g} ns (tau {least}{pilot.times.slowest:.3g})")
         better = self.best is None or self.best.times is None or self._rank(pilot) < self._rank(self.best)
@@ -111,10 +114,6 @@ class Choice:
         assert pilot.times is not None
         return not pilot.times.converged, self._price(pilot, pilot.times.slowest)
 
-    def _sites(self, pilot: Pilot) -> int:
-        rows, columns = self._spec.shape[1:]
-        return len(pilot.group.simulations[0].measure()["energy"]) * rows * columns
-
     def _next(self) -> None:
         """Start the next algorithm that can still win."""
         self._current = None
@@ -124,10 +123,9 @@ class Choice:
                 self._current = Pilot(self._build(self._name), self._names)
                 continue
             price = self._price(self.best, self.best.times.slowest)
-            chains = self._sites(self.best)
-            least = 2 * LEAST_TAU * self._system.nanoseconds(self._name) * chains
+            least = 2 * LEAST_TAU * self._system.nanoseconds(self._name) * self._sites
             if least >= price:
-                self._notes.append(f"{self._name} at least {least / chains:.3g} ns")
+                self._notes.append(f"{self._name} at least {least / self._sites:.3g} ns")
                 continue
             group = self._build(self._name)
             self._current = Pilot(group, self._names, GIVE_UP * price / (2 * group.cost))

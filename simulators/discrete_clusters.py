@@ -23,7 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from simulators.chains import RowMajor, cut
-from simulators.clusters import ABOVE_CHUNKS, CHUNK_BITS, fill_words, join, join_rows
+from simulators.clusters import ABOVE_CHUNKS, CHUNK_BITS, Scratch, fill_words, join_row, new_scratch
 from simulators.multispin import ONE, sfc64
 from simulators.wolff import SITES_PER_CALL, Reflections, few_chains, reflections
 
@@ -126,14 +126,12 @@ def find_clusters(
     values: int,
     size: int,
     parent_N: NDArray[np.int32],
+    scratch: Scratch,
 ) -> None:
     """Close bonds at random, by the thresholds of their values, and set ``parent_N`` to the smallest site of each
     site's cluster; row by row like ``clusters.find_clusters``."""
     sites = size * size
-    right_N, below_N = np.empty(sites, dtype=np.uint8), np.empty(sites, dtype=np.uint8)
-    next_J, linked_J = np.empty(size, dtype=np.int8), np.empty(size + 1, dtype=np.int32)
-    words_X = np.empty((size + 1) // 2, dtype=np.uint64)
-    chunk_X = words_X.view(np.uint16)
+    right_N, below_N, next_J, linked_J, words_X, chunk_X = scratch
     for i in range(size):
         first, end = i * size, (i + 1) * size
         down = end if end < sites else 0
@@ -142,16 +140,7 @@ def find_clusters(
         fill_words(words_X, state_V)
         close_bonds(row_J, next_J, chunk_X[:size], bond_X, leading_X, values, state_V, right_N[first:end])
         close_bonds(row_J, below_J, chunk_X[size : 2 * size], bond_X, leading_X, values, state_V, below_N[first:end])
-        start = first
-        parent_N[first] = first
-        for n in range(first + 1, end):
-            start = start if right_N[n - 1] else n
-            parent_N[n] = start
-        if right_N[end - 1]:
-            join(parent_N, first, end - 1)
-        if i > 0:
-            join_rows(parent_N, right_N, below_N, first - size, first, linked_J)
-    join_rows(parent_N, right_N, below_N, sites - size, 0, linked_J)
+        join_row(parent_N, right_N, below_N, i, size, linked_J)
     for n in range(sites):
         # A root is the smallest site of its cluster, so every parent has been resolved before it is asked.
         parent_N[n] = parent_N[parent_N[n]]
@@ -191,11 +180,11 @@ def potts_swendsen_wang(
     bond_X, values, changed = bond_SS.ravel(), len(bond_SS), 0
     leading_X = (bond_X >> ABOVE_CHUNKS).astype(np.uint16)
     parent_N, value_N = np.empty(sites, dtype=np.int32), np.empty(sites, dtype=np.int8)
-    words_X = np.empty((sites + 3) // 4, dtype=np.uint64)
+    words_X, scratch = np.empty((sites + 3) // 4, dtype=np.uint64), new_scratch(size)
     for r in range(chains):
         states_N, state_V = states_RN[r], state_RV[r]
         for _ in range(updates):
-            find_clusters(states_N, state_V, bond_X, leading_X, values, size, parent_N)
+            find_clusters(states_N, state_V, bond_X, leading_X, values, size, parent_N, scratch)
             # Every site draws one, of which those of the clusters' first sites are used: there is no branch then.
             draw_values(value_N, words_X, values, state_V)
             for n in range(sites):
@@ -224,14 +213,14 @@ def reflect_clusters(
     changed = 0
     leading_KSS = (bonds_KSS >> ABOVE_CHUNKS).astype(np.uint16)
     parent_N = np.empty(sites, dtype=np.int32)
-    words_X = np.empty((sites + 63) // 64, dtype=np.uint64)
+    words_X, scratch = np.empty((sites + 63) // 64, dtype=np.uint64), new_scratch(size)
     for r in range(chains):
         states_N, state_V = states_RN[r], state_RV[r]
         for _ in range(updates):
             choice = below(len(reflected_KS), state_V)
             reflected_S = reflected_KS[choice]
             bond_X, leading_X = bonds_KSS[choice].ravel(), leading_KSS[choice].ravel()
-            find_clusters(states_N, state_V, bond_X, leading_X, len(reflected_S), size, parent_N)
+            find_clusters(states_N, state_V, bond_X, leading_X, len(reflected_S), size, parent_N, scratch)
             fill_words(words_X, state_V)
             for n in range(sites):
                 # One bit for every site, of which that of the cluster's first site decides.

@@ -101,7 +101,7 @@ class Pilot:
 
     def _times(self) -> Times:
         half = self._measured[len(self._measured) // 2 :]
-        tau, judged, independent = [], [], math.inf
+        tau, judged = [], []
         for point in range(len(self.group.simulations)):
             found = {name: autocorrelation_time(x) for name, x in series(half, point, self._names).items()}
             tau.append({name: self._every * time.tau for name, time in found.items()})

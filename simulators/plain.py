@@ -1,7 +1,8 @@
 """Plain kernels of spins with few values: one chain, one site at a time, as a textbook has them.
 
 They stand beside the fast kernels, in tests and in ``latentphase bench``, which states how many times faster those
-are; no system uses them.  Values are 0 to q - 1, and the energy of a bond depends on their difference mod q.
+are; no system uses them.  Potts and clock: values are 0 to q - 1, and the energy of a bond depends on their difference
+mod q.
 
 Axes: R chains, I rows, J columns, Q values, V words of a generator's state.
 """
@@ -102,3 +103,34 @@ def heat_bath(
                     taken += states_IJ[i, j] != new
                     states_IJ[i, j] = new
     return taken
+
+
+def blume_capel_weights(coupling: float, crystal_field: float, temperature: float) -> NDArray[np.float64]:
+    """(old + 1, new + 1, sum of neighbours + 4) exp(-cost / T)."""
+    old, new, n = np.meshgrid(np.arange(-1, 2), np.arange(-1, 2), np.arange(-4, 5), indexing="ij")
+    cost = -coupling * (new - old) * n + crystal_field * (new**2 - old**2)
+    weights: NDArray[np.float64] = np.exp(-cost / temperature)
+    return weights
+
+
+@njit(cache=True, nogil=True)
+def blume_capel(
+    states_RIJ: NDArray[np.int8],
+    state_RV: NDArray[np.uint64],
+    weight_SSF: NDArray[np.float64],
+    sweeps: int,
+) -> None:
+    """Propose one of the two other values at every site; ``weight_SSF`` as ``blume_capel_weights`` makes it."""
+    chains, size, _ = states_RIJ.shape
+    for r in range(chains):
+        states_IJ, state_V = states_RIJ[r], state_RV[r]
+        for _ in range(sweeps):
+            for i in range(size):
+                above, below = (i if i > 0 else size) - 1, (i + 1 if i + 1 < size else 0)
+                for j in range(size):
+                    left, right = (j if j > 0 else size) - 1, (j + 1 if j + 1 < size else 0)
+                    old = int(states_IJ[i, j])
+                    new = (old + 2 + int(2 * uniform(state_V))) % 3 - 1
+                    n = states_IJ[above, j] + states_IJ[below, j] + states_IJ[i, left] + states_IJ[i, right]
+                    if uniform(state_V) < weight_SSF[old + 1, new + 1, n + 4]:
+                        states_IJ[i, j] = new

@@ -87,3 +87,26 @@ def phi4_metropolis(
                             phi_IJ[i, j] = new
                             taken += 1
     return taken
+
+
+@njit(cache=True, nogil=True)
+def planar(spins_RIJC: NDArray[np.float64], state_RV: NDArray[np.uint64], K: float, width: float, sweeps: int) -> None:
+    """Propose a rotation by 2 arctan(t), t uniform within ``width``, of every unit vector (x, y); K = J / T."""
+    chains, size, _, _ = spins_RIJC.shape
+    for r in range(chains):
+        spins_IJC, state_V = spins_RIJC[r], state_RV[r]
+        for _ in range(sweeps):
+            for i in range(size):
+                above, below = (i if i > 0 else size) - 1, (i + 1 if i + 1 < size else 0)
+                for j in range(size):
+                    left, right = (j if j > 0 else size) - 1, (j + 1 if j + 1 < size else 0)
+                    field_x = spins_IJC[above, j, 0] + spins_IJC[below, j, 0] + spins_IJC[i, left, 0]
+                    field_y = spins_IJC[above, j, 1] + spins_IJC[below, j, 1] + spins_IJC[i, left, 1]
+                    field_x, field_y = field_x + spins_IJC[i, right, 0], field_y + spins_IJC[i, right, 1]
+                    x, y = spins_IJC[i, j, 0], spins_IJC[i, j, 1]
+                    t = width * (2.0 * uniform(state_V) - 1.0)
+                    cosine, sine = (1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t)
+                    new_x, new_y = cosine * x - sine * y, sine * x + cosine * y
+                    cost = K * ((x - new_x) * field_x + (y - new_y) * field_y)
+                    if cost <= 0.0 or uniform(state_V) < math.exp(-cost):
+                        spins_IJC[i, j, 0], spins_IJC[i, j, 1] = new_x, new_y

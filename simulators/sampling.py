@@ -149,7 +149,7 @@ class Sampler:
             self._schedule = Schedule(order.thermalization, order.spacing, None)
             self._wait = order.thermalization + order.spacing
         elif self.algorithm == "auto":
-            self._choice = Choice(self.system, self.specs[0], self.names, self._build)
+            self._choice = Choice(self.system, self.specs[0], self.names, self.order.chains, self._build)
             self._choice.start()
         else:
             self._pilot = Pilot(self._build(self.algorithm), self.names)
@@ -200,7 +200,9 @@ class Sampler:
         if not automatic or self._attempts == ATTEMPTS:
             return False
         assert self._schedule is not None and self._schedule.times is not None
-        return self._schedule.times.converged and any(self._objections(point) for point in range(len(self.specs)))
+        return self._schedule.times.converged and any(
+            self._objections(self._summaries(point)) for point in range(len(self.specs))
+        )
 
     def _lengthen(self) -> None:
         assert self._schedule is not None
@@ -218,10 +220,10 @@ class Sampler:
             tau = {name: self._schedule.spacing * autocorrelation_time(x).tau for name, x in found.items()}
         return {name: summarize(x_RT, self._hot_R, tau[name]) for name, x_RT in found.items()}
 
-    def _objections(self, point: int) -> list[str]:
+    def _objections(self, summaries: dict[str, Summary]) -> list[str]:
         assert self._schedule is not None
         times = self._schedule.times
-        return objections(self._summaries(point), self.names.judged, times is None or times.converged)
+        return objections(summaries, self.names.judged, times is None or times.converged)
 
     def result(self) -> list[Samples]:
         """The samples of every spec.
@@ -238,9 +240,10 @@ class Sampler:
         assert self._group is not None and self._schedule is not None
         order, schedule, names = self.order, self._schedule, self.names
         series = pilot.series(self._measured, point, names)
-        reasons = self._objections(point)
+        summaries = self._summaries(point)
+        reasons = self._objections(summaries)
         certificate = Certificate(
-            observables=self._summaries(point),
+            observables=summaries,
             acceptance=self._group.simulations[point].acceptance,
             thermalization=schedule.thermalization,
             spacing=schedule.spacing,
@@ -304,7 +307,7 @@ class Sampler:
 
     def _restore_part(self, name: str, state: dict[str, NDArray[Any]]) -> None:
         if name == "choice":
-            self._choice = Choice(self.system, self.specs[0], self.names, self._build)
+            self._choice = Choice(self.system, self.specs[0], self.names, self.order.chains, self._build)
             self._choice.restore(state)
             return
         group = self._build(self.algorithm)

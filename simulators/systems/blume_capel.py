@@ -79,11 +79,6 @@ def JUDGED(spec: Spec) -> tuple[str, ...]:
     return ("energy", *(f"abs_{name}" for name in ORDER_PARAMETERS(spec)), "quadrupole")
 
 
-def refuse(spec: Spec, algorithm: str) -> str | None:
-    """Every algorithm is valid at every spec."""
-    return None
-
-
 def expected_tau(spec: Spec, algorithm: str = "metropolis") -> float:
     """Rough autocorrelation time in sweeps, for estimates of cost only: as the Ising model's, with a transition that
     is put at T = 1.7 |J| sqrt(1 - D / 2 |J|), but not beyond 2.27 |J|."""

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import clock_sums, differences, discrete_clusters, transitions, wolff
+from simulators import angles, clock_sums, differences, discrete_clusters, transitions, wolff
 from simulators.chains import Chains
 from simulators.contract import require
 from simulators.local import Local
@@ -35,7 +35,7 @@ VERSION = 1
 ENCODING = "int8"
 LIKELIHOOD = "multinomial"
 MOST_STATES = 64
-HELICITY = ("helicity_cosine_x", "helicity_sine_x", "helicity_cosine_y", "helicity_sine_y")
+ORDER_PARAMETERS, MEASURED, JUDGED = angles.order_parameters, angles.measured, angles.judged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,28 +77,6 @@ class Spec:
 
 
 EXAMPLE = Spec(size=6, states=6, coupling=1.0, temperature=0.9)
-
-
-def ORDER_PARAMETERS(spec: Spec) -> tuple[str, ...]:
-    """Components of the magnetization, and of the staggered one where the lattice has sublattices."""
-    uniform = ("magnetization_x", "magnetization_y")
-    return uniform if spec.size % 2 else (*uniform, *(f"staggered_{name}" for name in uniform))
-
-
-def MEASURED(spec: Spec) -> tuple[str, ...]:
-    """Lengths of the magnetizations, vorticity, terms of the helicity modulus."""
-    lengths = ("magnetization",) if spec.size % 2 else ("magnetization", "staggered_magnetization")
-    return (*lengths, "vorticity", *HELICITY)
-
-
-def JUDGED(spec: Spec) -> tuple[str, ...]:
-    """What rotations leave as it is."""
-    return ("energy", *(name for name in MEASURED(spec) if name.endswith("magnetization")))
-
-
-def refuse(spec: Spec, algorithm: str) -> str | None:
-    """None: ``Spec`` refuses frustration, and everything else suits every algorithm."""
-    return None
 
 
 def expected_tau(spec: Spec, algorithm: str) -> float:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import planar
+from simulators import angles, planar
 from simulators.chains import Chains, Lanes, RowMajor, cut
 from simulators.continuous import LANES, UPDATES_PER_CALL
 from simulators.contract import require
@@ -32,7 +32,7 @@ from simulators.wolff import SITES_PER_CALL, SingleClusters, few_chains
 VERSION = 1
 ENCODING = "float32"
 LIKELIHOOD = "von-mises"
-HELICITY = ("helicity_cosine_x", "helicity_sine_x", "helicity_cosine_y", "helicity_sine_y")
+ORDER_PARAMETERS, MEASURED, JUDGED = angles.order_parameters, angles.measured, angles.judged
 
 WIDTH = 0.8
 """Of the rotations, times sqrt(T / |J|): at low T, where a spin turns by about sqrt(T / 4 |J|), half are taken."""
@@ -85,23 +85,6 @@ class Spec:
 
 
 EXAMPLE = Spec(size=6, coupling=1.0, temperature=0.9)
-
-
-def ORDER_PARAMETERS(spec: Spec) -> tuple[str, ...]:
-    """Components of the magnetization, and of the staggered one where the lattice has sublattices."""
-    uniform = ("magnetization_x", "magnetization_y")
-    return uniform if spec.size % 2 else (*uniform, *(f"staggered_{name}" for name in uniform))
-
-
-def MEASURED(spec: Spec) -> tuple[str, ...]:
-    """Lengths of the magnetizations, vorticity, terms of the helicity modulus."""
-    lengths = ("magnetization",) if spec.size % 2 else ("magnetization", "staggered_magnetization")
-    return (*lengths, "vorticity", *HELICITY)
-
-
-def JUDGED(spec: Spec) -> tuple[str, ...]:
-    """What rotations leave as it is."""
-    return ("energy", *(name for name in MEASURED(spec) if name.endswith("magnetization")))
 
 
 def refuse(spec: Spec, algorithm: str) -> str | None:
@@ -294,7 +277,7 @@ class Simulation(Chains):
             "magnetization": np.hypot(mx, my),
             "staggered_magnetization": np.hypot(sx, sy),
             "vorticity": vortices,
-        } | dict(zip(HELICITY, (cosine_x, sine_x, cosine_y, sine_y), strict=True))
+        } | dict(zip(angles.HELICITY, (cosine_x, sine_x, cosine_y, sine_y), strict=True))
         return {name: values[name] for name in ("energy", *ORDER_PARAMETERS(self.spec), *MEASURED(self.spec))}
 
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from simulators import contract, lanes, multispin, plain, plain_continuous
 from simulators.exact import ISING_CRITICAL_TEMPERATURE
-from workflow.bench import _plain
 from workflow.bench._figure import Figure, Gate, Reference
 from workflow.bench._timing import Work, interleaved, lasting
 
@@ -48,12 +47,12 @@ def _potts_metropolis(spec: Any, states: NDArray[Any], state: NDArray[np.uint64]
 
 
 def _blume_capel(spec: Any, states: NDArray[Any], state: NDArray[np.uint64], sweeps: int) -> object:
-    weights = _plain.blume_capel_weights(spec.coupling, spec.crystal_field, spec.temperature)
-    return _plain.blume_capel(states, state, weights, sweeps)
+    weights = plain.blume_capel_weights(spec.coupling, spec.crystal_field, spec.temperature)
+    return plain.blume_capel(states, state, weights, sweeps)
 
 
 def _xy(spec: Any, states: NDArray[Any], state: NDArray[np.uint64], sweeps: int) -> object:
-    return _plain.planar(states, state, spec.coupling / spec.temperature, 1.0, sweeps)
+    return plain_continuous.planar(states, state, spec.coupling / spec.temperature, 1.0, sweeps)
 
 
 def _phi4(spec: Any, states: NDArray[Any], state: NDArray[np.uint64], sweeps: int) -> object:

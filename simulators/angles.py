@@ -1,0 +1,22 @@
+"""Names of what is measured of spins with an angle, clock and XY: what is a column, and what decides a certificate."""
+
+from simulators.contract import Spec
+
+HELICITY = ("helicity_cosine_x", "helicity_sine_x", "helicity_cosine_y", "helicity_sine_y")
+
+
+def order_parameters(spec: Spec) -> tuple[str, ...]:
+    """Components of the magnetization, and of the staggered one where the lattice has sublattices."""
+    uniform = ("magnetization_x", "magnetization_y")
+    return uniform if spec.size % 2 else (*uniform, *(f"staggered_{name}" for name in uniform))
+
+
+def measured(spec: Spec) -> tuple[str, ...]:
+    """Lengths of the magnetizations, vorticity, terms of the helicity modulus."""
+    lengths = ("magnetization",) if spec.size % 2 else ("magnetization", "staggered_magnetization")
+    return (*lengths, "vorticity", *HELICITY)
+
+
+def judged(spec: Spec) -> tuple[str, ...]:
+    """What rotations leave as it is."""
+    return ("energy", *(name for name in measured(spec) if name.endswith("magnetization")))
