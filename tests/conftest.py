@@ -1,6 +1,7 @@
 """Settings of every test: no token file in HOME, one Ray for all tests that need it."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 # Before Ray is imported anywhere. Tests run no cluster that others could reach.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell ignores SIGINT in what it runs in the background, and children inherit that, but not a handler.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
