@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 
 from workflow import shards
 from workflow.blocks import Study
-from workflow.dataset import held_out
+from workflow.dataset import held_out, numbers
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
 from workflow.progress import Progress
+from workflow.restarts import kept
+from workflow.variables import stored
 
 if TYPE_CHECKING:
     from models.inference import Model
@@ -48,7 +50,7 @@ def encode_model(item: tuple[TrainingRun, tuple[SimulationTask, ...]], root: str
     import torch
 
     from models import inference
-    from models.data import PackedSamples
+    from models.data import samples_of
 
     start = time.monotonic()
     training, tasks = item
@@ -57,7 +59,8 @@ def encode_model(item: tuple[TrainingRun, tuple[SimulationTask, ...]], root: str
     model = load_model(run, training)
     for task in tasks:
         shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=("chain",))
-        posterior = inference.encode(model, PackedSamples(shard.packed_SB, shard.shape))
+        samples = samples_of(numbers(shard), shard.shape, *stored(task.system, dict(task.spec)))
+        posterior = inference.encode(model, samples)
         rows = len(shard.packed_SB)
         trained = task.task_id in training.task_ids
         unseen = held_out(shard.columns["chain"], task.chains, training["held_out"])
@@ -85,7 +88,7 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
     """
     tasks = simulation_tasks(study)
     todo = []
-    for item in training_runs(study):
+    for item in kept(training_runs(study), run):
         folder = run.latents(item.train_id)
         missing = tuple(t for t in shards_of(item, tasks) if not (folder / f"{t.task_id}.parquet").exists())
         if missing:

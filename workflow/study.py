@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from models.config import ModelConfig, TrainConfig
 from simulators import contract
 from workflow.blocks import (
+    MODEL_SETTINGS,
     AnalyzeBlock,
     Sampling,
     SimulateBlock,
@@ -25,6 +26,7 @@ from workflow.blocks import (
     parse_beta,
 )
 from workflow.grid import Point, Problem, expand, matches, points, spec_fields
+from workflow.variables import stored
 
 
 class StudyError(ValueError):
@@ -253,7 +255,7 @@ def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], com
     problems = []
     for i, value in enumerate(listed(block.beta)):
         try:
-            parse_beta(value)
+            parse_beta(value, block.likelihood)
         except ValueError as error:
             where = f"{place}.beta.{i}" if isinstance(block.beta, list) else f"{place}.beta"
             problems.append(Problem(where, str(error)))
@@ -269,35 +271,47 @@ def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], com
         return [Problem(f"{place}.select", f"matches no shard of this study, got {block.select!r}")]
     if len({simulate.system for simulate, _ in chosen}) > 1:
         return [Problem(f"{place}.select", 'must choose one system; add system = "..."')]
-    problems += _check_likelihood(block, place, contract.load(chosen[0][0].system))
     sizes = {int(point["size"]) for _, point in chosen}
     for size in listed(block.size) if block.size is not None else sorted(sizes):
         if size not in sizes:
             problems.append(Problem(f"{place}.size", f"no selected shard has L = {size}; there are {sorted(sizes)}"))
-        if size % 4:
-            problems.append(Problem(f"{place}.size", f"training needs L to be a multiple of 4, got {size}"))
-    return problems + _check_configs(block, place)
+    wanted = sizes if block.size is None else sizes & set(listed(block.size))
+    examples = {int(point["size"]): (simulate.system, point) for simulate, point in chosen}
+    kinds = {stored(simulate.system, dict(point.values)) for simulate, point in chosen}
+    if len(kinds) > 1:
+        found = " and ".join(sorted(str(kind.states) for kind in kinds))
+        return [*problems, Problem(f"{place}.select", f"must choose one number of states, got {found}")]
+    return problems + _check_configs(block, place, [examples[size] for size in sorted(wanted)])
 
 
-def _check_likelihood(block: TrainBlock, place: str, system: contract.System) -> list[Problem]:
-    """Whether the decoder's distribution fits the states."""
-    if system.encoding == "bits":
-        return []
-    text = f'"{block.likelihood}" needs spins +-1; {system.name} is stored as {system.encoding} and needs'
-    return [Problem(f"{place}.likelihood", f'{text} "{system.likelihood}", which no network has yet')]
+def _check_configs(block: TrainBlock, place: str, examples: list[tuple[str, Point]]) -> list[Problem]:
+    """What the networks themselves refuse: each of their messages begins with the name of the setting.
 
-
-def _check_configs(block: TrainBlock, place: str) -> list[Problem]:
-    """What the networks themselves refuse: each of their messages begins with the name of the setting."""
-    problems = []
-    for network in block.networks:
-        try:
-            ModelConfig(shape=(1, 4, 4), network=network, latent=block.latent, padding=block.padding)  # type: ignore[arg-type]
-            TrainConfig(epochs=block.epochs, batch=block.batch, learning_rate=block.learning_rate, axes=block.axes)
-        except ValueError as error:
-            name, _, message = str(error).partition(" ")
-            problems.append(Problem(f"{place}.{name}", message))
-    return problems
+    Args:
+        block: what to train.
+        place: of the block in the file.
+        examples: a system and point of each size.
+    """
+    problems: dict[Problem, None] = {}
+    for system, point in examples:
+        kind = stored(system, dict(point.values))
+        shape = contract.load(system).spec(**dict(point.values)).shape
+        likelihood = kind.likelihood if block.likelihood == "auto" else block.likelihood
+        for network in block.networks:
+            try:
+                ModelConfig(
+                    shape=shape,
+                    variable=kind.variable,
+                    states=kind.states,
+                    network=network,  # type: ignore[arg-type]  # checked by pydantic
+                    likelihood=likelihood,
+                    **{name: getattr(block, name) for name in MODEL_SETTINGS},
+                )
+                TrainConfig(epochs=block.epochs, batch=block.batch, learning_rate=block.learning_rate, axes=block.axes)
+            except ValueError as error:
+                name, _, message = str(error).partition(" ")
+                problems[Problem(f"{place}.{name}", message)] = None
+    return list(problems)
 
 
 def _check_select(block: TrainBlock, place: str, blocks: list[SimulateBlock]) -> list[Problem]:
