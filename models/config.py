@@ -171,6 +171,9 @@ class TrainConfig:
     """Step size of Adam until 60 % of the steps, then linearly to zero; None: the network's own of ``ADAM``."""
     axes: Literal["quartimax", "none"] = "quartimax"
     """"quartimax": rotate the latents onto their natural axes after ``kick_epochs``; "none": never."""
+    free_energy: bool = False
+    """Whether to take the free energy of the latent space and the encoder's gap after every epoch (Eq. 12); for one
+    or two latents and likelihoods of independent sites."""
 
     def __post_init__(self) -> None:
         if self.axes not in ("quartimax", "none"):

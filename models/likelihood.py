@@ -121,8 +121,11 @@ class Multinomial(nn.Module):
     def _by_state(self, x_F: Tensor) -> Tensor:
         return x_F.unflatten(-1, (self.channels, self.states, -1))
 
+    def _log_z(self, output_K: Tensor) -> Tensor:
+        return torch.logsumexp(self._by_state(output_K), dim=-2).sum((-1, -2))
+
     def log_probability(self, x_F: Tensor, output_K: Tensor) -> Tensor:
-        return (x_F * output_K).sum(-1) + self.free_energy(output_K)
+        return (x_F * output_K).sum(-1) - self._log_z(output_K)
 
     def mean(self, output_K: Tensor) -> Tensor:
         """Probability m_kd of each state on each site; the states of a site sum to 1."""
@@ -144,8 +147,8 @@ class Multinomial(nn.Module):
         return (by_state - by_state.mean(-2, keepdim=True)).flatten(-3)
 
     def free_energy(self, output_K: Tensor) -> Tensor:
-        """-sum_k ln sum_d exp(h_kd) (arXiv:2110.08082, Eq. 16), of the output as it is."""
-        return -torch.logsumexp(self._by_state(output_K), dim=-2).sum((-1, -2))
+        """-sum_k ln sum_d exp(h_kd) (arXiv:2110.08082, Eq. 16)."""
+        return -self._log_z(self.fields(output_K))
 
     def base(self, x_F: Tensor) -> Tensor:
         return torch.zeros_like(x_F[..., 0])

@@ -16,7 +16,8 @@ from torch import Tensor
 from models import state
 from models.axes import natural_axes, subset_means
 from models.config import ADAM, ModelConfig, Run, TrainConfig
-from models.data import Samples, batches
+from models.data import Samples, batches, shuffle
+from models.free_energy import FreeEnergy, free_energy
 from models.group import Alone, Group
 from models.streams import stream
 from models.vae import build, objective
@@ -26,6 +27,7 @@ HOLD = 0.6
 """Share of the steps for which the learning rate stays constant, before it falls linearly to zero."""
 CHECK_STEPS = 256
 """Steps between looks at whether the loss is still finite: each waits for the device."""
+FREE_ENERGY_SAMPLES = 256
 ACTIVE_KL = 0.1
 """KL divergence in nats from which a latent counts as active."""
 
@@ -47,6 +49,8 @@ class Epoch(NamedTuple):
     """Samples of all runs and workers per second of wall clock, the kick left out."""
     loader_share: float
     """Part of that time spent to shuffle, gather and unpack."""
+    free_energy: FreeEnergy | None
+    """Of 256 training samples, before a kick, if it was asked for; nan where posteriors are too narrow for a grid."""
     psi4: NDArray[np.float64] | None
     """(R,) confidence of the kick, NaN for a collapsed run; None in epochs that do not end with a kick."""
 
@@ -208,6 +212,7 @@ class Trainer:
         seconds = perf_counter() - start
         self._average_buffers()
         self.epoch += 1
+        energy = self._free_energy() if self.config.free_energy else None
         kicked = self.epoch in self.config.kick_epochs
         return Epoch(
             epoch=self.epoch,
@@ -215,8 +220,16 @@ class Trainer:
             kl=means_RM[:, 1:],
             samples_per_second=len(self.runs) * trained / seconds,
             loader_share=loading / seconds,
+            free_energy=energy,
             psi4=self._kick() if kicked else None,
         )
+
+    def _free_energy(self) -> FreeEnergy:
+        """Of the same samples after every epoch: the first of each run's first shuffle."""
+        self.vae.eval()
+        rows_RM = torch.stack([shuffle(len(self.samples), run.seed, 0)[:FREE_ENERGY_SAMPLES] for run in self.runs])
+        x_RMF = self.samples.unpack(rows_RM.flatten().to(self.device)).unflatten(0, rows_RM.shape)
+        return free_energy(self.vae, x_RMF, self.beta_R)
 
     def _draw(self, noise: Sequence[torch.Generator]) -> Tensor:
         """Standard normal noise for this worker's share of the batch, cut from that of the whole batch."""

@@ -96,6 +96,8 @@ class TrainBlock:
     batch: Whole = 128
     learning_rate: Annotated[float, Strict(), annotated_types.Gt(0)] | None = None
     """None: the network's own (3e-3; 1e-3 table-1)."""
+    free_energy: Annotated[bool, Strict()] = False
+    """Whether to take the free energy of the latent space (Eq. 12) after every epoch."""
     held_out: Fraction = 0.25
     """Share of the chains of every shard that training never sees; all analysis is done on them."""
     workers: Whole = 1

@@ -307,6 +307,8 @@ def _check_configs(block: TrainBlock, place: str, examples: list[tuple[str, Poin
                     likelihood=likelihood,
                     **{name: getattr(block, name) for name in MODEL_SETTINGS},
                 )
+                if block.free_energy and (block.latent > 2 or likelihood == "thermal"):
+                    raise ValueError("free_energy needs one or two latents and a likelihood of independent sites")
                 TrainConfig(epochs=block.epochs, batch=block.batch, learning_rate=block.learning_rate, axes=block.axes)
             except ValueError as error:
                 name, _, message = str(error).partition(" ")

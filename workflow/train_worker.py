@@ -98,9 +98,7 @@ def _configs(item: TrainingRun, data: TrainingData) -> tuple[ModelConfig, TrainC
         states=data.stored.states,
         **{name: item[name] for name in (*MODEL_SETTINGS, "likelihood")},
     )
-    config = TrainConfig(
-        epochs=item["epochs"], batch=item["batch"], learning_rate=item["learning_rate"], axes=item["axes"]
-    )
+    config = TrainConfig(**{name: item[name] for name in ("epochs", "batch", "learning_rate", "axes", "free_energy")})
     return model, config
 
 
@@ -188,6 +186,11 @@ def _restore(trainer: Trainer, records: list[_Recorder]) -> int:
     return epoch
 
 
+def _number(value: float) -> float | None:
+    """What JSON can hold."""
+    return value if math.isfinite(value) else None
+
+
 class _Recorder:
     """Writes the training folder of one run."""
 
@@ -254,10 +257,12 @@ class _Recorder:
             "samples_per_second": round(float(epoch.samples_per_second), 1),
             "loader_share": round(float(epoch.loader_share), 5),
         }
+        if epoch.free_energy is not None:
+            parts = zip(("free_energy", "gap"), epoch.free_energy, strict=True)
+            self._last |= {name: _number(float(part[index])) for name, part in parts}
         if epoch.psi4 is not None:
             # A collapsed run has no axes to be confident of.
-            value = float(epoch.psi4[index])
-            self._psi4 = self._last["psi4"] = value if math.isfinite(value) else None
+            self._psi4 = self._last["psi4"] = _number(float(epoch.psi4[index]))
         with self._folder.metrics.open("a") as stream:
             stream.write(json.dumps(self._last) + "\n")
         for name in ("reconstruction", "active_units", "samples_per_second"):
