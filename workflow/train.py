@@ -88,7 +88,8 @@ def train(
     if not quiet:
         for text in warnings_of([(item, item.beta.value) for item in todo if _is_multiple(item)]):
             print(text, file=sys.stderr)
-    with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet) as progress:
+    before = _percent_done(run, todo)
+    with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet, before) as progress:
         with _watch(run, todo, progress):
             for workers in sorted({item.workers for item in todo}):
                 _fit([item for item in runs if item.workers == workers], run, executor, workers, device)
