@@ -88,7 +88,8 @@ def align(
 
     A continuous symmetry has no preferred axis: a network that learns (m_x, m_y) may learn it turned by any angle. The
     map is orthogonal, so it cannot mend latents that are sheared or stretched along one direction, as a regression
-    would; with fewer latents than components some directions vanish, and their correlation is 0.
+    would; with fewer latents than components some directions are missing, and a component along one of them
+    correlates as chance has it.
 
     Args:
         mean_SZ: means of the posterior of held-out samples.
