@@ -81,7 +81,7 @@ def _thermal(
     """
     content: list[dict[str, Any]] = []
     variable, orders = samples.physics.variable, samples.orders
-    for label, mask in branches(samples).items() if orders else ():
+    for label, mask in branches(samples).items():
         branch = subset(samples, mask)
         strongest = int(branch.lengths().mean(axis=0).argmax())
         order = orders[strongest]

@@ -70,7 +70,7 @@ def analyze_model(job: ModelJob, root: str) -> float:
         "phases": list(found.names),
         "present": list(found.present),
         **_on_selected(mean_SZ[keep], std_SZ[keep], loss_S[keep], found, samples, job.settings, rng),
-        "thermal": _thermal(mean_SZ, everything, job.settings, rng),
+        "thermal": thermal_curves(mean_SZ, everything, job.settings, rng),
     }
     content["generated"] = _generate(run, item, samples.physics, job.settings, rng)
     seen = training_rows(samples, item.task_ids)
@@ -134,7 +134,7 @@ def _on_selected(
     }
 
 
-def _thermal(
+def thermal_curves(
     mean_SZ: NDArray[np.float64], everything: Samples, settings: AnalyzeBlock, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """|latents| and |order parameters| against temperature, and latent distances of neighbouring temperatures.
@@ -145,7 +145,7 @@ def _thermal(
     content: list[dict[str, Any]] = []
     orders = everything.orders
     vectors = [k for k, order in enumerate(orders) if order.kind != "sign"]
-    for label, mask in branches(everything).items() if orders else ():
+    for label, mask in branches(everything).items():
         branch = subset(everything, mask)
         temperature_S = temperatures(branch)
         if len(np.unique(temperature_S)) < 2:

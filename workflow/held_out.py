@@ -83,10 +83,12 @@ def held_out_samples(run: RunDirectory, tasks: Iterable[SimulationTask], trained
     rows = np.flatnonzero(unseen | ~within)
     given = None if known.orders else _given(run, listed)
     chains_S = index_chains(labelled.chain[rows], labelled.shard[rows])
-    return Samples(labelled, rows, known, given, _order(labelled, rows, known.orders), chains_S)
+    return Samples(labelled, rows, known, given, components_at(labelled, rows, known.orders), chains_S)
 
 
-def _order(labelled: Labelled, rows: NDArray[np.intp], orders: tuple[OrderParameter, ...]) -> NDArray[np.float64]:
+def components_at(
+    labelled: Labelled, rows: NDArray[np.intp], orders: tuple[OrderParameter, ...]
+) -> NDArray[np.float64]:
     """(S, K) components of the order parameters."""
     found = [labelled.order_parameters[name][rows] for name in columns(orders)]
     return np.stack(found, axis=1) if found else np.empty((len(rows), 0))
@@ -113,7 +115,7 @@ def phases_of(samples: Samples, threshold: float, rows: NDArray[np.intp] | None 
     chosen = samples.rows if rows is None else rows
     if samples.given is not None:
         return phases.given(samples.given.label_A[chosen], samples.given.names)
-    order_SK = _order(samples.labelled, chosen, samples.orders)
+    order_SK = components_at(samples.labelled, chosen, samples.orders)
     return phases.label(order_SK, samples.orders, samples.labelled.shard[chosen], threshold)
 
 
@@ -133,9 +135,9 @@ def subset(samples: Samples, keep: NDArray[np.bool_]) -> Samples:
 
 def branches(samples: Samples) -> dict[str, NDArray[np.bool_]]:
     """Shards that differ in the scanned parameter alone, as masks over the samples, by a label such as
-    ``coupling = 1.0``; none where a shard lacks it."""
+    ``coupling = 1.0``; none without an order parameter, or where a shard lacks the scanned one."""
     points, scanned = samples.labelled.points, samples.physics.parameter
-    if any(scanned not in point for point in points):
+    if not samples.orders or any(scanned not in point for point in points):
         return {}
     keys = ["; ".join(f"{k} = {v}" for k, v in point.items() if k not in (scanned, "size")) for point in points]
     rest = np.array(keys)[samples.labelled.shard[samples.rows]]
