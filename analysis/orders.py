@@ -47,7 +47,13 @@ class OrderParameter(NamedTuple):
         return tuple(f"{self.name} {d}" for d in range(self.directions))
 
     def length(self, order_SC: Array) -> Array:
-        """Size of the order parameter of each sample, (S,); 1 for perfect order of spins, states and angles."""
+        """Size of the order parameter of each sample, (S,); 1 for perfect order of spins, states and angles.
+
+        Raises:
+            ValueError: an unknown kind.
+        """
+        if self.kind not in KINDS:
+            raise ValueError(f"kind of {self.name!r} must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if self.kind == "sign":
             return np.abs(order_SC[:, 0])
         if self.kind == "states":

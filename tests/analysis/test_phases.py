@@ -128,3 +128,5 @@ def test_bad_arguments_are_refused() -> None:
         label(np.zeros((3, 1)), ORDERS, [0, 0, 0])
     with pytest.raises(ValueError, match="threshold"):
         label(np.zeros((3, 2)), ORDERS, [0, 0, 0], threshold=0.0)
+    with pytest.raises(ValueError, match="kind of 'q'"):
+        label(np.zeros((3, 1)), [OrderParameter("q", ("q",), "nematic")], [0, 0, 0])
