@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from simulators import contract
 from workflow.analyze_data import SizeJob, analyze_size
 from workflow.analyze_model import ModelJob, analyze_model
 from workflow.blocks import Study
@@ -68,9 +67,6 @@ def _encoded(run: RunDirectory, item: TrainingRun, tasks: tuple[SimulationTask, 
 def _size_jobs(study: Study, tasks: tuple[SimulationTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
     jobs = []
     for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
-        # Distances of first moments mean something for spins +-1, not for the numbers of Potts states or for angles.
-        if contract.load(system).encoding != "bits":
-            continue
         mine = [item for item in runs if (item.system, item.size) == (system, size)]
         trained = tuple(sorted({task_id for item in mine for task_id in item.task_ids}))
         fraction = min((float(item["held_out"]) for item in mine), default=0.25)
