@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from simulators import contract
 from workflow.analyze_data import SizeJob, analyze_size
 from workflow.analyze_model import ModelJob, analyze_model
 from workflow.blocks import Study
@@ -11,7 +10,7 @@ from workflow.encode import shards_of
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory
-from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
+from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.summary import write_summary
 
@@ -24,7 +23,7 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
         Uncertified: shards are not certified, and the study does not allow them.
         StageFailed: some analyses failed; the others' results are there and are kept.
     """
-    tasks = simulation_tasks(study)
+    tasks = shard_tasks(study)
     runs = training_runs(study)
     models = [ModelJob(item, tuple(shards_of(item, tasks)), study.analyze, study.seed) for item in runs]
     jobs: list[ModelJob | SizeJob] = [
@@ -59,16 +58,16 @@ def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
     return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
 
 
-def _encoded(run: RunDirectory, item: TrainingRun, tasks: tuple[SimulationTask, ...]) -> bool:
+def _encoded(run: RunDirectory, item: TrainingRun, tasks: tuple[ShardTask, ...]) -> bool:
     folder = run.latents(item.train_id)
     return all((folder / f"{task.task_id}.parquet").exists() for task in shards_of(item, tasks))
 
 
-def _size_jobs(study: Study, tasks: tuple[SimulationTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
+def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
     jobs = []
-    for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
+    for system, size, encoding in dict.fromkeys((task.system, task.size, task.info.encoding) for task in tasks):
         # Distances of first moments mean something for spins +-1, not for the numbers of Potts states or for angles.
-        if contract.load(system).encoding != "bits":
+        if encoding != "bits":
             continue
         mine = [item for item in runs if (item.system, item.size) == (system, size)]
         trained = tuple(sorted({task_id for item in mine for task_id in item.task_ids}))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from analysis import mmd
 from analysis.errors import Chains, Estimate, index_chains
 from analysis.phases import Phases
-from workflow.dataset import Labelled, held_out, label_samples
+from workflow.dataset import Labelled, label_samples
 from workflow.layout import RunDirectory
-from workflow.plan import SimulationTask
+from workflow.plan import ShardTask
 
 
 class Samples(NamedTuple):
@@ -46,16 +46,13 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(name.encode())))
 
 
-def held_out_samples(run: RunDirectory, tasks: Iterable[SimulationTask], trained: set[str], fraction: float) -> Samples:
+def held_out_samples(run: RunDirectory, tasks: Iterable[ShardTask], trained: set[str], fraction: float) -> Samples:
     """Held-out rows of the shards of ``tasks``: all rows of those that were not trained on."""
     listed = list(tasks)
     names = listed[0].names.order_parameters
-    labelled = label_samples((run.shard(t.system, t.size, t.task_id) for t in listed), names)
-    within = np.concatenate([np.full(t.samples, t.task_id in trained) for t in listed])
-    first = np.concatenate([[0], np.cumsum([t.chains for t in listed])[:-1]])
-    chains = np.array([t.chains for t in listed])[labelled.shard]
-    unseen = held_out((labelled.chain - first[labelled.shard]).astype(np.int32), chains, fraction)
-    rows = np.flatnonzero(unseen | ~within)
+    labelled = label_samples((run.shard(t.system, t.size, t.task_id) for t in listed), names, fraction)
+    within = np.array([t.task_id in trained for t in listed])[labelled.shard]
+    rows = np.flatnonzero(labelled.unseen | ~within)
     order_SK = np.stack([labelled.order_parameters[name][rows] for name in names], axis=1)
     return Samples(labelled, rows, order_SK, index_chains(labelled.chain[rows], labelled.shard[rows]))
 

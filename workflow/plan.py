@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,16 +12,14 @@ import numpy as np
 from models.config import VERSION
 from simulators import contract
 from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock
+from workflow.data_tasks import DataTask
+from workflow.dataset_info import DatasetInfo, simulated
 from workflow.grid import Point, Scalar
-from workflow.study import selected
+from workflow.identity import sha256_of, stream
+from workflow.selection import selected
 
 SITES_PER_TASK = 2**28
 """About how many lattice sites one task keeps (32 MiB as bits): more samples make more tasks, with own chains."""
-
-
-def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +54,15 @@ class SimulationTask:
         """Observables of this task."""
         return contract.load(self.system).names(self.point)
 
+    @property
+    def info(self) -> DatasetInfo:
+        """What its configurations are."""
+        return simulated(contract.load(self.system), self.point)
+
     @cached_property
     def digest(self) -> str:
         """sha256 over the task's whole content and the system's version."""
-        return _digest(asdict(self))
+        return sha256_of(asdict(self))
 
     @property
     def task_id(self) -> str:
@@ -74,11 +75,15 @@ class SimulationTask:
             return self.digest
         content = asdict(self)
         content["spec"] = [entry for entry in self.spec if entry[0] != contract.load(self.system).ladder]
-        return _digest(content)
+        return sha256_of(content)
 
     def __str__(self) -> str:
         point = ", ".join(f"{name} = {value}" for name, value in self.spec)
         return f"{self.system} at {point}" + (f", block {self.block}" if self.block else "")
+
+
+ShardTask = SimulationTask | DataTask
+"""What one shard comes from."""
 
 
 class SimulationJob(NamedTuple):
@@ -92,8 +97,7 @@ class SimulationJob(NamedTuple):
 
     def generator(self) -> np.random.Generator:
         """The job's random stream: from its content alone, so that adding a point changes no other job's shards."""
-        words = tuple(int(self.tasks[0].job_digest[i : i + 8], 16) for i in range(0, 64, 8))
-        return np.random.default_rng(np.random.SeedSequence(self.tasks[0].seed, spawn_key=words))
+        return stream(self.tasks[0].seed, self.tasks[0].job_digest)
 
     def __str__(self) -> str:
         more = f" and {len(self.tasks) - 1} more" if len(self.tasks) > 1 else ""
@@ -137,7 +141,7 @@ class TrainingRun:
         """16 hex digits over everything that decides the weights (the block's name does not)."""
         content = asdict(self)
         del content["name"]
-        return _digest(content)[:16]
+        return sha256_of(content)[:16]
 
     @property
     def stack(self) -> tuple[Any, ...]:
@@ -169,6 +173,11 @@ def simulation_tasks(study: Study) -> tuple[SimulationTask, ...]:
     return tuple(
         task for block in study.simulate for point in block.points for task in _tasks(block, point, study.seed)
     )
+
+
+def shard_tasks(study: Study) -> tuple[ShardTask, ...]:
+    """One task per shard: what is simulated first, then what the ``[[data]]`` blocks bring."""
+    return (*simulation_tasks(study), *(task for source in study.data for task in source.tasks))
 
 
 def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[SimulationTask]:
@@ -203,7 +212,7 @@ def _ladder(block: SimulateBlock, point: Point, field: str) -> tuple[Scalar, ...
 
 def training_runs(study: Study) -> tuple[TrainingRun, ...]:
     """Every model that the study trains: block by block, size by size; equal ones (same train_id) once."""
-    tasks = simulation_tasks(study)
+    tasks = shard_tasks(study)
     runs: dict[str, TrainingRun] = {}
     for block in study.train:
         for run in _block_runs(block, study, tasks):
@@ -211,8 +220,8 @@ def training_runs(study: Study) -> tuple[TrainingRun, ...]:
     return tuple(runs.values())
 
 
-def _block_runs(block: TrainBlock, study: Study, tasks: tuple[SimulationTask, ...]) -> Iterable[TrainingRun]:
-    chosen = {(simulate.system, point.values) for simulate, point in selected(block, study.simulate)}
+def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -> Iterable[TrainingRun]:
+    chosen = {(source.system, point.values) for source, point in selected(block, (*study.simulate, *study.data))}
     mine = [task for task in tasks if (task.system, task.spec) in chosen]
     sizes = sorted({task.size for task in mine}) if block.size is None else block.size
     settings = tuple((name, getattr(block, name)) for name in SETTINGS)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
-
-from pydantic import TypeAdapter, ValidationError
 
 from models.config import ModelConfig, TrainConfig
 from simulators import contract
@@ -24,7 +21,12 @@ from workflow.blocks import (
     listed,
     parse_beta,
 )
-from workflow.grid import Point, Problem, expand, matches, points, spec_fields
+from workflow.checking import build
+from workflow.data_study import parse_sources, split_problem
+from workflow.data_tasks import DataSource
+from workflow.dataset_info import VARIABLE_OF_LIKELIHOOD
+from workflow.grid import Point, Problem, expand, points, spec_fields
+from workflow.selection import Source, info_at, selected
 
 
 class StudyError(ValueError):
@@ -66,29 +68,32 @@ def load(source: str, seed: int | None = None) -> Study:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise StudyError(source, [Problem("file", f"is not TOML: {error}")]) from None
-    return parse(raw if seed is None else raw | {"seed": seed}, source)
+    return parse(raw if seed is None else raw | {"seed": seed}, source, path.parent)
 
 
-def parse(raw: dict[str, Any], source: str = "study") -> Study:
-    """``raw`` (a parsed TOML file) as a study.
+def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> Study:
+    """``raw`` (a parsed TOML file) as a study; the paths of its data begin at ``folder``.
 
     Raises:
         StudyError: as in ``load``.
     """
     problems: list[Problem] = []
-    blocks = {key: raw.get(key, []) for key in ("simulate", "train")}
+    blocks = {key: raw.get(key, []) for key in ("simulate", "data", "train")}
     for key, value in blocks.items():
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             problems.append(Problem(key, f"must be written as [[{key}]] blocks"))
             blocks[key] = []
-    rest = {key: value for key, value in raw.items() if key not in ("simulate", "train", "analyze")}
-    top = _build(Top, rest, "", problems)
-    analyze = _build(AnalyzeBlock, raw.get("analyze", {}), "analyze", problems)
-    if not blocks["simulate"] and "simulate" not in {p.place for p in problems}:
-        problems.append(Problem("simulate", "a study needs at least one [[simulate]] block"))
+    rest = {key: value for key, value in raw.items() if key not in (*blocks, "analyze")}
+    top = build(Top, rest, "", problems)
+    analyze = build(AnalyzeBlock, raw.get("analyze", {}), "analyze", problems)
+    if not blocks["simulate"] and not blocks["data"] and not {"simulate", "data"} & {p.place for p in problems}:
+        problems.append(Problem("simulate", "a study needs at least one [[simulate]] block, or a [[data]] block"))
     simulate = [_simulate(item, f"simulate.{i}", problems) for i, item in enumerate(blocks["simulate"])]
+    data = parse_sources(blocks["data"], folder, top.seed if top else 0, problems)
     train = [_train(item, f"train.{i}", problems) for i, item in enumerate(blocks["train"])]
     good = [block for block in simulate if block is not None]
+    good_data = [source for source in data if source is not None]
+    complete = len(good) + len(good_data) == len(simulate) + len(data)
     problems += _duplicates(simulate)
     names = [block.name for block in train if block is not None]
     problems += [
@@ -98,13 +103,14 @@ def parse(raw: dict[str, Any], source: str = "study") -> Study:
     ]
     for i, block in enumerate(train):
         if block is not None:
-            problems += _check_train(block, f"train.{i}", good, complete=len(good) == len(simulate))
+            problems += _check_train(block, f"train.{i}", [*good, *good_data], complete)
     if problems or top is None or analyze is None:
         raise StudyError(source, dict.fromkeys(problems))
     trained = tuple(block for block in train if block is not None)
     resolved: dict[str, Any] = {
         **asdict(top),
         "simulate": [_resolved_simulate(block, item) for block, item in zip(good, blocks["simulate"], strict=True)],
+        **({"data": [source.resolved for source in good_data]} if good_data else {}),
         "train": [{k: v for k, v in asdict(block).items() if v is not None} for block in trained],
         "analyze": asdict(analyze),
     }
@@ -112,6 +118,7 @@ def parse(raw: dict[str, Any], source: str = "study") -> Study:
         name=top.name,
         seed=top.seed,
         simulate=tuple(good),
+        data=tuple(good_data),
         train=trained,
         analyze=analyze,
         allow_uncertified=top.allow_uncertified,
@@ -119,47 +126,15 @@ def parse(raw: dict[str, Any], source: str = "study") -> Study:
     )
 
 
-def _build(kind: type, raw: Any, place: str, problems: list[Problem]) -> Any:
-    """``raw`` as a ``kind``, or None after its problems were noted."""
-    try:
-        return TypeAdapter(kind).validate_python(raw)
-    except ValidationError as error:
-        seen: dict[str, list[str]] = {}
-        values: dict[str, Any] = {}
-        for item in error.errors():
-            # Union members appear as extra path elements (a list index is kept, a type's name is not).
-            parts = [str(part) for part in item["loc"] if isinstance(part, int) or re.fullmatch(r"[a-z_]+", str(part))]
-            parts = [part for part in parts if part not in ("int", "float", "str", "literal", "constrained")]
-            where = ".".join(filter(None, [place, *parts])) or "file"
-            seen.setdefault(where, []).append(_sentence(item))
-            values[where] = item["input"]
-        for where, messages in seen.items():
-            text = " or ".join(dict.fromkeys(messages))
-            shown = "" if text in ("unknown key", "is missing") else f", got {values[where]!r}"
-            problems.append(Problem(where, text + shown))
-        return None
-
-
 def _train(raw: dict[str, Any], place: str, problems: list[Problem]) -> TrainBlock | None:
     """A ``[[train]]`` block; its wrong entries replaced by defaults so that the rest is checked too."""
     before = len(problems)
-    block: TrainBlock | None = _build(TrainBlock, raw, place, problems)
+    block: TrainBlock | None = build(TrainBlock, raw, place, problems)
     if block is not None:
         return block
     wrong = {problem.place.removeprefix(f"{place}.").split(".")[0] for problem in problems[before:]}
     rest = {key: value for key, value in raw.items() if key not in wrong}
-    return cast(TrainBlock | None, _build(TrainBlock, {"name": place, **rest}, place, []))
-
-
-def _sentence(item: Any) -> str:
-    kind = item["type"]
-    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        return "unknown key"
-    if kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
-        return "is missing"
-    if kind == "predicate_failed":
-        return "must consist of letters, digits, '.', '_' and '-'"
-    return str(item["msg"]).removeprefix("Input ").removeprefix("Value error, ")
+    return cast(TrainBlock | None, build(TrainBlock, {"name": place, **rest}, place, []))
 
 
 def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> SimulateBlock | None:
@@ -175,7 +150,7 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
     physics = {key: value for key, value in raw.items() if key in spec_fields(system)}
     other = {key: value for key, value in raw.items() if key not in physics}
     before = len(problems)
-    sampling = _build(Sampling, other, place, problems)
+    sampling = build(Sampling, other, place, problems)
     grid, found = points(system, physics, place)
     problems += found
     if sampling is not None:
@@ -235,20 +210,7 @@ def _resolved_simulate(block: SimulateBlock, raw: dict[str, Any]) -> dict[str, A
     return {"system": block.system, **grids, **entries}
 
 
-def selected(block: TrainBlock, blocks: Iterable[SimulateBlock]) -> list[tuple[SimulateBlock, Point]]:
-    """The parameter points whose shards ``block`` trains on, whatever their size."""
-    wanted = dict(block.select)
-    system = wanted.pop("system", None)
-    return [
-        (simulate, point)
-        for simulate in blocks
-        if system is None or matches(simulate.system, system)
-        for point in simulate.points
-        if all(name in dict(point.values) and matches(point[name], value) for name, value in wanted.items())
-    ]
-
-
-def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], complete: bool) -> list[Problem]:
+def _check_train(block: TrainBlock, place: str, sources: list[Source], complete: bool) -> list[Problem]:
     """What pydantic cannot see: sweeps, and whether the selection fits the simulated data."""
     problems = []
     for i, value in enumerate(listed(block.beta)):
@@ -261,15 +223,19 @@ def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], com
         values = getattr(block, name)
         if isinstance(values, list) and (not values or len({str(v) for v in values}) < len(values)):
             problems.append(Problem(f"{place}.{name}", f"must name at least one value, each once, got {values!r}"))
-    problems += _check_select(block, place, blocks)
+    problems += _check_select(block, place, sources)
     if not complete or any(problem.place.startswith((f"{place}.select", f"{place}.size")) for problem in problems):
         return problems
-    chosen = selected(block, blocks)
+    chosen = selected(block, sources)
     if not chosen:
         return [Problem(f"{place}.select", f"matches no shard of this study, got {block.select!r}")]
-    if len({simulate.system for simulate, _ in chosen}) > 1:
-        return [Problem(f"{place}.select", 'must choose one system; add system = "..."')]
-    problems += _check_likelihood(block, place, contract.load(chosen[0][0].system))
+    first = chosen[0][0]
+    if len({source.system for source, _ in chosen}) > 1:
+        key = "data" if isinstance(first, DataSource) else "system"
+        return [Problem(f"{place}.select", f'must choose one system; add {key} = "..."')]
+    if isinstance(first, DataSource) and (text := split_problem(first, (point for _, point in chosen))):
+        problems.append(Problem(f"{place}.select", text))
+    problems += _check_likelihood(block, place, first)
     sizes = {int(point["size"]) for _, point in chosen}
     for size in listed(block.size) if block.size is not None else sorted(sizes):
         if size not in sizes:
@@ -279,12 +245,14 @@ def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], com
     return problems + _check_configs(block, place)
 
 
-def _check_likelihood(block: TrainBlock, place: str, system: contract.System) -> list[Problem]:
+def _check_likelihood(block: TrainBlock, place: str, source: Source) -> list[Problem]:
     """Whether the decoder's distribution fits the states."""
-    if system.encoding == "bits":
+    info = info_at(source, source.points[0])
+    if info.encoding == "bits":
         return []
-    text = f'"{block.likelihood}" needs spins +-1; {system.name} is stored as {system.encoding} and needs'
-    return [Problem(f"{place}.likelihood", f'{text} "{system.likelihood}", which no network has yet')]
+    fits = {variable: likelihood for likelihood, variable in VARIABLE_OF_LIKELIHOOD.items()}[info.variable]
+    text = f'"{block.likelihood}" needs spins +-1; {source.system} is stored as {info.encoding} and needs'
+    return [Problem(f"{place}.likelihood", f'{text} "{fits}", which no network has yet')]
 
 
 def _check_configs(block: TrainBlock, place: str) -> list[Problem]:
@@ -300,17 +268,20 @@ def _check_configs(block: TrainBlock, place: str) -> list[Problem]:
     return problems
 
 
-def _check_select(block: TrainBlock, place: str, blocks: list[SimulateBlock]) -> list[Problem]:
+def _check_select(block: TrainBlock, place: str, sources: list[Source]) -> list[Problem]:
     problems = []
-    known = {"system"} | {name for b in blocks for name in spec_fields(contract.load(b.system))}
+    known = {"system"} | {name for source in sources for point in source.points[:1] for name in dict(point.values)}
+    known |= {"data"} if any(isinstance(source, DataSource) for source in sources) else set()
+    if {"system", "data"} <= set(block.select):
+        problems.append(Problem(f"{place}.select", "must name a system or data, not both"))
     for name, value in block.select.items():
-        if blocks and name not in known:
+        if sources and name not in known:
             problems.append(Problem(f"{place}.select.{name}", f"unknown field; there are {', '.join(sorted(known))}"))
-        kind = str if name == "system" else int | float | str
+        kind = str if name in ("system", "data") else int | float | str
         if not isinstance(value, dict) and not all(isinstance(v, kind) for v in listed(value)):
             problems.append(Problem(f"{place}.select.{name}", f"must be a value, a list or a range, got {value!r}"))
-        if name == "system" and isinstance(value, dict):
-            problems.append(Problem(f"{place}.select.system", f"must be a name or a list of names, got {value!r}"))
+        if name in ("system", "data") and isinstance(value, dict):
+            problems.append(Problem(f"{place}.select.{name}", f"must be a name or a list of names, got {value!r}"))
         elif isinstance(value, dict) and not (
             set(value) == {"start", "stop"} and all(isinstance(v, int | float) for v in value.values())
         ):
