@@ -71,9 +71,16 @@ class FolderContents:
     files: tuple[FileContents, ...]
 
     def to_toml(self) -> dict[str, Any]:
-        """As a study can say it, where a value that is not there is left out."""
+        """As a study file says it: lists, and no key for a value that is not there."""
         content = asdict(self)
-        files = [{key: value for key, value in file.items() if value is not None} for file in content["files"]]
+        files = [
+            {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in file.items()
+                if value is not None
+            }
+            for file in content["files"]
+        ]
         return {**content, "files": files}
 
 

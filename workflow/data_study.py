@@ -207,9 +207,9 @@ def _mnist(block: MnistBlock, place: str, folder: Path, problems: list[Problem])
 
 
 def split_problem(source: DataSource, points: Iterable[Point]) -> str | None:
-    """Why the selected points cannot be trained on and judged: data that split themselves may leave one part empty."""
+    """Why points of one size cannot be trained on and judged: data that split themselves may leave one part empty."""
     tasks = [task for point in points for task in source.at(point)]
-    if any(task.held_out is None for task in tasks):
+    if not tasks or any(task.held_out is None for task in tasks):
         return None
     held_out = sum(task.held_out or 0 for task in tasks)
     if 0 < held_out < sum(task.samples for task in tasks):

@@ -62,10 +62,18 @@ class DataTask:
         """Columns as simulated tasks have them; nothing is judged, since nothing was simulated here."""
         return contract.Names(self.info.order_parameters, self.columns, (), ())
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """Everything that decides the shard: not the names of all labels, or another row of probabilities would change
+        every shard."""
+        content = asdict(self)
+        del content["info"]["labels"]
+        return content
+
     @cached_property
     def digest(self) -> str:
         """sha256 over the task's whole content."""
-        return sha256_of(asdict(self))
+        return sha256_of(self.content)
 
     @property
     def task_id(self) -> str:

@@ -59,10 +59,15 @@ class SimulationTask:
         """What its configurations are."""
         return simulated(contract.load(self.system), self.point)
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """Everything that decides the shard."""
+        return asdict(self)
+
     @cached_property
     def digest(self) -> str:
         """sha256 over the task's whole content and the system's version."""
-        return sha256_of(asdict(self))
+        return sha256_of(self.content)
 
     @property
     def task_id(self) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -59,7 +59,7 @@ class Shard:
     columns: dict[str, NDArray[Any]]
     """All other columns, by name."""
     metadata: dict[str, Any]
-    """format, task, seed, versions, certificate (None: not simulated here), label_names where there are labels."""
+    """format, task, seed, versions, certificate (None: not simulated here), label_names of the labels that occur."""
 
     def configurations(self) -> NDArray[Any]:
         """Configurations (S, C, H, W): int8 (+-1 for bits) or float32."""
@@ -130,15 +130,15 @@ def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
         columns.append(array)
     metadata = {
         "format": FORMAT,
-        "task": asdict(task),
+        "task": task.content,
         "task_id": task.task_id,
         "seed": task.seed,
         "versions": {"latentphase": __version__, "python": platform.python_version()}
         | {name: version(name) for name in ("numpy", "numba", "pyarrow")},
         "certificate": samples.certificate.to_json() if samples.certificate else None,
     }
-    if task.info.labels:
-        metadata["label_names"] = list(task.info.labels)
+    if "label" in measured:
+        metadata["label_names"] = {str(label): task.info.labels[label] for label in np.unique(measured["label"])}
     text = json.dumps(metadata, sort_keys=True, allow_nan=False)
     return pa.table(columns, schema=pa.schema(fields, metadata={"latentphase": text}))
 

@@ -190,10 +190,9 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     if failures:
         raise StageFailed("simulate", failures, run.failures, total)
     manifest.store(run, records, [task.task_id for task in tasks])
-    if todo and not quiet:
-        bad = sum(1 for _ in objections(run, tasks))
-        if bad:
-            print(f"  {bad} of {len(tasks)} shards are not certified; `latentphase verify` says why", file=sys.stderr)
+    bad = sum(1 for _ in objections(run, tasks)) if todo and not quiet else 0
+    if bad:
+        print(f"  {bad} of {len(tasks)} shards are not certified; `latentphase verify` says why", file=sys.stderr)
     return records
 
 

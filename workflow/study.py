@@ -95,12 +95,7 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
     good_data = [source for source in data if source is not None]
     complete = len(good) + len(good_data) == len(simulate) + len(data)
     problems += _duplicates(simulate)
-    names = [block.name for block in train if block is not None]
-    problems += [
-        Problem(f"train.{i}.name", f"must differ from the other blocks' names, got {block.name!r} again")
-        for i, block in enumerate(train)
-        if block is not None and names.index(block.name) < i
-    ]
+    problems += _repeated_names(train)
     for i, block in enumerate(train):
         if block is not None:
             problems += _check_train(block, f"train.{i}", [*good, *good_data], complete)
@@ -200,6 +195,15 @@ def _duplicates(blocks: list[SimulateBlock | None]) -> list[Problem]:
     return problems
 
 
+def _repeated_names(blocks: list[TrainBlock | None]) -> list[Problem]:
+    names = [block.name if block else None for block in blocks]
+    return [
+        Problem(f"train.{i}.name", f"must differ from the other blocks' names, got {name!r} again")
+        for i, name in enumerate(names)
+        if name is not None and names.index(name) < i
+    ]
+
+
 def _resolved_simulate(block: SimulateBlock, raw: dict[str, Any]) -> dict[str, Any]:
     system = contract.load(block.system)
     grids: dict[str, Any] = {}
@@ -233,8 +237,6 @@ def _check_train(block: TrainBlock, place: str, sources: list[Source], complete:
     if len({source.system for source, _ in chosen}) > 1:
         key = "data" if isinstance(first, DataSource) else "system"
         return [Problem(f"{place}.select", f'must choose one system; add {key} = "..."')]
-    if isinstance(first, DataSource) and (text := split_problem(first, (point for _, point in chosen))):
-        problems.append(Problem(f"{place}.select", text))
     problems += _check_likelihood(block, place, first)
     sizes = {int(point["size"]) for _, point in chosen}
     for size in listed(block.size) if block.size is not None else sorted(sizes):
@@ -242,6 +244,9 @@ def _check_train(block: TrainBlock, place: str, sources: list[Source], complete:
             problems.append(Problem(f"{place}.size", f"no selected shard has L = {size}; there are {sorted(sizes)}"))
         if size % 4:
             problems.append(Problem(f"{place}.size", f"training needs L to be a multiple of 4, got {size}"))
+        of_size = [point for _, point in chosen if point["size"] == size]
+        if isinstance(first, DataSource) and (text := split_problem(first, of_size)):
+            problems.append(Problem(f"{place}.select", text))
     return problems + _check_configs(block, place)
 
 

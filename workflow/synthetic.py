@@ -34,15 +34,16 @@ def normalized(row: Sequence[float]) -> tuple[float, ...]:
 
 
 def names(rows: Sequence[Sequence[float]]) -> tuple[str, ...]:
-    """A name per row: "disordered" where all states are alike, "state 2" where that one is favoured, else "row 3"."""
-
-    def name(row: Sequence[float]) -> str:
+    """A name per row: "disordered" where all states are alike, "state 2" where that one is favoured, else, and where an
+    earlier row has the name, "row 3": a row more changes no other's name."""
+    found: list[str] = []
+    for i, row in enumerate(rows):
+        favoured = [state for state, p in enumerate(row) if p == max(row)]
+        name = f"state {favoured[0]}" if len(favoured) == 1 else f"row {i}"
         if max(row) - min(row) < TOLERANCE:
-            return "disordered"
-        return f"state {row.index(max(row))}" if row.count(max(row)) == 1 else ""
-
-    found = [name(row) for row in rows]
-    return tuple(text if text and found.count(text) == 1 else f"row {i}" for i, text in enumerate(found))
+            name = "disordered"
+        found.append(f"row {i}" if name in found else name)
+    return tuple(found)
 
 
 def draw(probabilities: Sequence[float], samples: int, sites: int, rng: np.random.Generator) -> NDArray[np.int8]:
