@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.data import PackedSamples, shuffle
+from models.data import Samples, shuffle
 from models.vae import BetaVAE
 
 JACOBI_SWEEPS = 6
@@ -79,7 +79,7 @@ def natural_axes(means_RMZ: NDArray[np.floating]) -> Axes:
 
 
 @torch.no_grad()
-def subset_means(vae: BetaVAE, samples: PackedSamples, seeds: Sequence[int], epoch: int) -> NDArray[np.float32]:
+def subset_means(vae: BetaVAE, samples: Samples, seeds: Sequence[int], epoch: int) -> NDArray[np.float32]:
     """Posterior means (R, M, Z) of up to 4,096 training samples, for each run the first of its own shuffle.
 
     A random subset, since evenly spaced rows could resonate with the way that chains are laid out in the data.
@@ -88,7 +88,7 @@ def subset_means(vae: BetaVAE, samples: PackedSamples, seeds: Sequence[int], epo
     vae.eval()
     rows_RM = torch.stack([shuffle(len(samples), seed, epoch)[:KICK_SAMPLES] for seed in seeds])
     means = []
-    for rows_RB in rows_RM.to(samples.bits.device).split(CHUNK, dim=1):
-        x_RBN = samples.unpack(rows_RB.flatten()).unflatten(0, rows_RB.shape)
-        means.append(vae.encoder(x_RBN)[0])
+    for rows_RB in rows_RM.to(samples.device).split(CHUNK, dim=1):
+        x_RBF = samples.unpack(rows_RB.flatten()).unflatten(0, rows_RB.shape)
+        means.append(vae.encoder(x_RBF)[0])
     return torch.cat(means, dim=1).cpu().numpy()

@@ -1,7 +1,7 @@
 """Use of one trained network: posteriors of configurations, fields and mean-field values of latents."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import ModelConfig
-from models.data import PackedSamples
+from models.data import Samples
+from models.likelihood import MeanField
 from models.vae import BetaVAE, build
 
 
@@ -52,38 +53,56 @@ def from_tensors(config: ModelConfig, tensors: Mapping[str, Tensor], device: tor
 
 
 @torch.no_grad()
-def encode(model: Model, samples: PackedSamples, batch: int = 1024) -> Posterior:
+def encode(model: Model, samples: Samples, batch: int = 1024) -> Posterior:
     """Posteriors of all samples, in their order; the samples must be on the model's device.
 
     Raises:
-        ValueError: samples of another shape than the model's.
+        ValueError: samples of another shape or variable than the model's.
     """
-    if samples.shape != model.config.shape:
-        raise ValueError(f"samples have shape {samples.shape}, but the model {model.config.shape}")
+    if (samples.shape, samples.width) != (model.config.shape, model.config.width):
+        raise ValueError(
+            f"samples have shape {samples.shape} and {samples.width} feature(s) per variable, but the model"
+            f" {model.config.shape} and {model.config.width}"
+        )
     parts = []
-    for rows in torch.arange(len(samples), device=samples.bits.device).split(batch):
-        x_RBN = samples.unpack(rows).unsqueeze(0)
-        output = model.vae(x_RBN, torch.zeros(1, len(rows), model.config.latent, device=x_RBN.device))
+    for rows in torch.arange(len(samples), device=samples.device).split(batch):
+        x_RBF = samples.unpack(rows).unsqueeze(0)
+        output = model.vae(x_RBF, torch.zeros(1, len(rows), model.config.latent, device=x_RBF.device))
         parts.append((output.mean_RBZ, output.std_RBZ, output.reconstruction_RB))
     return Posterior(*(torch.cat(part, dim=1)[0].cpu().numpy() for part in zip(*parts, strict=True)))
 
 
 def fields(model: Model, z: NDArray[np.floating], batch: int = 1024) -> NDArray[np.float32]:
-    """Fields h_k (n, C, H, W) that latents z (n, Z) decode to, in units of temperature.
+    """Fields h_k (n, C * width, H, W) that latents z (n, Z) decode to, in units of temperature.
 
     Raises:
-        ValueError: z is not (n, Z) with n at least 1.
+        ValueError: z is not (n, Z) with n at least 1, or the likelihood is not one of independent sites.
     """
-    return _decode(model, z, batch, lambda fields_RBN: fields_RBN)
+    if model.config.likelihood == "thermal":
+        raise ValueError("the thermal likelihood has couplings beside its fields; take decode or sample")
+    likelihood = cast(MeanField, model.vae.likelihood)
+    return _decode(model, z, batch, likelihood.fields)
 
 
 def decode(model: Model, z: NDArray[np.floating], batch: int = 1024) -> NDArray[np.float32]:
-    """Mean-field values m_k (n, C, H, W) of latents z (n, Z): the probability of +1 on each site, in (0, 1).
+    """Mean-field values m_k (n, C * width, H, W) of latents z (n, Z).
+
+    Spins: probability of +1. States: probability of each. Angles: mean of (cosine, sine). Values: mean.
 
     Raises:
         ValueError: z is not (n, Z) with n at least 1.
     """
     return _decode(model, z, batch, model.vae.likelihood.mean)
+
+
+def sample(model: Model, z: NDArray[np.floating], seed: int, batch: int = 1024) -> NDArray[np.float32]:
+    """Features (n, C * width, H, W) of one configuration drawn from p(x|z) for each of the latents z (n, Z).
+
+    Raises:
+        ValueError: z is not (n, Z) with n at least 1.
+    """
+    generator = torch.Generator(next(model.vae.parameters()).device).manual_seed(seed)
+    return _decode(model, z, batch, lambda output_RBK: model.vae.likelihood.sample(output_RBK, generator))
 
 
 @torch.no_grad()
@@ -93,4 +112,4 @@ def _decode(model: Model, z: NDArray[np.floating], batch: int, read: Callable[[T
     device = next(model.vae.parameters()).device
     z_RNZ = torch.tensor(z, dtype=torch.float32, device=device).unsqueeze(0)
     parts = [read(model.vae.decoder(z_RBZ)) for z_RBZ in z_RNZ.split(batch, dim=1)]
-    return torch.cat(parts, dim=1)[0].unflatten(-1, model.config.shape).cpu().numpy()
+    return torch.cat(parts, dim=1)[0].unflatten(-1, model.config.features).cpu().numpy()

@@ -2,7 +2,7 @@
 
 All runs of a stack go through the same batched matrix products.
 
-Axes: R runs, B samples, N sites, Z latents, I inputs and O outputs of a layer.
+Axes: R runs, B samples, F features, K outputs of the decoder, Z latents, I inputs and O outputs of a layer.
 """
 
 from typing import ClassVar
@@ -32,15 +32,15 @@ class ShallowEncoder(nn.Module):
 
     stacked: ClassVar[bool] = True
 
-    def __init__(self, runs: int, sites: int, hidden: int, latent: int) -> None:
+    def __init__(self, runs: int, features: int, hidden: int, latent: int) -> None:
         super().__init__()
-        self.hidden = StackedLinear(runs, sites, hidden)
+        self.hidden = StackedLinear(runs, features, hidden)
         self.mean_head = StackedLinear(runs, hidden, latent)
         self.std_head = StackedLinear(runs, hidden, latent)
 
-    def forward(self, x_RBN: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (R, B, Z), of the diagonal Gaussian q(z|x)."""
-        hidden = F.leaky_relu_(self.hidden(x_RBN), 0.2)
+        hidden = F.leaky_relu_(self.hidden(x_RBF), 0.2)
         return self.mean_head(hidden), F.softplus(self.std_head(hidden)) + SMALLEST_STD
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
@@ -51,17 +51,17 @@ class ShallowEncoder(nn.Module):
 
 
 class ShallowDecoder(nn.Module):
-    """Fields of each latent vector: hidden layer with ReLU, linear output."""
+    """What the likelihood needs of each latent vector: hidden layer with ReLU, linear output."""
 
     stacked: ClassVar[bool] = True
 
-    def __init__(self, runs: int, sites: int, hidden: int, latent: int) -> None:
+    def __init__(self, runs: int, outputs: int, hidden: int, latent: int) -> None:
         super().__init__()
         self.hidden = StackedLinear(runs, latent, hidden)
-        self.fields = StackedLinear(runs, hidden, sites)
+        self.fields = StackedLinear(runs, hidden, outputs)
 
     def forward(self, z_RBZ: Tensor) -> Tensor:
-        """Fields (R, B, N)."""
+        """Outputs (R, B, K)."""
         return self.fields(F.relu_(self.hidden(z_RBZ)))
 
     def rotate(self, rotation_RZZ: Tensor) -> None:

@@ -1,8 +1,16 @@
-"""Top eigenvalue of the data's covariance: the scale of beta.
+"""Top of the spectrum of the data's covariance, in units of the likelihood's own noise: the scale of beta.
 
-Linearized at zero field, the Bernoulli likelihood of +-1 data is a Gaussian of unit variance. A linear Gaussian
-beta-VAE keeps a latent only if an eigenvalue of the covariance exceeds beta (Lucas et al., arXiv:1911.02469), so
-that the latents collapse at beta = lam, the largest eigenvalue, whatever the architecture.
+Linearized about fields that do not depend on z, every likelihood here is a Gaussian, and a linear Gaussian beta-VAE
+keeps a latent only if an eigenvalue of the covariance, in units of the noise, exceeds beta (Lucas et al.,
+arXiv:1911.02469).
+So the latents collapse at beta = lam, the largest eigenvalue, whatever the architecture. The noise is
+
+    spins                  1 (the variance of a spin at zero field)
+    states                 diag(p) - p p^T, p the shares of the states in the data
+    angles, von Mises      1/2 for cosine and sine (at zero field)
+    Gaussian               the variance; a learned one is at collapse that of the data
+
+Axes: F features, C channels, Q features per variable, P directions of noise per variable, N sites of a channel.
 """
 
 import numpy as np
@@ -10,59 +18,100 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from models.data import PackedSamples
+from models.config import ModelConfig
+from models.data import Samples
 
 CHUNK = 512
 """Samples unpacked at a time; at 1,024 sites they are 2 MiB, which a core's own cache holds."""
 KRYLOV = 8
-"""Lanczos vectors between restarts; the top of the spectrum stands apart, so that few are needed."""
+"""Lanczos vectors between restarts for one eigenvalue; the top of the spectrum stands apart, so that few are needed."""
 TOLERANCE = 1e-5
 """Relative error at which Lanczos stops; far below the sampling error of lam, a few per cent."""
+ABSENT = 1e-9
+"""Share below which a state does not occur: it makes no noise."""
 
 
-def top_eigenvalue(bits: NDArray[np.uint8], shape: tuple[int, int, int]) -> float:
-    """Largest eigenvalue of the N x N covariance of +-1 samples; it contains a factor N where phases are ordered.
+def eigenvalues(samples: Samples, config: ModelConfig, count: int = 1) -> tuple[float, ...]:
+    """Largest eigenvalues of the data's covariance in units of the noise, in falling order.
 
-    Lanczos from a fixed start, one pass over the data per step, so that N x N numbers are never held.
+    Lanczos from a fixed start, one pass over the data per step, so that F x F numbers are never held.
 
     Args:
-        bits: packed samples (n, ceil(N / 8)) as in ``PackedSamples``, n >= 2.
-        shape: channels, rows and columns; N, their product, at least 2.
+        samples: what a network is trained on, n >= 2.
+        config: variable and likelihood decide the noise.
+        count: how many, below the number of features.
 
     Raises:
-        ValueError: fewer than two samples or sites, or samples that are all equal.
+        ValueError: fewer than two samples, as few features as eigenvalues asked for, or samples that are all equal.
     """
-    samples = PackedSamples(bits, shape)
-    sites = samples.sites
-    if len(samples) < 2 or sites < 2:
-        raise ValueError(f"a covariance needs at least 2 samples and 2 sites, got {len(samples)} and {sites}")
-    if (bits == bits[0]).all():
+    channels = config.shape[0]
+    mean_F, square_F = _moments(samples)
+    features = len(mean_F)
+    if len(samples) < 2 or features <= count:
+        raise ValueError(
+            f"{count} eigenvalue(s) need at least 2 samples and {count + 1} features, got {len(samples)}, {features}"
+        )
+    if (square_F <= mean_F**2 * (1 + 1e-12)).all():
         raise ValueError("the samples are all equal: their covariance is zero and sets no scale for beta")
-    mean_N = _mean(samples)
+    whiten_QP = whitening(config, mean_F.numpy(), square_F.numpy())
+    directions = whiten_QP.shape[1] * features // config.width
 
-    def apply(vector_N: NDArray[np.float64]) -> NDArray[np.float64]:
-        v_N = torch.from_numpy(np.ascontiguousarray(vector_N, dtype=np.float32)).reshape(sites)
-        product_N = torch.zeros(sites, dtype=torch.float64)
-        for rows in torch.arange(len(samples)).split(CHUNK):
-            x_BN = samples.unpack(rows)
-            product_N += x_BN.T @ (x_BN @ v_N)
-        return (product_N / len(samples) - mean_N * torch.dot(mean_N, v_N.double())).numpy()
+    def to_features(vector: NDArray[np.float64]) -> torch.Tensor:
+        by_direction = vector.reshape(channels, whiten_QP.shape[1], -1)
+        return torch.from_numpy(np.einsum("qp,cpn->cqn", whiten_QP, by_direction).reshape(-1))
 
-    covariance = LinearOperator((sites, sites), matvec=apply, dtype=np.float64)
-    start_N = np.random.default_rng(0).standard_normal(sites)
+    def apply(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        v_F = to_features(np.asarray(vector, dtype=np.float64)).to(torch.get_default_dtype())
+        product_F = torch.zeros(features, dtype=torch.float64)
+        for rows in torch.arange(len(samples), device=samples.device).split(CHUNK):
+            x_BF = samples.unpack(rows).cpu()
+            product_F += x_BF.T @ (x_BF @ v_F)
+        covariant_F = product_F / len(samples) - mean_F * torch.dot(mean_F, v_F.double())
+        by_feature = covariant_F.numpy().reshape(channels, config.width, -1)
+        return np.einsum("qp,cqn->cpn", whiten_QP, by_feature).reshape(-1)
+
+    covariance = LinearOperator((directions, directions), matvec=apply, dtype=np.float64)
     values = eigsh(
         covariance,
-        k=1,
+        k=count,
         which="LA",
-        v0=start_N,
-        ncv=min(KRYLOV, sites),
+        v0=np.random.default_rng(0).standard_normal(directions),
+        ncv=min(max(KRYLOV, 2 * count + 1), directions),
         tol=TOLERANCE,
         return_eigenvectors=False,
     )
-    return float(values[0])
+    return tuple(sorted(map(float, values), reverse=True))
 
 
-def _mean(samples: PackedSamples) -> torch.Tensor:
-    chunks = torch.arange(len(samples)).split(CHUNK)
-    total_N = torch.stack([samples.unpack(rows).sum(0) for rows in chunks]).double().sum(0)
-    return total_N / len(samples)
+def whitening(config: ModelConfig, mean_F: NDArray[np.float64], square_F: NDArray[np.float64]) -> NDArray[np.float64]:
+    """W (Q, P) with W^T noise W = 1: it turns the features of one variable into units of the likelihood's noise.
+
+    Args:
+        config: variable and likelihood.
+        mean_F: means of the features.
+        square_F: means of their squares.
+    """
+    if config.variable == "states":
+        share_Q = mean_F.reshape(config.shape[0], config.states, -1).mean(axis=(0, 2))
+        noise_P, direction_QP = np.linalg.eigh(np.diag(share_Q) - np.outer(share_Q, share_Q))
+        real = noise_P > ABSENT
+        return np.asarray(direction_QP[:, real] / np.sqrt(noise_P[real]))
+    if config.likelihood == "von-mises":
+        noise = 0.5
+    elif config.likelihood == "gaussian":
+        learned = config.variance == "learned"
+        noise = float((square_F - mean_F**2).mean()) if learned else float(config.variance)
+    else:
+        noise = 1.0
+    return np.eye(config.width) / np.sqrt(noise)
+
+
+def _moments(samples: Samples) -> tuple[torch.Tensor, torch.Tensor]:
+    """Means of the features and of their squares, in double precision."""
+    total, squares = [], []
+    for rows in torch.arange(len(samples), device=samples.device).split(CHUNK):
+        x_BF = samples.unpack(rows).cpu()
+        total.append(x_BF.sum(0))
+        squares.append(x_BF.square().sum(0))
+    sums = [torch.stack(part).double().sum(0) / len(samples) for part in (total, squares)]
+    return sums[0], sums[1]

@@ -2,7 +2,7 @@
 
 It holds one run: inputs and outputs carry a leading run dimension of 1, parameters do not.
 
-Axes: R runs (1), B samples, N sites, Z latents.
+Axes: R runs (1), B samples, F features, K outputs of the decoder, Z latents.
 """
 
 from typing import ClassVar, Literal
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from models.likelihood import Outputs
 from models.shallow import SMALLEST_STD
 
 Padding = Literal["periodic", "same"]
@@ -73,9 +74,9 @@ class Table1Encoder(nn.Module):
         self.mean_head = skip_init(nn.Linear, FULLY_CONNECTED, latent)
         self.std_head = skip_init(nn.Linear, FULLY_CONNECTED, latent)
 
-    def forward(self, x_RBN: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
-        features = self.convolutions(x_RBN.squeeze(0).unflatten(-1, self.shape))
+        features = self.convolutions(x_RBF.squeeze(0).unflatten(-1, self.shape))
         hidden = self.hidden(features.flatten(1))
         std = F.softplus(self.std_head(hidden)) + SMALLEST_STD
         return self.mean_head(hidden).unsqueeze(0), std.unsqueeze(0)
@@ -88,35 +89,47 @@ class Table1Encoder(nn.Module):
 
 
 class Table1Decoder(nn.Module):
-    """Two fully connected layers and two transposed convolutions; batch norm and ReLU before each but the first."""
+    """Two fully connected layers and two transposed convolutions; batch norm and ReLU before each but the first.
+
+    Several outputs per site are channels of the last convolution, as the two branches of Table II; shared outputs
+    are read off the first layer.
+    """
 
     stacked: ClassVar[bool] = False
 
-    def __init__(self, shape: tuple[int, int, int], latent: int, padding: Padding) -> None:
+    def __init__(self, outputs: Outputs, sides: tuple[int, int], latent: int, padding: Padding) -> None:
         super().__init__()
-        channels, rows, columns = shape
+        rows, columns = sides
         few, many = CHANNELS
         self.coarse = (many, rows // 4, columns // 4)
-        outputs = many * (rows // 4) * (columns // 4)
+        units = many * (rows // 4) * (columns // 4)
         self.first = skip_init(nn.Linear, latent, FULLY_CONNECTED, bias=False)
         self.hidden = nn.Sequential(
             nn.BatchNorm1d(FULLY_CONNECTED),
             nn.ReLU(inplace=True),
-            skip_init(nn.Linear, FULLY_CONNECTED, outputs, bias=False),
-            nn.BatchNorm1d(outputs),
+            skip_init(nn.Linear, FULLY_CONNECTED, units, bias=False),
+            nn.BatchNorm1d(units),
             nn.ReLU(inplace=True),
         )
         self.convolutions = nn.Sequential(
             _double(many, few, padding, bias=False),
             nn.BatchNorm2d(few),
             nn.ReLU(inplace=True),
-            _double(few, channels, padding, bias=True),
+            _double(few, outputs.site, padding, bias=True),
         )
+        self.shared = skip_init(nn.Linear, FULLY_CONNECTED, outputs.shared) if outputs.shared else None
 
     def forward(self, z_RBZ: Tensor) -> Tensor:
-        """Fields (1, B, N)."""
-        features = self.hidden(self.first(z_RBZ.squeeze(0)))
-        return self.convolutions(features.unflatten(-1, self.coarse)).flatten(1).unsqueeze(0)
+        """Outputs (1, B, K)."""
+        norm, relu, *rest = self.hidden
+        first = relu(norm(self.first(z_RBZ.squeeze(0))))
+        features = first
+        for layer in rest:
+            features = layer(features)
+        output_BK = self.convolutions(features.unflatten(-1, self.coarse)).flatten(1)
+        if self.shared is not None:
+            output_BK = torch.cat([output_BK, self.shared(first)], dim=1)
+        return output_BK.unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
         """Make z @ rotation decode to what z decoded to, in place."""

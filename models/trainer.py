@@ -1,6 +1,6 @@
 """Training of a stack of runs: shuffle, steps, the kicks onto the axes, metrics, and states to resume from.
 
-Axes: R runs, B samples of a batch (this worker's share), N sites, Z latents.
+Axes: R runs, B samples of a batch (this worker's share), F features, Z latents, T steps.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +16,24 @@ from torch import Tensor
 from models import state
 from models.axes import natural_axes, subset_means
 from models.config import ADAM, ModelConfig, Run, TrainConfig
-from models.data import PackedSamples, batches
+from models.data import Samples, batches, shuffle
+from models.free_energy import FreeEnergy, free_energy
 from models.group import Alone, Group
 from models.streams import stream
 from models.vae import build, objective
+from models.validity import rank_of_means
 
 HOLD = 0.6
 """Share of the steps for which the learning rate stays constant, before it falls linearly to zero."""
+CHECK_STEPS = 256
+"""Steps between looks at whether the loss is still finite: each waits for the device."""
+FREE_ENERGY_SAMPLES = 256
 ACTIVE_KL = 0.1
 """KL divergence in nats from which a latent counts as active."""
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss of a run is no longer a finite number."""
+    """The loss of a run is no longer a finite number; the message names run, epoch and step."""
 
 
 class Epoch(NamedTuple):
@@ -44,6 +49,8 @@ class Epoch(NamedTuple):
     """Samples of all runs and workers per second of wall clock, the kick left out."""
     loader_share: float
     """Part of that time spent to shuffle, gather and unpack."""
+    free_energy: FreeEnergy | None
+    """Of 256 training samples, before a kick, if it was asked for; nan where posteriors are too narrow for a grid."""
     psi4: NDArray[np.float64] | None
     """(R,) confidence of the kick, NaN for a collapsed run; None in epochs that do not end with a kick."""
 
@@ -74,7 +81,7 @@ class Trainer:
 
     def __init__(
         self,
-        samples: PackedSamples,
+        samples: Samples,
         model: ModelConfig,
         config: TrainConfig,
         runs: Sequence[Run],
@@ -104,8 +111,13 @@ class Trainer:
     def _check(self) -> None:
         if self.samples.shape != self.model.shape:
             raise ValueError(f"samples have shape {self.samples.shape}, but the model {self.model.shape}")
-        if self.samples.bits.device.type != self.device.type:
-            raise ValueError(f"samples are on {self.samples.bits.device}, but the device is {self.device}")
+        if self.samples.width != self.model.width:
+            raise ValueError(
+                f"samples have {self.samples.width} feature(s) per variable, but {self.model.variable} of the model"
+                f" {self.model.width}"
+            )
+        if self.samples.device.type != self.device.type:
+            raise ValueError(f"samples are on {self.samples.device}, but the device is {self.device}")
         for index, run in enumerate(self.runs):
             if not (run.beta > 0 and isfinite(run.beta)):
                 raise ValueError(f"beta must be positive and finite, got {run.beta} in run {index}")
@@ -131,6 +143,12 @@ class Trainer:
         """
         while self.epoch < self.config.epochs:
             yield self._train_epoch()
+
+    def rank(self) -> list[int]:
+        """Directions of latent space that each run uses, for ``models.validity.Restart``."""
+        seeds = [run.seed for run in self.runs]
+        means_RMZ = subset_means(self.vae, self.samples, seeds, self.epoch)
+        return [rank_of_means(means_MZ) for means_MZ in means_RMZ]
 
     def weights(self) -> list[dict[str, Tensor]]:
         """The network of each run, for ``models.inference.from_tensors``."""
@@ -176,21 +194,25 @@ class Trainer:
         seeds = [run.seed for run in self.runs]
         noise = [stream(seed, "noise", self.epoch) for seed in seeds]
         sums_RM = torch.zeros(len(self.runs), 1 + self.model.latent, dtype=torch.float64, device=self.device)
+        steps: list[Tensor] = []
         start = perf_counter()
         loading = 0.0
         loader = batches(self.samples, seeds, self.epoch, self.batch, self.group.rank, self.group.size)
         for step in range(self.steps_per_epoch):
             before = perf_counter()
-            x_RBN = next(loader)
+            x_RBF = next(loader)
             loading += perf_counter() - before
             self.optimizer.param_groups[0]["lr"] = self.rate_at(self.epoch * self.steps_per_epoch + step)
-            sums_RM += self._step(x_RBN, self._draw(noise))
+            steps.append(self._step(x_RBF, self._draw(noise)))
+            if len(steps) == CHECK_STEPS or step == self.steps_per_epoch - 1:
+                sums_RM += self._finite_sum(steps, step + 1 - len(steps))
+                steps.clear()
         trained = self.steps_per_epoch * self.batch
-        means_RM = (self.group.mean(sums_RM) * (self.group.size / trained)).cpu().numpy()
+        means_RM = (sums_RM / trained).cpu().numpy()
         seconds = perf_counter() - start
         self._average_buffers()
         self.epoch += 1
-        self._check_finite(means_RM)
+        energy = self._free_energy() if self.config.free_energy else None
         kicked = self.epoch in self.config.kick_epochs
         return Epoch(
             epoch=self.epoch,
@@ -198,8 +220,16 @@ class Trainer:
             kl=means_RM[:, 1:],
             samples_per_second=len(self.runs) * trained / seconds,
             loader_share=loading / seconds,
+            free_energy=energy,
             psi4=self._kick() if kicked else None,
         )
+
+    def _free_energy(self) -> FreeEnergy:
+        """Of the same samples after every epoch: the first of each run's first shuffle."""
+        self.vae.eval()
+        rows_RM = torch.stack([shuffle(len(self.samples), run.seed, 0)[:FREE_ENERGY_SAMPLES] for run in self.runs])
+        x_RMF = self.samples.unpack(rows_RM.flatten().to(self.device)).unflatten(0, rows_RM.shape)
+        return free_energy(self.vae, x_RMF, self.beta_R)
 
     def _draw(self, noise: Sequence[torch.Generator]) -> Tensor:
         """Standard normal noise for this worker's share of the batch, cut from that of the whole batch."""
@@ -207,9 +237,9 @@ class Trainer:
         noise_RBZ = torch.stack([torch.randn(shape, generator=generator) for generator in noise])
         return noise_RBZ[:, self.group.rank :: self.group.size].to(self.device)
 
-    def _step(self, x_RBN: Tensor, noise_RBZ: Tensor) -> Tensor:
+    def _step(self, x_RBF: Tensor, noise_RBZ: Tensor) -> Tensor:
         """One step of Adam; returns the sums over the batch of reconstruction and KL divergences, (R, 1 + Z)."""
-        output = self.vae(x_RBN, noise_RBZ)
+        output = self.vae(x_RBF, noise_RBZ)
         # The mean of the workers' gradients is then that of the whole batch, even if their shares differ by one.
         loss = objective(output, self.beta_R) * (self.group.size / self.batch)
         self.optimizer.zero_grad()
@@ -250,13 +280,19 @@ class Trainer:
         state.restart_adam(self.vae, self.optimizer)
         return self.psi4_R
 
-    def _check_finite(self, means_RM: NDArray[np.float64]) -> None:
-        bad = np.flatnonzero(~np.isfinite(means_RM).all(axis=1))
-        if len(bad):
-            names = ", ".join(
-                f"run {index} (beta {self.runs[index].beta:g}, seed {self.runs[index].seed})" for index in bad
-            )
+    def _finite_sum(self, steps: Sequence[Tensor], first: int) -> Tensor:
+        """The sum (R, 1 + Z) over steps, after a look at every one of them."""
+        steps_TRM = torch.stack(list(steps)).double()
+        if self.group.size > 1:
+            # All workers must stop together, or the others would wait for the one that does.
+            steps_TRM = self.group.mean(steps_TRM)
+        bad = (~torch.isfinite(steps_TRM).all(-1)).nonzero().tolist()
+        if bad:
+            step, index = bad[0]
+            run = self.runs[index]
             raise TrainingDiverged(
-                f"loss is not finite in epoch {self.epoch} of {names}; a lower learning rate than"
+                f"loss is not finite at step {first + step + 1} of epoch {self.epoch + 1}"
+                f" of run {index} (beta {run.beta:g}, seed {run.seed}); a lower learning rate than"
                 f" {self.learning_rate:g} may help"
             )
+        return steps_TRM.sum(0) * self.group.size

@@ -1,20 +1,22 @@
 """beta-VAE: an encoder, a decoder and a likelihood, joined by the objective of arXiv:2110.08082, Eq. 4.
 
-Axes: R runs of a stack, B samples of a batch, N sites, Z latents.
+Axes: R runs of a stack, B samples of a batch, F features, K outputs of the decoder, Z latents.
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import prod, sqrt
 from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from models.config import ModelConfig
-from models.likelihood import Bernoulli, Likelihood
+from models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from models.likelihood import Bernoulli, Gaussian, Likelihood, MeanField, Multinomial, VonMises
 from models.shallow import ShallowDecoder, ShallowEncoder, StackedLinear
 from models.streams import stream
 from models.table1 import Table1Decoder, Table1Encoder
+from models.temperature import LocalTemperature
 
 
 class Encoder(Protocol):
@@ -23,13 +25,13 @@ class Encoder(Protocol):
     stacked: ClassVar[bool]
     """Whether the parameters carry the run dimension first; if not, R is 1."""
 
-    def __call__(self, x_RBN: Tensor) -> tuple[Tensor, Tensor]: ...
+    def __call__(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]: ...
 
     def rotate(self, rotation_RZZ: Tensor) -> None: ...
 
 
 class Decoder(Protocol):
-    """An nn.Module from latents to the fields of the likelihood."""
+    """An nn.Module from latents to what the likelihood needs."""
 
     stacked: ClassVar[bool]
 
@@ -43,7 +45,8 @@ class VAEOutput(NamedTuple):
 
     mean_RBZ: Tensor
     std_RBZ: Tensor
-    fields_RBN: Tensor
+    output_RBK: Tensor
+    """What the decoder gives the likelihood."""
     reconstruction_RB: Tensor
     """-ln p(x|z) in nats, summed over sites."""
     kl_RBZ: Tensor
@@ -59,17 +62,17 @@ class BetaVAE(nn.Module):
         self.decoder = decoder
         self.likelihood = likelihood
 
-    def forward(self, x_RBN: Tensor, noise_RBZ: Tensor) -> VAEOutput:
+    def forward(self, x_RBF: Tensor, noise_RBZ: Tensor) -> VAEOutput:
         """Encode, draw z = mean + std * noise, decode.
 
         Args:
-            x_RBN: configurations, each run its own.
+            x_RBF: features of configurations, each run its own.
             noise_RBZ: standard normal numbers; zeros to decode the posterior's mean.
         """
-        mean_RBZ, std_RBZ = self.encoder(x_RBN)
-        fields_RBN = self.decoder(torch.addcmul(mean_RBZ, std_RBZ, noise_RBZ))
-        reconstruction_RB = -self.likelihood.log_probability(x_RBN, fields_RBN)
-        return VAEOutput(mean_RBZ, std_RBZ, fields_RBN, reconstruction_RB, kl_divergence(mean_RBZ, std_RBZ))
+        mean_RBZ, std_RBZ = self.encoder(x_RBF)
+        output_RBK = self.decoder(torch.addcmul(mean_RBZ, std_RBZ, noise_RBZ))
+        reconstruction_RB = -self.likelihood.log_probability(x_RBF, output_RBK)
+        return VAEOutput(mean_RBZ, std_RBZ, output_RBK, reconstruction_RB, kl_divergence(mean_RBZ, std_RBZ))
 
     @torch.no_grad()
     def rotate(self, rotation_RZZ: Tensor) -> None:
@@ -82,7 +85,7 @@ class BetaVAE(nn.Module):
 
     def of_run(self, name: str, tensor: Tensor, run: int) -> Tensor:
         """The view of one run in the parameter or buffer ``name``, or in a tensor of the same shape."""
-        part = self.encoder if name.startswith("encoder.") else self.decoder
+        part = getattr(self, name.partition(".")[0])
         return tensor[run] if part.stacked else tensor
 
 
@@ -109,19 +112,44 @@ def build(config: ModelConfig, seeds: Sequence[int]) -> BetaVAE:
     runs = len(seeds)
     if runs < 1:
         raise ValueError("a stack needs at least one run, got none")
+    if runs > 1 and config.network != "shallow":
+        raise ValueError(f"{config.network} trains one run at a time, got {runs}; split the sweep into single runs")
+    likelihood = build_likelihood(config, runs)
+    features, sides, latent = config.features, config.shape[1:], config.latent
     encoder: Encoder
     decoder: Decoder
-    if config.network == "table-1":
-        if runs > 1:
-            raise ValueError(f"table-1 trains one run at a time, got {runs}; split the sweep into single runs")
-        encoder = Table1Encoder(config.shape, config.latent, config.padding)
-        decoder = Table1Decoder(config.shape, config.latent, config.padding)
-    else:
-        encoder = ShallowEncoder(runs, config.sites, config.hidden, config.latent)
-        decoder = ShallowDecoder(runs, config.sites, config.hidden, config.latent)
-    vae = BetaVAE(encoder, decoder, Bernoulli())
+    match config.network:
+        case "shallow":
+            site, shared = likelihood.outputs
+            encoder = ShallowEncoder(runs, prod(features), config.hidden, latent)
+            decoder = ShallowDecoder(runs, site * prod(sides) + shared, config.hidden, latent)
+        case "table-1":
+            encoder = Table1Encoder(features, latent, config.padding)
+            decoder = Table1Decoder(likelihood.outputs, sides, latent, config.padding)
+        case "convolutional":
+            encoder = ConvolutionalEncoder(features, latent, config.hidden)
+            decoder = ConvolutionalDecoder(likelihood.outputs, sides, latent, config.hidden)
+    vae = BetaVAE(encoder, decoder, likelihood)
     _initialize(vae, [stream(seed, "initialization") for seed in seeds])
     return vae
+
+
+def build_likelihood(config: ModelConfig, runs: int = 1) -> Likelihood:
+    """The likelihood of a configuration, for a stack of ``runs``."""
+    channels = config.shape[0]
+    inner: MeanField
+    match config.likelihood:
+        case "bernoulli":
+            inner = Bernoulli(channels)
+        case "multinomial":
+            inner = Multinomial(channels, config.states)
+        case "von-mises":
+            inner = VonMises(channels)
+        case "gaussian":
+            inner = Gaussian(channels * config.width, config.variance, runs)
+        case "thermal":
+            raise ValueError("likelihood thermal is not there yet")
+    return LocalTemperature(inner, channels, config.local_beta) if config.model == "beta2-vae" else inner
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
+from workflow.restarts import kept
 from workflow.summary import write_summary
 
 
@@ -24,7 +25,7 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
         StageFailed: some analyses failed; the others' results are there and are kept.
     """
     tasks = shard_tasks(study)
-    runs = training_runs(study)
+    runs = kept(training_runs(study), run)
     models = [ModelJob(item, tuple(shards_of(item, tasks)), study.analyze, study.seed) for item in runs]
     jobs: list[ModelJob | SizeJob] = [
         job for job in models if not (run.analysis / f"{job.item.train_id}.json").exists()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 import annotated_types
 from pydantic import ConfigDict, Strict
 
-from models.config import AUTO_FRACTION
+from models.config import AUTO_FRACTION, HIDDEN, THERMAL_BETA, Likelihood, Model, Network
 from workflow.data_tasks import DataSource
 from workflow.grid import Point
 
@@ -20,17 +21,21 @@ Fraction = Annotated[float, Strict(), annotated_types.Gt(0), annotated_types.Lt(
 
 @dataclass(frozen=True, slots=True)
 class Beta:
-    """One value of beta: a number, or a multiple of lam, the top eigenvalue of the training data's covariance."""
+    """One value of beta: a number, or a multiple of an eigenvalue of the training data's covariance."""
 
     value: float
     relative: bool
+    eigenvalue: int = 1
+    """Which one it is a multiple of: 1 is lam, the largest; k is lam_k."""
 
-    def resolve(self, top_eigenvalue: float) -> float:
+    def resolve(self, eigenvalues: Sequence[float]) -> float:
         """Beta as the objective uses it (multiplies the KL divergence summed over latents, Eq. 4)."""
-        return self.value * top_eigenvalue if self.relative else self.value
+        return self.value * eigenvalues[self.eigenvalue - 1] if self.relative else self.value
 
     def __str__(self) -> str:
-        return f"{self.value:g} lam" if self.relative else f"{self.value:g}"
+        if not self.relative:
+            return f"{self.value:g}"
+        return f"{self.value:g} lam" + ("" if self.eigenvalue == 1 else f"_{self.eigenvalue}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +65,10 @@ class Sampling:
     spacing: Whole | Literal["auto"] = "auto"
 
 
+MODEL_SETTINGS = ("model", "latent", "variance", "local_beta", "padding", "hidden")
+"""Entries of a ``[[train]]`` block that a network takes as they are."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainBlock:
     """One ``[[train]]`` block: which shards, which network, and the sweep over sizes, beta and seeds."""
@@ -69,19 +78,27 @@ class TrainBlock:
     select: dict[str, Any] = field(default_factory=dict)
     size: Whole | list[Whole] | None = None
     """Lattice sizes, one network each; all that are selected when left out."""
-    model: Literal["beta-vae"] = "beta-vae"
-    network: Literal["shallow", "table-1"] | list[Literal["shallow", "table-1"]] = "shallow"
+    model: Model = "beta-vae"
+    network: Network | list[Network] = "shallow"
     padding: Literal["periodic", "same"] = "periodic"
-    likelihood: Literal["bernoulli"] = "bernoulli"
+    hidden: Whole = HIDDEN
+    likelihood: Likelihood | Literal["auto"] = "auto"
+    """"auto": the natural one of what is stored, for spins Bernoulli."""
+    variance: Annotated[float, Strict(), annotated_types.Gt(0)] | Literal["learned"] = 1.0
+    local_beta: Fraction = 0.5
     latent: Whole = 2
     beta: Annotated[float, Strict()] | str | list[Annotated[float, Strict()] | str] = "auto"
-    """Numbers, "auto" (= 0.2 lam) or multiples like "0.6 lam"."""
+    """Numbers, "auto" (= 0.2 lam; 2 for the thermal likelihood) or multiples like "0.6 lam" and "0.2 lam_16"."""
     axes: Literal["quartimax", "none"] = "quartimax"
     seed: Seed | list[Seed] = 0
+    restarts: Whole = 1
+    """Trainings of each seed, of which the best by what needs no labels is kept."""
     epochs: Whole = 20
     batch: Whole = 128
     learning_rate: Annotated[float, Strict(), annotated_types.Gt(0)] | None = None
-    """None: the network's own (3e-3 shallow, 1e-3 table-1)."""
+    """None: the network's own (3e-3; 1e-3 table-1)."""
+    free_energy: Annotated[bool, Strict()] = False
+    """Whether to take the free energy of the latent space (Eq. 12) after every epoch."""
     held_out: Fraction = 0.25
     """Share of the chains of every shard that training never sees; all analysis is done on them."""
     workers: Whole = 1
@@ -89,7 +106,7 @@ class TrainBlock:
 
     @property
     def betas(self) -> tuple[Beta, ...]:
-        return tuple(parse_beta(value) for value in listed(self.beta))
+        return tuple(parse_beta(value, self.likelihood) for value in listed(self.beta))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -142,14 +159,14 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def parse_beta(raw: float | str) -> Beta:
+def parse_beta(raw: float | str, likelihood: str = "auto") -> Beta:
     if raw == "auto":
-        return Beta(AUTO_FRACTION, relative=True)
+        return Beta(THERMAL_BETA, relative=False) if likelihood == "thermal" else Beta(AUTO_FRACTION, relative=True)
     if isinstance(raw, str):
-        match = re.fullmatch(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?) *lam", raw)
+        match = re.fullmatch(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?) *lam(?:_([1-9]\d*))?", raw)
         if match is None:
-            raise ValueError(f'must be a number, "auto" or a multiple such as "0.6 lam", got {raw!r}')
-        beta = Beta(float(match[1]), relative=True)
+            raise ValueError(f'must be a number, "auto" or a multiple such as "0.6 lam" or "0.2 lam_16", got {raw!r}')
+        beta = Beta(float(match[1]), relative=True, eigenvalue=int(match[2] or 1))
     else:
         beta = Beta(float(raw), relative=False)
     if not 0 < beta.value < float("inf"):

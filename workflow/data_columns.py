@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.config import Variable
 from workflow.data_folder import PARAMETERS, RESERVED, FileContents, FolderContents
 from workflow.data_tasks import VERSIONS, DataSource, DataTask
-from workflow.dataset_info import DatasetInfo, Variable
+from workflow.dataset_info import DatasetInfo
 from workflow.grid import Problem, Scalar
 
 VARIABLES: dict[str, tuple[Variable, ...]] = {
@@ -126,7 +127,7 @@ def _info(
     place: str,
     problems: list[Problem],
 ) -> DatasetInfo:
-    states, lowest = None, 0
+    states, lowest = 2, 0
     if variable == "states" and contents.encoding == "int8":
         states, lowest = _states(file, contents, given, place, problems)
     else:

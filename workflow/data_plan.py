@@ -53,7 +53,7 @@ def data_lines(study: Study) -> list[str]:
 def _line(source: DataSource) -> str:
     first = source.tasks[0].info
     shapes = dict.fromkeys(" x ".join(map(str, task.info.shape)) for task in source.tasks)
-    what = f"{first.states} states from {first.lowest}" if first.states else first.variable
+    what = f"{first.states} states from {first.lowest}" if first.variable == "states" else first.variable
     text = f"data {source.system}: {sum(task.samples for task in source.tasks):,} samples of {', '.join(shapes)} {what}"
     if first.order_parameters:
         text += f"; order parameters: {', '.join(first.order_parameters)}"

@@ -59,7 +59,6 @@ def _rows(task: DataTask, source: DataSource) -> Rows:
 
 def _drawn(task: DataTask) -> Rows:
     spec = dict(task.spec)
-    assert task.info.states is not None
     probabilities = [float(spec[f"probability_{state}"]) for state in range(task.info.states)]
     states = synthetic.draw(probabilities, task.samples, prod(task.info.shape), task.generator())
     return _independent(task, states, {"label": np.full(task.samples, spec["row"], dtype=np.int64)})

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workflow import shards
 from workflow.layout import RunDirectory
+from workflow.variables import Stored, stored_of
+
+if TYPE_CHECKING:
+    from models.data import Samples
 
 SPLIT_COLUMNS = ("chain", "held_out")
 """What ``unseen`` looks at."""
@@ -40,14 +45,22 @@ def held_out(chain: NDArray[Any], chains: int, fraction: float) -> NDArray[np.bo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Packed:
-    """Training data of one lattice size: encoded configurations and their shape."""
+class TrainingData:
+    """Training data of one lattice size."""
 
-    bits_SB: NDArray[np.uint8]
+    configurations_SN: NDArray[Any]
+    """Packed bits of spins; else states, angles or values, a row per sample."""
     shape: tuple[int, int, int]
+    stored: Stored
+
+    def samples(self, device: str = "cpu") -> Samples:
+        """The data as a network reads them."""
+        from models.data import samples_of
+
+        return samples_of(self.configurations_SN, self.shape, *self.stored, device=device)
 
 
-def training_bits(run: RunDirectory, system: str, size: int, task_ids: Iterable[str], fraction: float) -> Packed:
+def training_data(run: RunDirectory, system: str, size: int, task_ids: Iterable[str], fraction: float) -> TrainingData:
     """All samples of the named shards that are not held out, in the order of the task ids.
 
     Raises:
@@ -56,15 +69,25 @@ def training_bits(run: RunDirectory, system: str, size: int, task_ids: Iterable[
     """
     parts = []
     shape: tuple[int, int, int] = (1, size, size)
+    kind = Stored("spins", 2, 0)
     for task_id in task_ids:
         shard = shards.read(run.shard(system, size, task_id), columns=SPLIT_COLUMNS)
         chains = int(shard.metadata["task"]["chains"])
-        parts.append(shard.packed_SB[~unseen(shard.columns, chains, fraction)])
+        parts.append(numbers(shard, ~unseen(shard.columns, chains, fraction)))
         shape = shard.shape
-    bits = np.concatenate(parts)
-    if not len(bits):
+        kind = stored_of(shard.metadata["task"])
+    configurations = np.concatenate(parts)
+    if not len(configurations):
         raise ValueError(f"the shards of L = {size} leave no training sample; simulate more samples per point")
-    return Packed(bits_SB=bits, shape=shape)
+    return TrainingData(configurations_SN=configurations, shape=shape, stored=kind)
+
+
+def numbers(shard: shards.Shard, rows: NDArray[np.bool_] | slice = slice(None)) -> NDArray[Any]:
+    """Chosen configurations as ``models.data.samples_of`` takes them: packed bits, or flat states or values."""
+    packed = shard.packed_SB[rows]
+    if shard.encoding == "bits":
+        return packed
+    return shards.decode(packed, shard.encoding, shard.shape).reshape(len(packed), prod(shard.shape))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 
 from workflow import shards
 from workflow.blocks import Study
-from workflow.dataset import SPLIT_COLUMNS, unseen
+from workflow.dataset import SPLIT_COLUMNS, numbers, unseen
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
+from workflow.restarts import kept
 
 if TYPE_CHECKING:
     from models.inference import Model
@@ -48,7 +49,7 @@ def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> 
     import torch
 
     from models import inference
-    from models.data import PackedSamples
+    from models.data import samples_of
 
     start = time.monotonic()
     training, tasks = item
@@ -57,7 +58,7 @@ def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> 
     model = load_model(run, training)
     for task in tasks:
         shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=SPLIT_COLUMNS)
-        posterior = inference.encode(model, PackedSamples(shard.packed_SB, shard.shape))
+        posterior = inference.encode(model, samples_of(numbers(shard), shard.shape, *task.info.stored))
         rows = len(shard.packed_SB)
         trained = task.task_id in training.task_ids
         left_out = unseen(shard.columns, task.chains, training["held_out"])
@@ -85,7 +86,7 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
     """
     tasks = shard_tasks(study)
     todo = []
-    for item in training_runs(study):
+    for item in kept(training_runs(study), run):
         folder = run.latents(item.train_id)
         missing = tuple(t for t in shards_of(item, tasks) if not (folder / f"{t.task_id}.parquet").exists())
         if missing:

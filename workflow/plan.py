@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from models.config import VERSION
+from models.config import HIDDEN, VERSION
 from simulators import contract
 from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock
 from workflow.data_tasks import DataTask
@@ -134,19 +135,42 @@ class TrainingRun:
     beta: Beta
     seed: int
     settings: tuple[tuple[str, Any], ...]
-    """The rest of the block: model, likelihood, latent, axes, epochs, batch, learning_rate, padding, held_out."""
+    """The rest of the block, by name: ``SETTINGS`` and ``FURTHER``."""
     task_ids: tuple[str, ...]
     """The shards it is trained on, sorted."""
     workers: int
+    restart: int = 0
+    """Which training of this seed: the first is that of the seed itself."""
     version: int = VERSION
     """Of the training recipe."""
 
     @cached_property
     def train_id(self) -> str:
-        """16 hex digits over everything that decides the weights (the block's name does not)."""
+        """16 hex digits over everything that decides the weights (the block's name does not).
+
+        Settings that are at the default of ``FURTHER`` are left out, so that a model keeps its id when programs learn
+        to do more.
+        """
         content = asdict(self)
         del content["name"]
+        content["settings"] = [(name, value) for name, value in self.settings if FURTHER.get(name, ()) != value]
+        if self.beta.eigenvalue == 1:
+            del content["beta"]["eigenvalue"]
+        if self.restart == 0:
+            del content["restart"]
         return sha256_of(content)[:16]
+
+    @property
+    def without_restart(self) -> TrainingRun:
+        """The first training of the same seed."""
+        return replace(self, restart=0)
+
+    @property
+    def training_seed(self) -> int:
+        """Seed of initialization, shuffle and noise: the run's own, or one that follows from it and the restart."""
+        if self.restart == 0:
+            return self.seed
+        return int(sha256_of([self.seed, "restart", self.restart])[:15], 16)
 
     @property
     def stack(self) -> tuple[Any, ...]:
@@ -157,7 +181,8 @@ class TrainingRun:
         return dict(self.settings)[name]
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}"
+        again = f", restart {self.restart}" if self.restart else ""
+        return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}{again}"
 
 
 SETTINGS = (
@@ -171,6 +196,8 @@ SETTINGS = (
     "padding",
     "held_out",
 )
+FURTHER: dict[str, Any] = {"variance": 1.0, "local_beta": 0.5, "hidden": HIDDEN, "free_energy": False}
+"""Settings with the value that leaves a train id as it is without them."""
 
 
 def simulation_tasks(study: Study) -> tuple[SimulationTask, ...]:
@@ -229,12 +256,15 @@ def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -
     chosen = {(source.system, point.values) for source, point in selected(block, (*study.simulate, *study.data))}
     mine = [task for task in tasks if (task.system, task.spec) in chosen]
     sizes = sorted({task.size for task in mine}) if block.size is None else block.size
-    settings = tuple((name, getattr(block, name)) for name in SETTINGS)
+    natural = mine[0].info.stored.likelihood
+    likelihood = natural if block.likelihood == "auto" else block.likelihood
+    values = {name: getattr(block, name) for name in (*SETTINGS, *FURTHER)} | {"likelihood": likelihood}
+    settings = tuple(values.items())
     for size in sizes if isinstance(sizes, list) else [sizes]:
         shards = [task for task in mine if task.size == size]
         for network in block.networks:
             for beta in block.betas:
-                for seed in block.seeds:
+                for seed, restart in product(block.seeds, range(block.restarts)):
                     yield TrainingRun(
                         name=block.name,
                         system=shards[0].system,
@@ -245,6 +275,7 @@ def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -
                         settings=settings,
                         task_ids=tuple(sorted(task.task_id for task in shards)),
                         workers=block.workers,
+                        restart=restart,
                     )
 
 
@@ -297,7 +328,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
     )
 
 
-SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 3.2e5}
+SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 3.2e5, "convolutional": 2e6}
 """Samples/s times lattice sites of one CPU core in training, as ``latentphase bench --only training`` measures them."""
 
 

@@ -28,9 +28,10 @@ def duration(seconds: float) -> str:
 class Progress:
     """Progress of one stage over ``total`` units of work; ``with Progress(...) as progress: progress.advance(1)``."""
 
-    def __init__(self, stage: str, total: float, unit: str, quiet: bool = False) -> None:
+    def __init__(self, stage: str, total: float, unit: str, quiet: bool = False, done: float = 0.0) -> None:
         self._stage, self._total, self._unit, self._quiet = stage, total, unit, quiet
-        self._done = 0.0
+        # What was done before is no work of this run and says nothing about its rate.
+        self._before = self._done = done
         self._bar: Bar | None = None
 
     def __enter__(self) -> Progress:
@@ -83,13 +84,13 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def _rate(self) -> float:
-        return self._done / max(time.monotonic() - self._start, 1e-9)
+        return (self._done - self._before) / max(time.monotonic() - self._start, 1e-9)
 
     def _line(self, final: bool) -> None:
         elapsed = time.monotonic() - self._start
-        left = (self._total - self._done) / self._rate() if self._done else float("nan")
+        left = (self._total - self._done) / self._rate() if self._rate() else float("nan")
         tail = f"in {duration(elapsed)}" if final else f"{self._rate():,.1f}/s"
-        if not final and self._done:
+        if not final and self._rate():
             tail += f", {duration(left)} left"
         if not self._quiet:
             text = f"{self._stage:>10}  {self._done:,.0f}/{self._total:,.0f} {self._unit}  {tail}"

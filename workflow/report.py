@@ -18,6 +18,7 @@ from workflow.layout import RunDirectory, write_whole
 from workflow.plan import shard_tasks, training_runs
 from workflow.progress import Progress, duration
 from workflow.report_figures import draw_all, load_analyzed
+from workflow.restarts import kept
 from workflow.summary import COLLAPSED, Record, gates_of, shown
 
 PACKAGES = ("ray", "torch", "numpy", "numba", "scipy", "pyarrow", "matplotlib")
@@ -43,7 +44,7 @@ def report(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
 def _page(study: Study, run: RunDirectory) -> str:
     records: list[Record] = json.loads(run.summary.read_text())
     verdicts = json.loads(run.verdict.read_text())
-    models = load_analyzed(run, training_runs(study))
+    models = load_analyzed(run, kept(training_runs(study), run))
     first = models[0].content if models else {"order_parameters": [], "generated": None}
     return (
         _environment()

@@ -81,9 +81,9 @@ def decode(packed_SB: NDArray[np.uint8], encoding: str, shape: tuple[int, ...]) 
     sites = int(np.prod(shape))
     if encoding == "bits":
         bits = np.unpackbits(packed_SB, axis=1, count=sites)
-        return (bits.astype(np.int8) * 2 - 1).reshape(-1, *shape)
+        return (bits.astype(np.int8) * 2 - 1).reshape(len(packed_SB), *shape)
     kind = {"int8": "<i1", "float32": "<f4"}[encoding]
-    return np.ascontiguousarray(packed_SB).view(kind).reshape(-1, *shape)
+    return np.ascontiguousarray(packed_SB).view(kind).reshape(len(packed_SB), *shape)
 
 
 def packed_rows(column: pa.ChunkedArray) -> NDArray[np.uint8]:

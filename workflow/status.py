@@ -24,7 +24,9 @@ from workflow.plan import (
     training_runs,
 )
 from workflow.progress import duration
+from workflow.restarts import kept
 from workflow.study import parse
+from workflow.train import expected_warnings
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -60,8 +62,9 @@ def plan_table(study: Study, workers: int | None = None) -> str:
         item.train_id: training_samples([by_id[t] for t in item.task_ids], float(item["held_out"])) for item in runs
     }
     train = sum(training_cost(item, rows[item.train_id]) for item in runs)
-    latents = sum(t.samples * (8 * int(item["latent"]) + 16) for item in runs for t in shards_of(item, tasks))
-    encoded = sum(len(shards_of(item, tasks)) for item in runs)
+    used = [item for item in runs if not item.restart]
+    latents = sum(t.samples * (8 * int(item["latent"]) + 16) for item in used for t in shards_of(item, tasks))
+    encoded = sum(len(shards_of(item, tasks)) for item in used)
     held = max((rows[item.train_id] * sample_bytes(by_id[item.task_ids[0]].info) for item in runs), default=0)
     body = [
         [
@@ -86,6 +89,7 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / s**2:,.0f} ({n}, L = {s})" for n, s in sizes)
     if assumed:
         lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
+    lines += expected_warnings(runs)
     lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
     return "\n".join(lines)
 
@@ -131,19 +135,21 @@ def status_table(root: Path) -> str:
     failed = {path.stem for path in run.failures.glob("*.txt")} if run.failures.exists() else set()
     simulated = sum(task.task_id in recorded for task in tasks)
     trained = sum(run.training(item.train_id).result.exists() for item in runs)
+    # Before all are trained it is open which restarts will be kept, but not how many.
+    used = kept(runs, run) if trained == len(runs) else tuple(item for item in runs if not item.restart)
     encoded = sum(
         all((run.latents(item.train_id) / f"{t.task_id}.parquet").exists() for t in shards_of(item, tasks))
-        for item in runs
+        for item in used
     )
-    analyzed = sum((run.analysis / f"{item.train_id}.json").exists() for item in runs)
+    analyzed = sum((run.analysis / f"{item.train_id}.json").exists() for item in used)
     done_ids = {task.task_id for task in tasks if task.task_id in recorded}
     done_ids |= {item.train_id for item in runs if run.training(item.train_id).result.exists()}
     failed -= done_ids
     counts = {
         "simulate": (simulated, len(tasks), sum(task.task_id in failed for task in tasks)),
         "train": (trained, len(runs), sum(item.train_id in failed for item in runs)),
-        "encode": (encoded, len(runs), sum(f"encode-{item.train_id}" in failed for item in runs)),
-        "analyze": (analyzed, len(runs), sum(f"analyze-{item.train_id}" in failed for item in runs)),
+        "encode": (encoded, len(used), sum(f"encode-{item.train_id}" in failed for item in used)),
+        "analyze": (analyzed, len(used), sum(f"analyze-{item.train_id}" in failed for item in used)),
         "report": (int(run.page.exists()), 1, 0),
     }
     spent = costs(run)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from models.config import ModelConfig, TrainConfig
 from simulators import contract
 from workflow.blocks import (
+    MODEL_SETTINGS,
     AnalyzeBlock,
     Sampling,
     SimulateBlock,
@@ -24,7 +25,7 @@ from workflow.blocks import (
 from workflow.checking import build
 from workflow.data_study import parse_sources, split_problem
 from workflow.data_tasks import DataSource
-from workflow.dataset_info import VARIABLE_OF_LIKELIHOOD
+from workflow.dataset_info import DatasetInfo
 from workflow.grid import Point, Problem, expand, points, spec_fields
 from workflow.selection import Source, info_at, selected
 
@@ -219,7 +220,7 @@ def _check_train(block: TrainBlock, place: str, sources: list[Source], complete:
     problems = []
     for i, value in enumerate(listed(block.beta)):
         try:
-            parse_beta(value)
+            parse_beta(value, block.likelihood)
         except ValueError as error:
             where = f"{place}.beta.{i}" if isinstance(block.beta, list) else f"{place}.beta"
             problems.append(Problem(where, str(error)))
@@ -237,40 +238,50 @@ def _check_train(block: TrainBlock, place: str, sources: list[Source], complete:
     if len({source.system for source, _ in chosen}) > 1:
         key = "data" if isinstance(first, DataSource) else "system"
         return [Problem(f"{place}.select", f'must choose one system; add {key} = "..."')]
-    problems += _check_likelihood(block, place, first)
     sizes = {int(point["size"]) for _, point in chosen}
     for size in listed(block.size) if block.size is not None else sorted(sizes):
         if size not in sizes:
             problems.append(Problem(f"{place}.size", f"no selected shard has L = {size}; there are {sorted(sizes)}"))
-        if size % 4:
-            problems.append(Problem(f"{place}.size", f"training needs L to be a multiple of 4, got {size}"))
         of_size = [point for _, point in chosen if point["size"] == size]
         if isinstance(first, DataSource) and (text := split_problem(first, of_size)):
             problems.append(Problem(f"{place}.select", text))
-    return problems + _check_configs(block, place)
+    wanted = sizes if block.size is None else sizes & set(listed(block.size))
+    infos = {int(point["size"]): info_at(source, point) for source, point in chosen}
+    kinds = {info_at(source, point).stored for source, point in chosen}
+    if len(kinds) > 1:
+        found = " and ".join(sorted(str(kind.states) for kind in kinds))
+        return [*problems, Problem(f"{place}.select", f"must choose one number of states, got {found}")]
+    return problems + _check_configs(block, place, [infos[size] for size in sorted(wanted)])
 
 
-def _check_likelihood(block: TrainBlock, place: str, source: Source) -> list[Problem]:
-    """Whether the decoder's distribution fits the states."""
-    info = info_at(source, source.points[0])
-    if info.encoding == "bits":
-        return []
-    fits = {variable: likelihood for likelihood, variable in VARIABLE_OF_LIKELIHOOD.items()}[info.variable]
-    text = f'"{block.likelihood}" needs spins +-1; {source.system} is stored as {info.encoding} and needs'
-    return [Problem(f"{place}.likelihood", f'{text} "{fits}", which no network has yet')]
+def _check_configs(block: TrainBlock, place: str, infos: list[DatasetInfo]) -> list[Problem]:
+    """What the networks themselves refuse: each of their messages begins with the name of the setting.
 
-
-def _check_configs(block: TrainBlock, place: str) -> list[Problem]:
-    """What the networks themselves refuse: each of their messages begins with the name of the setting."""
-    problems = []
-    for network in block.networks:
-        try:
-            ModelConfig(shape=(1, 4, 4), network=network, latent=block.latent, padding=block.padding)  # type: ignore[arg-type]
-            TrainConfig(epochs=block.epochs, batch=block.batch, learning_rate=block.learning_rate, axes=block.axes)
-        except ValueError as error:
-            name, _, message = str(error).partition(" ")
-            problems.append(Problem(f"{place}.{name}", message))
-    return problems
+    Args:
+        block: what to train.
+        place: of the block in the file.
+        infos: what is selected of each size.
+    """
+    problems: dict[Problem, None] = {}
+    for info in infos:
+        likelihood = info.stored.likelihood if block.likelihood == "auto" else block.likelihood
+        for network in block.networks:
+            try:
+                ModelConfig(
+                    shape=info.shape,
+                    variable=info.variable,
+                    states=info.states,
+                    network=network,  # type: ignore[arg-type]  # checked by pydantic
+                    likelihood=likelihood,
+                    **{name: getattr(block, name) for name in MODEL_SETTINGS},
+                )
+                if block.free_energy and (block.latent > 2 or likelihood == "thermal"):
+                    raise ValueError("free_energy needs one or two latents and a likelihood of independent sites")
+                TrainConfig(epochs=block.epochs, batch=block.batch, learning_rate=block.learning_rate, axes=block.axes)
+            except ValueError as error:
+                name, _, message = str(error).partition(" ")
+                problems[Problem(f"{place}.{name}", message)] = None
+    return list(problems)
 
 
 def _check_select(block: TrainBlock, place: str, sources: list[Source]) -> list[Problem]:

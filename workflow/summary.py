@@ -10,6 +10,7 @@ from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.blocks import Study
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import training_runs
+from workflow.restarts import kept
 
 Record = dict[str, Any]
 
@@ -217,7 +218,7 @@ def _words(group: list[Record], expected: str, judgements: tuple[Judgement, ...]
 def write_summary(study: Study, run: RunDirectory) -> None:
     """Gather ``summary.json`` and ``verdict.json`` from the results of all models and sizes."""
     records: list[Record] = []
-    for item in training_runs(study):
+    for item in kept(training_runs(study), run):
         content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
         records += records_of(content)
     for path in sorted(run.analysis.glob("*-L=*.json")):

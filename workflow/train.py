@@ -86,9 +86,10 @@ def train(
         shutil.rmtree(run.latents(item.train_id), ignore_errors=True)
         (run.analysis / f"{item.train_id}.json").unlink(missing_ok=True)
     if not quiet:
-        for text in warnings_of([(item, item.beta.value) for item in todo if item.beta.relative]):
+        for text in warnings_of([(item, item.beta.value) for item in todo if _is_multiple(item)]):
             print(text, file=sys.stderr)
-    with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet) as progress:
+    before = _percent_done(run, todo)
+    with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet, before) as progress:
         with _watch(run, todo, progress):
             for workers in sorted({item.workers for item in todo}):
                 _fit([item for item in runs if item.workers == workers], run, executor, workers, device)
@@ -98,7 +99,7 @@ def train(
         cost["done"] = len(new)
         cost["core_seconds"] = sum(result["seconds"] * result["threads"] * result["workers"] for result in new)
     if not quiet:
-        named = {item.train_id: item for item in todo if not item.beta.relative}
+        named = {item.train_id: item for item in todo if not _is_multiple(item)}
         ratios = [(named[r["train_id"]], r["beta"] / r["top_eigenvalue"]) for r in new if r["train_id"] in named]
         for text in warnings_of(ratios):
             print(text, file=sys.stderr)
@@ -108,16 +109,31 @@ def train(
     return now
 
 
-def warnings_of(ratios: Sequence[tuple[TrainingRun, float]]) -> list[str]:
+def _is_multiple(item: TrainingRun) -> bool:
+    """Whether beta / lam is known before there are data."""
+    return item.beta.relative and item.beta.eigenvalue == 1
+
+
+def warnings_of(ratios: Sequence[tuple[TrainingRun, float]], verb: str = "is") -> list[str]:
     """What to say of values of beta / lam that are too large."""
     found: dict[str, None] = {}
     for item, ratio in ratios:
-        where = f"{item.name}: beta = {item.beta} at L = {item.size} is {ratio:.3g} lam"
+        where = f"{item.name}: beta = {item.beta} at L = {item.size} {verb} {ratio:.3g} lam"
         if ratio >= COLLAPSE_FRACTION:
             found[f"  {where}: the latents are expected to collapse (from {COLLAPSE_FRACTION:g} lam)"] = None
         elif ratio >= WARN_FRACTION:
             found[f"  {where}: the axes align too slowly (from {WARN_FRACTION:g} lam)"] = None
     return list(found)
+
+
+def expected_warnings(runs: Sequence[TrainingRun]) -> list[str]:
+    """What to say of values of beta before there are data: of multiples all, of numbers that lam is at most N for
+    spins, as the covariance of N of them has the trace N."""
+    numbers = [item for item in runs if not item.beta.relative and item["likelihood"] == "bernoulli"]
+    return [
+        *warnings_of([(item, item.beta.value) for item in runs if _is_multiple(item)]),
+        *warnings_of([(item, item.beta.value / item.size**2) for item in numbers], "is at least"),
+    ]
 
 
 def _reason(run: RunDirectory, item: TrainingRun) -> str:

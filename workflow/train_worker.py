@@ -9,6 +9,7 @@ import json
 import math
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from safetensors.torch import load_file, save
 
 from models import spectrum
 from models.config import ModelConfig, Run, TrainConfig
-from models.data import PackedSamples
+from models.data import Samples
 from models.group import Group
 from models.trainer import Epoch, Trainer, TrainingDiverged
-from workflow.dataset import Packed, training_bits
+from workflow.blocks import MODEL_SETTINGS
+from workflow.dataset import TrainingData, training_data
 from workflow.folder import note_failure
 from workflow.layout import RunDirectory, TrainingDirectory, write_whole
 from workflow.plan import TrainingRun
@@ -54,7 +56,7 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
     """
     torch.set_num_threads(job.threads)
     run = RunDirectory(Path(job.root))
-    data: dict[Any, Packed] = {}
+    data: dict[Any, TrainingData] = {}
     alone = group is None or group.size == 1
     queue = list(job.lanes[lane])
     while queue:
@@ -79,71 +81,88 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
                 note_failure(run, item.train_id, f"{item}\n\n{traceback.format_exc()}")
 
 
-def _data_of(item: TrainingRun, run: RunDirectory, data: dict[Any, Packed]) -> Packed:
+def _data_of(item: TrainingRun, run: RunDirectory, data: dict[Any, TrainingData]) -> TrainingData:
     """The training set of a run, kept in ``data`` until another one is needed: one at a time in memory."""
     key = (item.size, item.task_ids, item["held_out"])
     if key not in data:
         data.clear()
-        data[key] = training_bits(run, item.system, item.size, item.task_ids, item["held_out"])
+        data[key] = training_data(run, item.system, item.size, item.task_ids, item["held_out"])
     return data[key]
 
 
-def _configs(item: TrainingRun, shape: tuple[int, int, int]) -> tuple[ModelConfig, TrainConfig]:
+def _configs(item: TrainingRun, data: TrainingData) -> tuple[ModelConfig, TrainConfig]:
     model = ModelConfig(
         network=item.network,  # type: ignore[arg-type]  # checked when the study was read
-        shape=shape,
-        latent=item["latent"],
-        likelihood=item["likelihood"],
-        padding=item["padding"],
+        shape=data.shape,
+        variable=data.stored.variable,
+        states=data.stored.states,
+        **{name: item[name] for name in (*MODEL_SETTINGS, "likelihood")},
     )
-    config = TrainConfig(
-        epochs=item["epochs"], batch=item["batch"], learning_rate=item["learning_rate"], axes=item["axes"]
-    )
+    config = TrainConfig(**{name: item[name] for name in ("epochs", "batch", "learning_rate", "axes", "free_energy")})
     return model, config
 
 
 def _train_stack(
-    stack: tuple[TrainingRun, ...], packed: Packed, run: RunDirectory, job: Job, group: Group | None
+    stack: tuple[TrainingRun, ...], data: TrainingData, run: RunDirectory, job: Job, group: Group | None
 ) -> None:
     start = time.monotonic()
-    model, config = _configs(stack[0], packed.shape)
-    lam = _top_eigenvalue(stack, packed, run)
+    model, config = _configs(stack[0], data)
+    samples = data.samples(job.device)
+    lam = _eigenvalues(stack, samples, model, run)
     betas = [item.beta.resolve(lam) for item in stack]
-    samples = PackedSamples(packed.bits_SB, packed.shape, job.device)
-    runs = [Run(beta=beta, seed=item.seed) for beta, item in zip(betas, stack, strict=True)]
+    runs = [Run(beta=beta, seed=item.training_seed) for beta, item in zip(betas, stack, strict=True)]
     trainer = Trainer(samples, model, config, runs, device=job.device, group=group)
     records = [_Recorder(run, item) for item in stack]
     resumed = _restore(trainer, records)
     chief = group is None or group.rank == 0
     if chief:
         for recorder, item, beta in zip(records, stack, betas, strict=True):
-            recorder.begin(item, model, config, beta, lam, len(packed.bits_SB), resumed)
-    last = time.monotonic()
-    for epoch in trainer.epochs():
-        if not chief:
-            continue
-        for index, recorder in enumerate(records):
-            recorder.note(epoch, index)
-        if epoch.epoch < config.epochs and time.monotonic() - last >= job.checkpoint_seconds:
-            for recorder, state in zip(records, trainer.states(), strict=True):
-                recorder.keep(epoch.epoch, state)
-            last = time.monotonic()
+            recorder.begin(item, model, config, beta, lam, len(samples), resumed)
+    _train(trainer, records if chief else [], job)
     if chief:
         seconds = time.monotonic() - start
-        for tensors, recorder in zip(trainer.weights(), records, strict=True):
-            recorder.finish(tensors, seconds / len(stack), len(stack), job, group.size if group else 1)
+        for tensors, rank, recorder in zip(trainer.weights(), trainer.rank(), records, strict=True):
+            recorder.finish(tensors, rank, seconds / len(stack), len(stack), job, group.size if group else 1)
 
 
-def _top_eigenvalue(stack: tuple[TrainingRun, ...], packed: Packed, run: RunDirectory) -> float:
-    """lam of the training data, as the first of these runs has noted it if it is being resumed.
+def _train(trainer: Trainer, records: Sequence[_Recorder], job: Job) -> None:
+    """Train all epochs, with notes and checkpoints of every run in ``records``.
 
-    Its last digits depend on the machine and its threads, and a checkpoint belongs to exactly one beta.
+    Raises:
+        TrainingDiverged: after the last good state of every run was written as its checkpoint.
+    """
+    last = time.monotonic()
+    good = [] if trainer.epoch == 0 else trainer.states()
+    try:
+        for epoch in trainer.epochs():
+            if not records:
+                continue
+            for index, recorder in enumerate(records):
+                recorder.note(epoch, index)
+            good = trainer.states()
+            if epoch.epoch < trainer.config.epochs and time.monotonic() - last >= job.checkpoint_seconds:
+                for recorder, state in zip(records, good, strict=True):
+                    recorder.keep(epoch.epoch, state)
+                last = time.monotonic()
+    except TrainingDiverged:
+        for recorder, state in zip(records, good, strict=bool(good)):
+            recorder.keep(int(state["epoch"]), state)
+        raise
+
+
+def _eigenvalues(
+    stack: tuple[TrainingRun, ...], samples: Samples, model: ModelConfig, run: RunDirectory
+) -> tuple[float, ...]:
+    """Top eigenvalues of the training data, as the first of these runs has noted them if it is being resumed.
+
+    Their last digits depend on the machine and its threads, and a checkpoint belongs to exactly one beta.
     """
     for item in stack:
         path = run.training(item.train_id).config
         if path.exists():
-            return float(json.loads(path.read_text())["top_eigenvalue"])
-    return spectrum.top_eigenvalue(packed.bits_SB, packed.shape)
+            noted = json.loads(path.read_text())
+            return tuple(noted.get("eigenvalues", [noted["top_eigenvalue"]]))
+    return spectrum.eigenvalues(samples, model, max(item.beta.eigenvalue for item in stack))
 
 
 def _by_checkpoint(stack: tuple[TrainingRun, ...], run: RunDirectory) -> list[tuple[TrainingRun, ...]]:
@@ -165,6 +184,11 @@ def _restore(trainer: Trainer, records: list[_Recorder]) -> int:
     epoch = max(common)
     trainer.restore([load_file(recorder.checkpoint(epoch)) for recorder in records])
     return epoch
+
+
+def _number(value: float) -> float | None:
+    """What JSON can hold."""
+    return value if math.isfinite(value) else None
 
 
 class _Recorder:
@@ -191,7 +215,7 @@ class _Recorder:
         model: ModelConfig,
         config: TrainConfig,
         beta: float,
-        lam: float,
+        eigenvalues: tuple[float, ...],
         samples: int,
         resumed: int,
     ) -> None:
@@ -205,7 +229,9 @@ class _Recorder:
             "seed": item.seed,
             "beta": beta,
             "beta_setting": str(item.beta),
-            "top_eigenvalue": lam,
+            "restart": item.restart,
+            "top_eigenvalue": eigenvalues[0],
+            "eigenvalues": list(eigenvalues),
             "model": asdict(model),
             "training": asdict(config),
             "held_out": item["held_out"],
@@ -231,10 +257,12 @@ class _Recorder:
             "samples_per_second": round(float(epoch.samples_per_second), 1),
             "loader_share": round(float(epoch.loader_share), 5),
         }
+        if epoch.free_energy is not None:
+            parts = zip(("free_energy", "gap"), epoch.free_energy, strict=True)
+            self._last |= {name: _number(float(part[index])) for name, part in parts}
         if epoch.psi4 is not None:
             # A collapsed run has no axes to be confident of.
-            value = float(epoch.psi4[index])
-            self._psi4 = self._last["psi4"] = value if math.isfinite(value) else None
+            self._psi4 = self._last["psi4"] = _number(float(epoch.psi4[index]))
         with self._folder.metrics.open("a") as stream:
             stream.write(json.dumps(self._last) + "\n")
         for name in ("reconstruction", "active_units", "samples_per_second"):
@@ -248,7 +276,9 @@ class _Recorder:
         for old in sorted(self.checkpoints())[:-2]:
             self.checkpoint(old).unlink()
 
-    def finish(self, tensors: dict[str, torch.Tensor], seconds: float, stacked: int, job: Job, workers: int) -> None:
+    def finish(
+        self, tensors: dict[str, torch.Tensor], rank: int, seconds: float, stacked: int, job: Job, workers: int
+    ) -> None:
         """Weights first, the result last: its existence means that the model is trained."""
         self._board.close()
         write_whole(self._folder.weights, save(tensors))
@@ -256,6 +286,8 @@ class _Recorder:
             **self._config,
             **self._last,
             "psi4": self._psi4,
+            "rank": rank,
+            "loss": self._last["reconstruction"] + self._config["beta"] * sum(self._last["kl"]),
             "seconds": round(seconds, 3),
             "stacked_runs": stacked,
             "device": job.device,

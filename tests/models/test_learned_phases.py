@@ -10,7 +10,7 @@ from models.axes import psi4
 from models.config import AUTO_FRACTION, ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
 from models.inference import encode, from_tensors
-from models.spectrum import top_eigenvalue
+from models.spectrum import eigenvalues
 from models.trainer import Epoch, Trainer
 
 SIZE = 8
@@ -30,7 +30,7 @@ def angle_to_axes(means: NDArray[np.float32], phase: NDArray[np.int64]) -> float
 def angles(phases: Callable, axes: str, seeds: int) -> tuple[list[float], list[float]]:
     bits, phase = phases(SIZE, 6000)
     samples = PackedSamples(bits, MODEL.shape)
-    beta = AUTO_FRACTION * top_eigenvalue(bits, MODEL.shape)
+    beta = AUTO_FRACTION * eigenvalues(PackedSamples(bits, MODEL.shape), MODEL)[0]
     trainer = Trainer(samples, MODEL, TrainConfig(axes=axes), [Run(beta, seed) for seed in range(seeds)])
     list(trainer.epochs())
     posteriors = [encode(from_tensors(MODEL, weights), samples) for weights in trainer.weights()]
@@ -54,7 +54,7 @@ def test_without_the_kick_they_are_elsewhere(phases: Callable) -> None:
 def test_latents_collapse_above_the_top_eigenvalue_and_not_below(phases: Callable) -> None:
     """Theory: the KL divergence is zero from beta = lam on. A tenth above, at most .02 nats remain of noise."""
     bits, _ = phases(SIZE, 6000)
-    lam = top_eigenvalue(bits, MODEL.shape)
+    lam = eigenvalues(PackedSamples(bits, MODEL.shape), MODEL)[0]
     runs = [Run(AUTO_FRACTION * lam, 0), Run(1.1 * lam, 0)]
     epoch = last(Trainer(PackedSamples(bits, MODEL.shape), MODEL, TrainConfig(), runs))
     np.testing.assert_array_equal(epoch.active, [2, 0])
@@ -67,7 +67,7 @@ def test_table1_learns_the_phases_too(phases: Callable) -> None:
     bits, phase = phases(SIZE, 4000)
     model = ModelConfig(shape=(1, SIZE, SIZE), network="table-1")
     samples = PackedSamples(bits, model.shape)
-    trainer = Trainer(samples, model, TrainConfig(), [Run(AUTO_FRACTION * top_eigenvalue(bits, model.shape), 0)])
+    trainer = Trainer(samples, model, TrainConfig(), [Run(AUTO_FRACTION * eigenvalues(samples, model)[0], 0)])
     assert last(trainer).kl.min() > 0.3
     posterior = encode(from_tensors(model, trainer.weights()[0]), samples)
     assert angle_to_axes(posterior.mean, phase) < 10

@@ -11,10 +11,10 @@ from models.config import ModelConfig, TrainConfig
     ("settings", "message"),
     [
         ({"shape": (1, 6, 8), "network": "table-1"}, r"multiples of 4, got \(6, 8\)"),
-        ({"shape": (1, 8, 8), "network": "table-1", "hidden": 64}, "hidden is a setting of shallow"),
+        ({"shape": (1, 8, 8), "network": "table-1", "hidden": 64}, "hidden is not a setting of table-1"),
         ({"shape": (1, 8, 8), "padding": "same"}, "padding is a setting of table-1"),
         ({"shape": (1, 8, 8), "padding": "zeros"}, "padding must be"),
-        ({"shape": (1, 8, 8), "network": "deep"}, "network must be one of shallow, table-1, got 'deep'"),
+        ({"shape": (1, 8, 8), "network": "deep"}, "network must be one of shallow, table-1, convolutional, got 'deep'"),
         ({"shape": (1, 8, 8), "likelihood": "poisson"}, "likelihood must be"),
         ({"shape": (1, 8, 8), "latent": 0}, "latent must be at least 1, got 0"),
         ({"shape": (1, 8, 8), "hidden": 0}, "hidden must be at least 1, got 0"),

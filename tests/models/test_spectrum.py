@@ -1,12 +1,20 @@
-"""The top eigenvalue against a dense diagonalization."""
+"""Top eigenvalues against a dense diagonalization."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
-from models.spectrum import TOLERANCE, top_eigenvalue
+from models.config import ModelConfig
+from models.data import PackedSamples, samples_of
+from models.spectrum import TOLERANCE, eigenvalues
+
+
+def top_eigenvalue(bits: NDArray[np.uint8], shape: tuple[int, int, int]) -> float:
+    return eigenvalues(PackedSamples(bits, shape), ModelConfig(shape=shape))[0]
 
 
 def dense(bits: NDArray[np.uint8], sites: int, centred: bool = True) -> float:
@@ -43,5 +51,46 @@ def test_it_is_deterministic(phases: Callable) -> None:
 def test_data_without_a_covariance_are_refused() -> None:
     with pytest.raises(ValueError, match="all equal"):
         top_eigenvalue(np.full((5, 2), 7, dtype=np.uint8), (1, 4, 4))
-    with pytest.raises(ValueError, match="at least 2 samples and 2 sites, got 1 and 16"):
+    with pytest.raises(ValueError, match="at least 2 samples and 2 features, got 1, 16"):
         top_eigenvalue(np.zeros((1, 2), dtype=np.uint8), (1, 4, 4))
+
+
+def whitened(x_SF: NDArray[np.float64], noise_QQ: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Generalized eigenvalues of the covariance of (S, Q * N) features, noise of one variable given; dense."""
+    sites = x_SF.shape[1] // len(noise_QQ)
+    covariance = np.cov(x_SF.T, bias=True)
+    root = np.linalg.pinv(np.kron(noise_QQ, np.eye(sites)), hermitian=True)
+    return np.sort(np.linalg.eigvals(root @ covariance).real)[::-1][:count]
+
+
+def test_states_are_measured_in_units_of_the_noise_of_their_shares() -> None:
+    rng = np.random.default_rng(3)
+    order = rng.choice(4, p=[0.6, 0.2, 0.1, 0.1], size=(400, 1))
+    states = np.where(rng.random((400, 9)) < 0.5, order, rng.choice(4, p=[0.1, 0.2, 0.3, 0.4], size=(400, 9)))
+    samples = samples_of(states, (1, 3, 3), "states", 4)
+    config = ModelConfig(shape=(1, 3, 3), variable="states", states=4, likelihood="multinomial")
+    x = samples.unpack(torch.arange(400)).double().numpy()
+    share = x.mean(0).reshape(4, 9).mean(1)
+    expected = whitened(x, np.diag(share) - np.outer(share, share), 2)
+    assert eigenvalues(samples, config, 2) == pytest.approx(expected, rel=10 * TOLERANCE)
+    # Negative control: the noise of equal shares is another scale.
+    equal = np.full(4, 0.25)
+    assert whitened(x, np.diag(equal) - np.outer(equal, equal), 1)[0] != pytest.approx(expected[0], rel=0.05)
+
+
+def test_angles_and_values_are_measured_in_units_of_their_likelihood() -> None:
+    rng = np.random.default_rng(4)
+    angles = rng.normal(rng.uniform(0, 6, size=(300, 1)), 0.5, size=(300, 9))
+    samples = samples_of(angles, (1, 3, 3), "angles")
+    x = samples.unpack(torch.arange(300)).double().numpy()
+    plain = whitened(x, np.eye(2), 1)[0]
+    shape = (1, 3, 3)
+
+    def lam(likelihood: Any, variance: Any = 1.0) -> float:
+        config = ModelConfig(shape=shape, variable="angles", likelihood=likelihood, variance=variance)
+        return eigenvalues(samples, config)[0]
+
+    assert lam("von-mises") == pytest.approx(2 * plain, rel=10 * TOLERANCE)
+    assert lam("gaussian") == pytest.approx(plain, rel=10 * TOLERANCE)
+    assert lam("gaussian", 0.25) == pytest.approx(4 * plain, rel=10 * TOLERANCE)
+    assert lam("gaussian", "learned") == pytest.approx(plain / x.var(0).mean(), rel=10 * TOLERANCE)

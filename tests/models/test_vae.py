@@ -1,25 +1,64 @@
 """Terms of the objective against independent formulas; stacking; rotations of the latent space."""
 
+from math import prod
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
-from models.config import ModelConfig
-from models.likelihood import Bernoulli
+from models.config import ModelConfig, Network
+from models.data import samples_of
 from models.vae import VAEOutput, build, kl_divergence, objective
 
+NETWORKS: tuple[Network, ...] = ("shallow", "table-1", "convolutional")
+KINDS: tuple[dict[str, Any], ...] = (
+    {"variable": "spins", "likelihood": "bernoulli"},
+    {"variable": "spins", "likelihood": "gaussian", "variance": 0.5},
+    {"variable": "states", "states": 3, "likelihood": "multinomial"},
+    {"variable": "angles", "likelihood": "von-mises"},
+    {"variable": "angles", "likelihood": "gaussian", "variance": "learned"},
+    {"variable": "values", "likelihood": "gaussian"},
+)
 MODELS = [
     ModelConfig(shape=(1, 8, 8), latent=3),
     ModelConfig(shape=(2, 5, 3), latent=2, hidden=16),
     ModelConfig(shape=(1, 8, 8), network="table-1", latent=3),
     ModelConfig(shape=(2, 4, 8), network="table-1", padding="same"),
+    ModelConfig(shape=(2, 5, 3), network="convolutional", hidden=16),
+    *(
+        ModelConfig(shape=(2, 4, 8), network=network, model=model, **kind)
+        for network in NETWORKS
+        for model in ("beta-vae", "beta2-vae")
+        for kind in KINDS
+    ),
 ]
+"""Every likelihood, plain and with a local temperature, with every network."""
+
+
+def configurations(config: ModelConfig, runs: int, batch: int) -> torch.Tensor:
+    """Features of random configurations (runs, batch, F)."""
+    rng = np.random.default_rng(1)
+    count = runs * batch
+    raw: NDArray[Any]
+    match config.variable:
+        case "spins":
+            raw = rng.integers(0, 256, size=(count, -(-config.sites // 8)), dtype=np.uint8)
+        case "states":
+            raw = rng.integers(0, config.states, size=(count, config.sites))
+        case "angles":
+            raw = rng.uniform(0, 2 * np.pi, size=(count, config.sites))
+        case "values":
+            raw = rng.standard_normal((count, config.sites))
+    samples = samples_of(raw, config.shape, config.variable, config.states)
+    return samples.unpack(torch.arange(count)).unflatten(0, (runs, batch)).to(torch.get_default_dtype())
 
 
 def spins(runs: int, batch: int, sites: int) -> torch.Tensor:
-    return torch.randint(0, 2, (runs, batch, sites), generator=torch.Generator().manual_seed(1)) * 2.0 - 1.0
+    return configurations(ModelConfig(shape=(1, 1, sites)), runs, batch)
 
 
 def noise(runs: int, batch: int, latent: int) -> torch.Tensor:
@@ -30,32 +69,6 @@ def noise(runs: int, batch: int, latent: int) -> torch.Tensor:
 def test_kl_agrees_with_torch() -> None:
     mean, std = noise(2, 5, 3), noise(2, 5, 3).exp()
     torch.testing.assert_close(kl_divergence(mean, std), torch_kl(Normal(mean, std), Normal(0.0, 1.0)))
-
-
-@pytest.mark.usefixtures("double_precision")
-def test_bernoulli_sums_the_binary_cross_entropy_over_sites() -> None:
-    x, fields = spins(2, 5, 9), 8 * noise(2, 5, 9)
-    expected = F.binary_cross_entropy_with_logits(fields, (x + 1) / 2, reduction="none").sum(-1)
-    torch.testing.assert_close(-Bernoulli().log_probability(x, fields), expected)
-
-
-def test_bernoulli_stays_finite_at_strong_fields() -> None:
-    fields = torch.tensor([300.0, -300.0], requires_grad=True)
-    nll = -Bernoulli().log_probability(torch.tensor([-1.0, -1.0]), fields)
-    nll.backward()
-    torch.testing.assert_close(nll.detach(), torch.tensor(300.0))
-    torch.testing.assert_close(fields.grad, torch.tensor([1.0, 0.0]))
-
-
-def test_bernoulli_samples_have_the_mean() -> None:
-    """Five standard errors on each of 4 sites: 2e-6 false alarms."""
-    draws = 20_000
-    fields = torch.tensor([-1.0, 0.0, 0.5, 3.0]).expand(draws, 4)
-    likelihood = Bernoulli()
-    up = (likelihood.sample(fields, torch.Generator().manual_seed(3)) + 1) / 2
-    probability = likelihood.mean(fields[0])
-    error = (probability * (1 - probability) / draws).sqrt()
-    assert ((up.mean(0) - probability).abs() < 5 * error).all()
 
 
 def test_objective_weighs_kl_by_beta_and_sums() -> None:
@@ -69,12 +82,16 @@ def test_objective_weighs_kl_by_beta_and_sums() -> None:
 
 @pytest.mark.parametrize("config", MODELS, ids=str)
 def test_shapes_and_gradients(config: ModelConfig) -> None:
-    runs = 1 if config.network == "table-1" else 3
+    runs = 3 if config.network == "shallow" else 1
     vae = build(config, range(runs))
-    x, eps = spins(runs, 6, config.sites), noise(runs, 6, config.latent)
+    x, eps = configurations(config, runs, 6), noise(runs, 6, config.latent)
     output = vae(x, eps)
     assert output.mean_RBZ.shape == output.std_RBZ.shape == output.kl_RBZ.shape == (runs, 6, config.latent)
-    assert output.fields_RBN.shape == x.shape
+    site, shared = vae.likelihood.outputs
+    assert output.output_RBK.shape == (runs, 6, site * prod(config.shape[1:]) + shared)
+    assert vae.likelihood.mean(output.output_RBK).shape == x.shape
+    drawn = vae.likelihood.sample(output.output_RBK, torch.Generator().manual_seed(0))
+    assert drawn.shape == x.shape and drawn.dtype == x.dtype
     assert output.reconstruction_RB.shape == (runs, 6)
     assert (output.std_RBZ > 0).all()
     objective(output, torch.ones(runs)).backward()
@@ -102,19 +119,19 @@ def test_a_stack_computes_what_its_runs_do_alone() -> None:
 @pytest.mark.usefixtures("double_precision")
 def test_a_rotation_moves_the_means_and_nothing_that_they_decode_to(config: ModelConfig) -> None:
     vae = build(config, [0]).eval()
-    x = spins(1, 6, config.sites)
+    x = configurations(config, 1, 6)
     rotation = torch.linalg.qr(noise(1, config.latent, config.latent)).Q
     silent = torch.zeros(1, 6, config.latent)
     before = vae(x, silent)
     vae.rotate(rotation)
     after = vae(x, silent)
     torch.testing.assert_close(after.mean_RBZ, before.mean_RBZ @ rotation)
-    torch.testing.assert_close(after.fields_RBN, before.fields_RBN)
+    torch.testing.assert_close(after.output_RBK, before.output_RBK)
     torch.testing.assert_close(after.std_RBZ, before.std_RBZ)
     # Negative control: without the decoder's part the fields do change.
     with torch.no_grad():
         vae.encoder.rotate(rotation)
-    assert not torch.allclose(vae(x, silent).fields_RBN, before.fields_RBN)
+    assert not torch.allclose(vae(x, silent).output_RBK, before.output_RBK)
 
 
 def test_initialization_is_a_function_of_the_seed_and_leaves_the_global_stream_alone() -> None:
@@ -126,8 +143,9 @@ def test_initialization_is_a_function_of_the_seed_and_leaves_the_global_stream_a
         assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def test_table1_is_not_stacked() -> None:
-    with pytest.raises(ValueError, match="one run at a time, got 2; split"):
-        build(ModelConfig(shape=(1, 4, 4), network="table-1"), [0, 1])
+def test_convolutional_networks_are_not_stacked() -> None:
+    for network in NETWORKS[1:]:
+        with pytest.raises(ValueError, match=f"{network} trains one run at a time, got 2; split"):
+            build(ModelConfig(shape=(1, 4, 4), network=network), [0, 1])
     with pytest.raises(ValueError, match="at least one run"):
         build(ModelConfig(shape=(1, 4, 4)), [])

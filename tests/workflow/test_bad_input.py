@@ -224,7 +224,7 @@ def test_a_training_that_diverges_is_named_and_the_others_are_kept(tmp_path: Pat
     run = RunDirectory(tmp_path / "run")
     assert serial("simulate", study, run.root).exit_code == 0
     result = serial("train", study, run.root)
-    texts = ("train: 1 of 2 failed: diverging: shallow, L = 4", "loss is not finite in epoch 1", "seed 0")
+    texts = ("train: 1 of 2 failed: diverging: shallow, L = 4", "loss is not finite at step 2 of epoch 1", "seed 0")
     check(result, FAILED, *texts, str(run.failures))
     good, diverging = training_runs(parse(raw))
     assert run.training(good.train_id).result.exists()

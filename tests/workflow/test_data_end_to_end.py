@@ -13,9 +13,9 @@ from studies import contents, serial, small, write_study
 
 from workflow import shards
 from workflow.cli import main
-from workflow.dataset import label_samples, training_bits, unseen
+from workflow.dataset import label_samples, training_data, unseen
 from workflow.layout import RunDirectory
-from workflow.plan import shard_tasks
+from workflow.plan import shard_tasks, training_runs
 from workflow.study import load
 
 SYNTHETIC = {"name": "synthetic", "source": "multinomial", "size": 4, "samples": 64}
@@ -141,9 +141,10 @@ def test_a_split_of_its_own_counts_wherever_rows_are_split(tmp_path: Path, monke
     write_idx(tmp_path / "idx", expect_tiny_mnist(monkeypatch))
     run = simulated(tmp_path, {"name": "digits", "source": "mnist", "path": "idx"})
     tasks = shard_tasks(load(str(tmp_path / "study.toml")))
-    packed = training_bits(run, "digits", 28, [task.task_id for task in tasks], 0.25)
+    data = training_data(run, "digits", 28, [task.task_id for task in tasks], 0.25)
     train = shards.read(run.shard("digits", 28, tasks[0].task_id))
-    np.testing.assert_array_equal(packed.bits_SB, train.packed_SB)
+    np.testing.assert_array_equal(data.configurations_SN, train.configurations().reshape(8, -1))
+    assert data.stored == ("values", 2, 0)
     labelled = label_samples([run.shard("digits", 28, task.task_id) for task in tasks], (), 0.25)
     np.testing.assert_array_equal(labelled.unseen, [False] * 8 + [True] * 6)
     without = {"chain": train.columns["chain"]}
@@ -170,3 +171,23 @@ def test_spins_made_elsewhere_through_every_stage(tmp_path: Path) -> None:
     assert "<h2>Certificates</h2>" not in run.page.read_text()
     verified = CliRunner().invoke(main, ["verify", str(run.root)])
     assert verified.exit_code == 0, verified.output
+
+
+def test_every_variable_is_trained_on_and_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """States of the synthetic set and grey values of 28 x 28 images, whose own split the latents repeat."""
+    write_idx(tmp_path / "idx", expect_tiny_mnist(monkeypatch))
+    blocks = [SYNTHETIC, {"name": "digits", "source": "mnist", "path": "idx"}]
+    train = [
+        {"name": "states", "select": {"data": "synthetic"}, "epochs": 2},
+        {"name": "images", "select": {"data": "digits"}, "epochs": 2, "batch": 4, "beta": 0.1},
+    ]
+    run = simulated(tmp_path, *blocks, train=train)
+    for stage in ("train", "encode"):
+        result = serial(stage, str(tmp_path / "study.toml"), run.root)
+        assert result.exit_code == 0, result.output
+    study = load(str(tmp_path / "study.toml"))
+    states, images = training_runs(study)
+    assert len(list(run.latents(states.train_id).glob("*.parquet"))) == 4
+    for task in study.data[1].tasks:
+        table = pq.read_table(run.latents(images.train_id) / f"{task.task_id}.parquet")
+        assert set(table.column("held_out").to_pylist()) == {task.part == "test"}

@@ -93,8 +93,7 @@ def test_states(values: list[int], block: dict[str, Any], states: int, lowest: i
     x_SCHW = np.random.default_rng(1).choice(np.array(values, np.int8), size=(20, 1, 4, 4))
     write_parquet(tmp_path / "files" / "a.parquet", x_SCHW, "int8")
     (task,) = tasks(tmp_path, **block)
-    assert (task.info.variable, task.info.states, task.info.lowest) == ("states", states, lowest)
-    assert task.info.features == 16 * states
+    assert task.info.stored == ("states", states, lowest)
 
 
 def test_a_column_says_how_many_states(tmp_path: Path) -> None:
@@ -107,15 +106,14 @@ def test_spins_that_are_stored_as_numbers(tmp_path: Path) -> None:
     write_parquet(tmp_path / "files" / "a.parquet", spins(1), "int8")
     assert 'data.0.variable: holds -1 and 1 alone: say "spins"' in refused(tmp_path)
     (task,) = tasks(tmp_path, variable="spins")
-    assert (task.info.variable, task.info.encoding, task.info.states) == ("spins", "bits", None)
+    assert (task.info.stored, task.info.encoding) == (("spins", 2, 0), "bits")
 
 
 def test_floats_are_values_unless_they_are_angles(tmp_path: Path) -> None:
     x_SCHW = np.random.default_rng(1).random((20, 1, 4, 4), dtype=np.float32)
     write_parquet(tmp_path / "files" / "a.parquet", x_SCHW, "float32")
-    assert (tasks(tmp_path)[0].info.variable, tasks(tmp_path)[0].info.features) == ("values", 16)
-    angles = tasks(tmp_path, variable="angles")[0].info
-    assert (angles.variable, angles.features) == ("angles", 32)
+    assert tasks(tmp_path)[0].info.stored == ("values", 2, 0)
+    assert tasks(tmp_path, variable="angles")[0].info.stored == ("angles", 2, 0)
 
 
 def test_labels(tmp_path: Path) -> None:

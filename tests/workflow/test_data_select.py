@@ -81,18 +81,30 @@ def test_what_cannot_be_selected(select: dict[str, Any], message: str, folder: P
 
 
 def test_data_need_a_likelihood_that_fits() -> None:
-    raw = {"name": "s", "data": [SYNTHETIC], "train": [{"name": "a", "select": {"data": "synthetic"}}]}
-    with pytest.raises(StudyError, match=r'train.0.likelihood: "bernoulli" needs spins .*needs "multinomial"'):
-        parse(raw)
+    block = {"name": "a", "select": {"data": "synthetic"}, "likelihood": "bernoulli"}
+    with pytest.raises(StudyError, match=r"train.0.likelihood: .*multinomial"):
+        parse({"name": "s", "data": [SYNTHETIC], "train": [block]})
+    (run,) = training_runs(parse({"name": "s", "data": [SYNTHETIC], "train": [{"name": "a"}]}))
+    assert run["likelihood"] == "multinomial"
+
+
+def test_data_need_a_network_that_fits(tmp_path: Path) -> None:
+    """Both sides of a rectangle count."""
+    write_parquet(tmp_path / "files" / "a.parquet", spins(1, shape=(1, 4, 6)), "bits")
+    raw = {"name": "s", "data": [{"name": "a", "path": "files"}], "train": [{"name": "a", "network": "table-1"}]}
+    with pytest.raises(StudyError, match=r"train.0.*4 x 6|train.0.*6"):
+        parse(raw, folder=tmp_path)
 
 
 def test_mnist_is_selected_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_idx(folder / "idx", expect_tiny_mnist(monkeypatch))
     block = {"name": "digits", "source": "mnist", "path": "idx"}
-    for select, message in (({"part": "train"}, "leaves no held-out"), ({}, "train.0.likelihood")):
-        raw = {"name": "s", "data": [block], "train": [{"name": "a", "select": {"data": "digits"} | select}]}
-        with pytest.raises(StudyError, match=message):
-            parse(raw, folder=folder)
+    train = {"name": "a", "select": {"data": "digits"}}
+    (run,) = training_runs(parse({"name": "s", "data": [block], "train": [train]}, folder=folder))
+    assert (run.system, run.size, run["likelihood"], len(run.task_ids)) == ("digits", 28, "gaussian", 2)
+    part = {"name": "a", "select": {"data": "digits", "part": "train"}}
+    with pytest.raises(StudyError, match=r"train.0.select: leaves no held-out sample"):
+        parse({"name": "s", "data": [block], "train": [part]}, folder=folder)
 
 
 def test_every_size_needs_both_parts(tmp_path: Path) -> None:

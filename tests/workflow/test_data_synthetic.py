@@ -79,8 +79,7 @@ def test_tasks_of_the_papers_set() -> None:
     assert [dict(task.spec)["row"] for task in source.tasks] == [0, 1, 2, 3]
     assert dict(source.tasks[0].spec)["probability_0"] == 1 / 3
     info = source.tasks[1].info
-    assert (info.shape, info.variable, info.states, info.lowest) == ((1, 8, 8), "states", 3, 0)
-    assert (info.width, info.features) == (3, 192)
+    assert (info.shape, info.stored) == ((1, 8, 8), ("states", 3, 0))
     assert info.labels == ("disordered", "state 0", "state 1", "state 2")
     assert info.order_parameters == ()
 

@@ -5,7 +5,7 @@ import pytest
 from studies import small
 
 from workflow import shards
-from workflow.dataset import held_out, label_samples, training_bits
+from workflow.dataset import held_out, label_samples, training_data
 from workflow.executors import SerialExecutor
 from workflow.folder import open_run
 from workflow.layout import RunDirectory
@@ -49,26 +49,26 @@ def test_a_chain_is_never_in_both_parts() -> None:
     assert not set(chain[unseen]) & set(chain[~unseen])
 
 
-def test_training_bits_leave_out_the_held_out_rows(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:
+def test_training_data_leave_out_the_held_out_rows(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:
     ids = [task.task_id for task in tasks]
-    packed = training_bits(run, "ising", 4, ids, 0.25)
+    packed = training_data(run, "ising", 4, ids, 0.25)
     assert packed.shape == (1, 4, 4)
     expected = []
     for task_id in ids:
         shard = shards.read(run.shard("ising", 4, task_id))
         expected.append(shard.packed_SB[shard.columns["chain"] < 48])
-    np.testing.assert_array_equal(packed.bits_SB, np.concatenate(expected))
-    assert len(packed.bits_SB) == 4 * 96
+    np.testing.assert_array_equal(packed.configurations_SN, np.concatenate(expected))
+    assert len(packed.configurations_SN) == 4 * 96
 
 
 def test_a_shard_without_training_chains_is_refused(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:
     with pytest.raises(ValueError, match="leave no training sample"):
-        training_bits(run, "ising", 4, [tasks[0].task_id], 0.999)
+        training_data(run, "ising", 4, [tasks[0].task_id], 0.999)
 
 
 def test_a_missing_shard_is_named(run: RunDirectory) -> None:
     with pytest.raises(ShardError, match="0123456789abcdef"):
-        training_bits(run, "ising", 4, ["0123456789abcdef"], 0.25)
+        training_data(run, "ising", 4, ["0123456789abcdef"], 0.25)
 
 
 def test_labels_of_several_shards(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:

@@ -55,7 +55,7 @@ BAD = [
     (("train", 0, "beta"), "1.2.3 lam", 'train.0.beta: must be a number, "auto" or a multiple such as "0.6 lam"'),
     (("train", 0, "beta"), [], "train.0.beta: must name at least one value, each once, got []"),
     (("train", 0, "seed"), [1, 1], "train.0.seed: must name at least one value, each once, got [1, 1]"),
-    (("train", 0, "network"), "deep", "train.0.network: should be 'shallow' or 'table-1'"),
+    (("train", 0, "network"), "deep", "train.0.network: should be 'shallow', 'table-1' or 'convolutional'"),
     (("train", 0, "epochs"), 1, 'train.0.epochs: must be at least 2 with axes = "quartimax", got 1'),
     (("train", 0, "padding"), "same", "train.0.padding: is a setting of table-1"),
     (("train", 0, "size"), 16, "train.0.size: no selected shard has L = 16; there are [4, 8]"),
@@ -79,9 +79,36 @@ def test_the_good_study_is_accepted() -> None:
     assert parse(TINY).name == "tiny"
 
 
-def test_training_needs_a_multiple_of_four() -> None:
-    with pytest.raises(StudyError, match=r"train\.0\.size: training needs L to be a multiple of 4, got 6"):
-        parse(changed("simulate", 0, "size", to=[4, 6]))
+def test_networks_that_need_certain_sizes_say_so() -> None:
+    study = changed("simulate", 0, "size", to=[4, 6])
+    parse(study)
+    study["train"][0]["network"] = ["shallow", "convolutional", "table-1"]
+    with pytest.raises(StudyError) as caught:
+        parse(study)
+    message = "train.0.network: table-1 needs rows and columns that are multiples of 4, got (6, 6)"
+    assert [str(problem) for problem in caught.value.problems] == [message]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (
+            {"model": "beta2-vae", "likelihood": "thermal"},
+            'train.0.model: "beta2-vae" needs a likelihood with one linear',
+        ),
+        ({"variance": 2.0}, "train.0.variance: is a setting of the Gaussian likelihood, not of bernoulli"),
+        ({"local_beta": 0.1}, "train.0.local_beta: is a setting of the model beta2-vae, not of beta-vae"),
+        ({"latent": 0}, "train.0.latent: should be greater than or equal to 1, got 0"),
+        ({"restarts": 0}, "train.0.restarts: should be greater than or equal to 1, got 0"),
+        ({"beta": "0.2 lam_0"}, 'train.0.beta: must be a number, "auto" or a multiple'),
+    ],
+)
+def test_settings_of_networks_that_do_not_go_together(entries: dict[str, Any], message: str) -> None:
+    study = changed("train", 0, "beta", to="auto")
+    study["train"][0] |= entries
+    with pytest.raises(StudyError) as caught:
+        parse(study)
+    assert message in str(caught.value)
 
 
 def test_points_may_not_be_repeated_between_blocks() -> None:
@@ -122,7 +149,16 @@ def test_ranges_are_inclusive_and_rounded() -> None:
 def test_beta_in_units_of_the_top_eigenvalue() -> None:
     betas = parse(TINY).train[0].betas
     assert betas == (Beta(0.2, relative=True), Beta(1.1, relative=True))
-    assert [beta.resolve(50.0) for beta in betas] == pytest.approx([10.0, 55.0])
+    assert [beta.resolve([50.0]) for beta in betas] == pytest.approx([10.0, 55.0])
+    (second,) = parse(changed("train", 0, "beta", to="0.5 lam_2")).train[0].betas
+    assert second.resolve([50.0, 30.0]) == pytest.approx(15.0)
+    assert str(second) == "0.5 lam_2"
+
+
+def test_auto_beta_of_the_thermal_likelihood() -> None:
+    study = changed("train", 0, "beta", to="auto")
+    study["train"][0]["likelihood"] = "thermal"
+    assert parse(study).train[0].betas == (Beta(2.0, relative=False),)
 
 
 def test_selection_by_value_list_and_range() -> None:

@@ -71,9 +71,27 @@ def test_what_cannot_be_simulated_is_refused(system: str, changes: dict[str, Any
 
 @pytest.mark.parametrize("system", [name for name in POINTS if name != "ising"])
 def test_a_likelihood_that_does_not_fit_is_refused(system: str) -> None:
-    raw = study(system) | {"train": [{"name": "a"}]}
-    assert f'train.0.likelihood: "bernoulli" needs spins +-1; {system} is stored as' in problems(raw)
-    parse(study("ising") | {"train": [{"name": "a"}]})
+    raw = study(system) | {"train": [{"name": "a", "likelihood": "bernoulli"}]}
+    fitting = {
+        "potts": '"multinomial" or "thermal" for states',
+        "clock": '"multinomial" or "thermal" for states',
+        "blume-capel": '"multinomial" or "thermal" for states',
+        "xy": '"von-mises" or "gaussian" for angles',
+        "phi4": '"gaussian" for values',
+    }
+    assert f'train.0.likelihood: must be {fitting[system]}, got "bernoulli"' in problems(raw)
+    parse(study(system) | {"train": [{"name": "a"}]})
+
+
+def test_thermal_on_an_odd_lattice_is_refused() -> None:
+    raw = study("potts", size=[8, 7]) | {"train": [{"name": "a", "likelihood": "thermal"}]}
+    assert "train.0.likelihood: thermal needs even rows and columns to refine, got (7, 7)" in problems(raw)
+
+
+def test_one_network_for_one_number_of_states() -> None:
+    raw = study("potts", states=[3, 4]) | {"train": [{"name": "a"}]}
+    assert "train.0.select: must choose one number of states, got 3 and 4" in problems(raw)
+    parse(raw | {"train": [{"name": "a", "select": {"states": 3}}]})
 
 
 def test_auto_is_expected_to_take_clusters_on_large_critical_lattices() -> None:

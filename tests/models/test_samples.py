@@ -1,10 +1,11 @@
-"""Bits become spins, and every sample is seen once per epoch."""
+"""Configurations become features, and every sample is seen once per epoch."""
 
 import numpy as np
 import pytest
 import torch
 
-from models.data import PackedSamples, batches, shuffle
+from models.config import Variable
+from models.data import PackedSamples, batches, samples_of, shuffle
 
 
 def numbered(n: int) -> PackedSamples:
@@ -74,3 +75,41 @@ def test_read_only_bits_are_accepted() -> None:
 def test_other_arrays_are_refused(bits: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PackedSamples(bits, (1, 4, 4))
+
+
+def test_states_become_one_hot_channels() -> None:
+    states = np.array([[0, 2, 1, 1, 2, 0], [1, 1, 0, 2, 2, 2]])
+    samples = samples_of(states, (2, 1, 3), "states", 3)
+    x = samples.unpack(torch.tensor([1, 0])).view(2, 2, 3, 3)  # samples, channels, states, sites
+    np.testing.assert_array_equal(x.argmax(2).flatten(1).numpy(), states[[1, 0]])
+    assert torch.equal(x.sum(2), torch.ones(2, 2, 3))
+    shifted = samples_of(states - 1, (2, 1, 3), "states", 3, lowest=-1)
+    assert torch.equal(shifted.unpack(torch.tensor([1, 0])).view_as(x), x)
+
+
+def test_angles_become_vectors_and_values_stay() -> None:
+    angles = np.random.default_rng(0).uniform(0, 7, size=(5, 8))
+    x = samples_of(angles, (2, 2, 2), "angles").unpack(torch.arange(5)).view(5, 2, 2, 4)
+    by_channel = angles.reshape(5, 2, 4)
+    np.testing.assert_allclose(x[:, :, 0], np.cos(by_channel), atol=1e-6)
+    np.testing.assert_allclose(x[:, :, 1], np.sin(by_channel), atol=1e-6)
+    values = samples_of(angles, (2, 2, 2), "values")
+    np.testing.assert_array_equal(values.unpack(torch.tensor([3])).numpy(), angles[[3]].astype(np.float32))
+    assert (values.width, values.shape) == (1, (2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("configurations", "variable", "message"),
+    [
+        (np.array([[0, 3, 1, 0]]), "states", "states must be 0 to 2, got 0 to 3"),
+        (np.array([[0, -1, 1, 0]]), "states", "states must be 0 to 2, got -1 to 1"),
+        (np.zeros((1, 3)), "values", r"at least one row of 4 numbers for shape \(1, 2, 2\), got \(1, 3\)"),
+        (np.array([[0.0, np.nan, 0.0, 0.0]]), "values", "must be finite, got nan"),
+        (np.array([[0.0, np.inf, 0.0, 0.0]]), "angles", "must be finite, got nan or infinity"),
+    ],
+)
+def test_configurations_that_are_not_what_they_are_called(
+    configurations: np.ndarray, variable: Variable, message: str
+) -> None:
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=message):
+        samples_of(configurations, (1, 2, 2), variable, 3 if variable == "states" else 2)

@@ -1,0 +1,37 @@
+"""Which restart of each seed is kept: by what needs no labels, from the results of training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from models.validity import Restart
+from workflow.layout import RunDirectory
+from workflow.plan import TrainingRun
+
+
+def kept(runs: Iterable[TrainingRun], folder: RunDirectory) -> tuple[TrainingRun, ...]:
+    """The best restart of every group of ``runs`` that differ in their restart alone, in their order.
+
+    Raises:
+        FileNotFoundError: a restart has not been trained, so that none can be chosen.
+    """
+    groups: dict[str, list[TrainingRun]] = {}
+    for item in runs:
+        groups.setdefault(item.without_restart.train_id, []).append(item)
+    return tuple(
+        min(group, key=lambda item: quality(item, folder).order) if group[1:] else group[0] for group in groups.values()
+    )
+
+
+def quality(item: TrainingRun, folder: RunDirectory) -> Restart:
+    """What training has noted of one restart.
+
+    Raises:
+        FileNotFoundError: it has not been trained.
+    """
+    path = folder.training(item.train_id).result
+    if not path.exists():
+        raise FileNotFoundError(f"{item} has not been trained, so its restarts cannot be compared; run the train stage")
+    result = json.loads(path.read_text())
+    return Restart(result["active_units"], result["rank"], result["loss"])

@@ -1,0 +1,48 @@
+"""What is stored of a site of each system, as the networks need to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from models.config import LIKELIHOODS, Likelihood, Variable
+from simulators import contract
+
+VARIABLE_OF: dict[str, Variable] = {
+    "bernoulli": "spins",
+    "multinomial": "states",
+    "von-mises": "angles",
+    "gaussian": "values",
+}
+"""Variable by the likelihood that a system calls its own."""
+
+
+class Stored(NamedTuple):
+    """What the numbers of a configuration are."""
+
+    variable: Variable
+    states: int
+    """q of states, 2 of all others."""
+    lowest: int
+    """Number of the first state."""
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """The natural likelihood."""
+        return LIKELIHOODS[self.variable][0]
+
+
+def stored(system: str, spec: Mapping[str, Any]) -> Stored:
+    """What configurations of ``system`` at the parameters ``spec`` hold."""
+    variable = VARIABLE_OF[contract.load(system).likelihood]
+    if variable != "states":
+        return Stored(variable, 2, 0)
+    # Spins of -1, 0 and 1 where the system has no number of states.
+    return Stored(variable, int(spec["states"]), 0) if "states" in spec else Stored(variable, 3, -1)
+
+
+def stored_of(task: Mapping[str, Any]) -> Stored:
+    """The same of a shard, from the task in its metadata: data that are not simulated say it themselves."""
+    if "info" in task:
+        return Stored(*(task["info"][name] for name in Stored._fields))
+    return stored(task["system"], dict(task["spec"]))
