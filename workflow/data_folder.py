@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ConfigDict
 
-from workflow.data_tasks import FEWEST_CHAINS, pseudo_chains
+from workflow.data_tasks import FEWEST_CHAINS, pseudo_chains, renumbered
 from workflow.grid import Scalar
 from workflow.manifest import sha256
 from workflow.shards import decode, packed_rows
@@ -143,9 +143,8 @@ def inspect_file(path: Path, name: str, problems: list[str]) -> tuple[str, dict[
         return None
     if stored and "size" in constants and constants["size"] != stored[1][1]:
         found.append(f"column size is {constants['size']}, but configurations have {stored[1][1]} rows")
-    rows, chains = table.num_rows, _chains(table, found)
-    labels = _labels(table, found)
-    held_out = int(pc.sum(table.column("held_out")).as_py() or 0) if columns.get("held_out") == "bool" else None
+    rows, labels = table.num_rows, _labels(table, found)
+    chains, held_out = _split(table, found)
     problems += [f"{name}: {text}" for text in found]
     if found or stored is None:
         return None
@@ -256,17 +255,22 @@ def _check_configurations(
     return tuple(sorted(int(value) for value in np.flatnonzero(seen).astype(np.uint8).view(np.int8)))
 
 
-def _chains(table: pa.Table, found: list[str]) -> int:
-    rows = table.num_rows
-    if "chain" in table.column_names:
-        chains, what = len(pc.unique(table.column("chain"))), "chains"
-    else:
-        chains, what = (int(pseudo_chains(rows)[-1]) + 1 if rows else 0), "samples"
+def _split(table: pa.Table, found: list[str]) -> tuple[int, int | None]:
+    """How many chains there are, and how many samples the file holds out itself (None: it doesn't say)."""
+    rows, own = table.num_rows, "chain" in table.column_names
+    chain = renumbered(table.column("chain").to_numpy()) if own else pseudo_chains(rows)
+    chains = len(np.unique(chain))
     if chains < FEWEST_CHAINS:
-        text = f"has {chains} {what}; errors need at least {FEWEST_CHAINS}"
         remedy = "; without the column chain, rows are cut into consecutive pieces that stand for chains"
-        found.append(text + (remedy if what == "chains" else ""))
-    return chains
+        what = "chains" if own else "samples"
+        found.append(f"has {chains} {what}; errors need at least {FEWEST_CHAINS}{remedy if own else ''}")
+    if "held_out" not in table.column_names or not pa.types.is_boolean(table.schema.field("held_out").type):
+        return chains, None
+    held_out = table.column("held_out").to_numpy().astype(bool)
+    if held_out.any() and len(np.unique(chain[held_out])) < 2:
+        pieces = "" if own else f", which are {chains} consecutive pieces here"
+        found.append(f"all {held_out.sum()} held-out samples are of one chain; errors need two chains{pieces}")
+    return chains, int(held_out.sum())
 
 
 def _labels(table: pa.Table, found: list[str]) -> int:

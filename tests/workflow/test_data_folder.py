@@ -191,6 +191,8 @@ BAD_COLUMNS = [
     ({"chain": ROWS % 2}, "has 2 chains; errors need at least 4; without the column chain"),
     ({"label": ROWS - 1}, "labels are numbers from 0 below 256, got -1 to 38"),
     ({"label": ROWS / 2}, "column label must be of kind int"),
+    ({"chain": ROWS % 5, "held_out": ROWS % 5 == 2}, "all 8 held-out samples are of one chain; errors need two chains"),
+    ({"held_out": ROWS == 7}, "all 1 held-out samples are of one chain; errors need two chains, which are 40 consec"),
     ({"held_out": ROWS}, "column held_out must be of kind bool"),
     ({"many": 2**40}, "column many must fit into 32 bits"),
 ]
