@@ -10,7 +10,7 @@ from workflow.encode import shards_of
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory
-from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
+from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.restarts import kept
 from workflow.summary import write_summary
@@ -24,7 +24,7 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
         Uncertified: shards are not certified, and the study does not allow them.
         StageFailed: some analyses failed; the others' results are there and are kept.
     """
-    tasks = simulation_tasks(study)
+    tasks = shard_tasks(study)
     runs = kept(training_runs(study), run)
     models = [ModelJob(item, tuple(shards_of(item, tasks)), study.analyze, study.seed) for item in runs]
     jobs: list[ModelJob | SizeJob] = [
@@ -59,12 +59,12 @@ def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
     return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
 
 
-def _encoded(run: RunDirectory, item: TrainingRun, tasks: tuple[SimulationTask, ...]) -> bool:
+def _encoded(run: RunDirectory, item: TrainingRun, tasks: tuple[ShardTask, ...]) -> bool:
     folder = run.latents(item.train_id)
     return all((folder / f"{task.task_id}.parquet").exists() for task in shards_of(item, tasks))
 
 
-def _size_jobs(study: Study, tasks: tuple[SimulationTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
+def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
     jobs = []
     for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
         mine = [item for item in runs if (item.system, item.size) == (system, size)]

@@ -28,7 +28,7 @@ from workflow.held_out import (
     temperatures,
 )
 from workflow.layout import RunDirectory, write_whole
-from workflow.plan import SimulationTask
+from workflow.plan import ShardTask
 
 
 class SizeJob(NamedTuple):
@@ -39,7 +39,7 @@ class SizeJob(NamedTuple):
     fraction: float
     trained: tuple[str, ...]
     """Shards that some model trains on; all of these are read held-out."""
-    tasks: tuple[SimulationTask, ...]
+    tasks: tuple[ShardTask, ...]
     settings: AnalyzeBlock
     seed: int
 

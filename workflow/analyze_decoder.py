@@ -1,4 +1,4 @@
-"""What a trained decoder says of its phase: energies of what it draws, its fields against the data, local temperatures."""
+"""What a trained decoder says of its phase: energies of what it draws, its fields, its local temperatures."""
 
 from __future__ import annotations
 

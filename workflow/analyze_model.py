@@ -34,7 +34,7 @@ from workflow.held_out import (
 )
 from workflow.layout import RunDirectory, write_whole
 from workflow.order_parameters import Physics
-from workflow.plan import SimulationTask, TrainingRun
+from workflow.plan import ShardTask, TrainingRun
 
 TILES = 16
 """Generated mean fields kept for the report (Fig. 2)."""
@@ -46,7 +46,7 @@ class ModelJob(NamedTuple):
     """One trained model to analyze."""
 
     item: TrainingRun
-    tasks: tuple[SimulationTask, ...]
+    tasks: tuple[ShardTask, ...]
     settings: AnalyzeBlock
     seed: int
 
@@ -85,7 +85,7 @@ def analyze_model(job: ModelJob, root: str) -> float:
 
 
 def _read_latents(
-    run: RunDirectory, item: TrainingRun, tasks: Iterable[SimulationTask], rows: NDArray[np.intp]
+    run: RunDirectory, item: TrainingRun, tasks: Iterable[ShardTask], rows: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Means (S, Z), standard deviations (S, Z) and reconstruction losses (S,) of the chosen rows."""
     folder = run.latents(item.train_id)

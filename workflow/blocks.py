@@ -11,6 +11,7 @@ import annotated_types
 from pydantic import ConfigDict, Strict
 
 from models.config import AUTO_FRACTION, HIDDEN, THERMAL_BETA, Likelihood, Model, Network
+from workflow.data_tasks import DataSource
 from workflow.grid import Point
 
 Whole = Annotated[int, Strict(), annotated_types.Ge(1)]
@@ -138,6 +139,7 @@ class Study:
     name: str
     seed: int
     simulate: tuple[SimulateBlock, ...]
+    data: tuple[DataSource, ...] = ()
     train: tuple[TrainBlock, ...]
     analyze: AnalyzeBlock
     allow_uncertified: bool

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from workflow import shards
 from workflow.layout import RunDirectory
-from workflow.plan import SimulationTask
+from workflow.plan import ShardTask, SimulationTask
 
 SHOWN = 10
 
@@ -15,7 +15,7 @@ class Uncertified(RuntimeError):
     """Shards without proof of equilibration, and a study that does not allow them."""
 
 
-def require_certified(run: RunDirectory, tasks: Iterable[SimulationTask], stage: str, allowed: bool) -> None:
+def require_certified(run: RunDirectory, tasks: Iterable[ShardTask], stage: str, allowed: bool) -> None:
     """Refuse to begin ``stage`` with shards that are not certified, unless ``allowed``.
 
     Raises:
@@ -40,9 +40,11 @@ def require_certified(run: RunDirectory, tasks: Iterable[SimulationTask], stage:
         )
 
 
-def objections(run: RunDirectory, tasks: Iterable[SimulationTask]) -> Iterable[tuple[SimulationTask, list[str]]]:
-    """The tasks whose shards are not certified, with the reasons."""
+def objections(run: RunDirectory, tasks: Iterable[ShardTask]) -> Iterable[tuple[SimulationTask, list[str]]]:
+    """The simulated tasks whose shards are not certified, with the reasons; other data were not simulated here."""
     for task in tasks:
+        if not isinstance(task, SimulationTask):
+            continue
         certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
         if not certificate["certified"]:
             yield task, certificate["reasons"]

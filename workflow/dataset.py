@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +13,35 @@ from numpy.typing import NDArray
 
 from workflow import shards
 from workflow.layout import RunDirectory
-from workflow.variables import Stored, stored
+from workflow.variables import Stored, stored_of
 
 if TYPE_CHECKING:
     from models.data import Samples
 
+SPLIT_COLUMNS = ("chain", "held_out")
+"""What ``unseen`` looks at."""
 
-def held_out(chain: NDArray[Any], chains: int | NDArray[Any], fraction: float) -> NDArray[np.bool_]:
-    """Which samples training never sees: those of the last chains of each shard, at least two
-    (the scatter between chains is where errors come from).
+
+def unseen(columns: Mapping[str, NDArray[Any]], chains: int, fraction: float) -> NDArray[np.bool_]:
+    """Which samples of a shard training never sees: what its column ``held_out`` says, or those of its last chains.
+
+    Args:
+        columns: of the shard; ``SPLIT_COLUMNS``, as far as it has them.
+        chains: of the shard.
+        fraction: share of the chains that are held out.
+    """
+    if "held_out" in columns:
+        return np.asarray(columns["held_out"], dtype=bool)
+    return held_out(columns["chain"], chains, fraction)
+
+
+def held_out(chain: NDArray[Any], chains: int, fraction: float) -> NDArray[np.bool_]:
+    """The samples of the last chains, at least two (the scatter between chains is where errors come from).
 
     Chains are independent of each other, so held-out samples are independent of the training data. Hot and ordered
     starts alternate along the chains, so both are in both parts.
     """
-    kept = chains - np.maximum(2, np.round(fraction * np.asarray(chains)))
-    return np.asarray(chain >= kept)
+    return np.asarray(chain >= chains - max(2, round(fraction * chains)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +71,11 @@ def training_data(run: RunDirectory, system: str, size: int, task_ids: Iterable[
     shape: tuple[int, int, int] = (1, size, size)
     kind = Stored("spins", 2, 0)
     for task_id in task_ids:
-        shard = shards.read(run.shard(system, size, task_id), columns=("chain",))
+        shard = shards.read(run.shard(system, size, task_id), columns=SPLIT_COLUMNS)
         chains = int(shard.metadata["task"]["chains"])
-        seen = ~held_out(shard.columns["chain"], chains, fraction)
-        parts.append(numbers(shard, seen))
+        parts.append(numbers(shard, ~unseen(shard.columns, chains, fraction)))
         shape = shard.shape
-        kind = stored(system, dict(shard.metadata["task"]["spec"]))
+        kind = stored_of(shard.metadata["task"])
     configurations = np.concatenate(parts)
     if not len(configurations):
         raise ValueError(f"the shards of L = {size} leave no training sample; simulate more samples per point")
@@ -73,7 +87,7 @@ def numbers(shard: shards.Shard, rows: NDArray[np.bool_] | slice = slice(None)) 
     packed = shard.packed_SB[rows]
     if shard.encoding == "bits":
         return packed
-    return shards.decode(packed, shard.encoding, shard.shape).reshape(len(packed), -1)
+    return shards.decode(packed, shard.encoding, shard.shape).reshape(len(packed), prod(shard.shape))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,22 +99,27 @@ class Labelled:
     task_ids: tuple[str, ...]
     chain: NDArray[np.int64]
     """(S,) number of the independent Markov chain, unique over all shards."""
+    unseen: NDArray[np.bool_]
+    """(S,) whether training leaves the sample out, if it reads the sample's shard at all."""
     order_parameters: dict[str, NDArray[np.float64]]
     points: tuple[dict[str, Any], ...]
     """Parameters of each shard."""
 
 
-def label_samples(paths: Iterable[Path], order_parameters: Iterable[str]) -> Labelled:
-    """Chains, order parameters and parameters of all samples of the shards at ``paths``, in their order."""
-    shard, chain, points, task_ids = [], [], [], []
+def label_samples(paths: Iterable[Path], order_parameters: Iterable[str], fraction: float) -> Labelled:
+    """Chains, order parameters and parameters of all samples of the shards at ``paths``, in their order; ``fraction``
+    as in ``unseen``."""
+    shard, chain, left_out, points, task_ids = [], [], [], [], []
     order: dict[str, list[NDArray[np.float64]]] = {name: [] for name in order_parameters}
     first = 0
     for i, path in enumerate(paths):
-        content = shards.read(path, columns=("chain", *order))
+        content = shards.read(path, columns=(*SPLIT_COLUMNS, *order))
         rows = len(content.columns["chain"])
         shard.append(np.full(rows, i))
         chain.append(content.columns["chain"].astype(np.int64) + first)
-        first += int(content.metadata["task"]["chains"])
+        chains = int(content.metadata["task"]["chains"])
+        left_out.append(unseen(content.columns, chains, fraction))
+        first += chains
         points.append(dict(content.metadata["task"]["spec"]))
         task_ids.append(path.stem)
         for name, values in order.items():
@@ -109,6 +128,7 @@ def label_samples(paths: Iterable[Path], order_parameters: Iterable[str]) -> Lab
         shard=np.concatenate(shard),
         task_ids=tuple(task_ids),
         chain=np.concatenate(chain),
+        unseen=np.concatenate(left_out),
         order_parameters={name: np.concatenate(values) for name, values in order.items()},
         points=tuple(points),
     )

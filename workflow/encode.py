@@ -14,20 +14,19 @@ import pyarrow.parquet as pq
 
 from workflow import shards
 from workflow.blocks import Study
-from workflow.dataset import held_out, numbers
+from workflow.dataset import SPLIT_COLUMNS, numbers, unseen
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory, write_whole
-from workflow.plan import SimulationTask, TrainingRun, simulation_tasks, training_runs
+from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.restarts import kept
-from workflow.variables import stored
 
 if TYPE_CHECKING:
     from models.inference import Model
 
 
-def shards_of(item: TrainingRun, tasks: Sequence[SimulationTask]) -> list[SimulationTask]:
+def shards_of(item: TrainingRun, tasks: Sequence[ShardTask]) -> list[ShardTask]:
     """Every shard that a trained model can read: its system and size, also those it was not trained on."""
     return [task for task in tasks if task.system == item.system and task.size == item.size]
 
@@ -45,7 +44,7 @@ def load_model(run: RunDirectory, item: TrainingRun) -> Model:
     return inference.from_tensors(ModelConfig(**config), load_file(folder.weights))
 
 
-def encode_model(item: tuple[TrainingRun, tuple[SimulationTask, ...]], root: str) -> float:
+def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> float:
     """Write the latents of one trained model that are missing; returns the seconds it took."""
     import torch
 
@@ -58,12 +57,11 @@ def encode_model(item: tuple[TrainingRun, tuple[SimulationTask, ...]], root: str
     run = RunDirectory(Path(root))
     model = load_model(run, training)
     for task in tasks:
-        shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=("chain",))
-        samples = samples_of(numbers(shard), shard.shape, *stored(task.system, dict(task.spec)))
-        posterior = inference.encode(model, samples)
+        shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=SPLIT_COLUMNS)
+        posterior = inference.encode(model, samples_of(numbers(shard), shard.shape, *task.info.stored))
         rows = len(shard.packed_SB)
         trained = task.task_id in training.task_ids
-        unseen = held_out(shard.columns["chain"], task.chains, training["held_out"])
+        left_out = unseen(shard.columns, task.chains, training["held_out"])
         columns = {
             "task_id": pa.array([task.task_id] * rows),
             "row": pa.array(np.arange(rows, dtype=np.int32)),
@@ -72,7 +70,7 @@ def encode_model(item: tuple[TrainingRun, tuple[SimulationTask, ...]], root: str
             columns[f"mean_{unit}"] = pa.array(posterior.mean[:, unit].astype(np.float32))
             columns[f"std_{unit}"] = pa.array(posterior.std[:, unit].astype(np.float32))
         columns["reconstruction"] = pa.array(posterior.reconstruction.astype(np.float64))
-        columns["held_out"] = pa.array(unseen if trained else np.ones(rows, bool))
+        columns["held_out"] = pa.array(left_out if trained else np.ones(rows, bool))
         sink = pa.BufferOutputStream()
         pq.write_table(pa.table(columns), sink, compression="zstd")
         write_whole(run.latents(training.train_id) / f"{task.task_id}.parquet", sink.getvalue().to_pybytes())
@@ -86,7 +84,7 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
         FileNotFoundError: models or shards are missing.
         StageFailed: some models could not be used; the others' latents are there and are kept.
     """
-    tasks = simulation_tasks(study)
+    tasks = shard_tasks(study)
     todo = []
     for item in kept(training_runs(study), run):
         folder = run.latents(item.train_id)

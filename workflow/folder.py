@@ -100,9 +100,7 @@ def _same_study(run: RunDirectory, study: Study) -> None:
         old = tomllib.loads(run.study.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FolderError(f"{run.study} is damaged: {error}; use --fresh to begin again beside it") from None
-    # What may be done with shards changes none of them; the folder then keeps the latest word on it.
-    old.pop("allow_uncertified", None)
-    found = list(differences(old, {k: v for k, v in study.resolved.items() if k != "allow_uncertified"}))
+    found = list(differences(_that_counts(old), _that_counts(study.resolved)))
     text = tomli_w.dumps(study.resolved)
     if not found and run.study.read_text() != text:
         write_whole(run.study, text)
@@ -112,6 +110,15 @@ def _same_study(run: RunDirectory, study: Study) -> None:
             f"{run.root} holds another study:\n  {shown}\n"
             "use another --run-dir, or --fresh to set that folder aside (it is renamed, not deleted) and begin again"
         )
+
+
+def _that_counts(resolved: dict[str, Any]) -> dict[str, Any]:
+    """What may be done with shards changes none of them, nor does the place of data whose contents are the same; the
+    folder then keeps the latest word on both."""
+    kept = {key: value for key, value in resolved.items() if key != "allow_uncertified"}
+    if "data" in kept:
+        kept["data"] = [{key: value for key, value in block.items() if key != "path"} for block in kept["data"]]
+    return kept
 
 
 def _set_aside(root: Path) -> None:

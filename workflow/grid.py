@@ -122,5 +122,5 @@ def points(system: System, raw: dict[str, Any], place: str) -> tuple[tuple[Point
 def matches(value: Scalar, wanted: Any) -> bool:
     """Whether ``value`` is what one entry of ``select`` asks for: equal, one of a list, or within {start, stop}."""
     if isinstance(wanted, dict):
-        return bool(wanted["start"] <= value <= wanted["stop"])
+        return not isinstance(value, str) and bool(wanted["start"] <= value <= wanted["stop"])
     return value in wanted if isinstance(wanted, list) else bool(value == wanted)

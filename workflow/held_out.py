@@ -15,10 +15,10 @@ from analysis.errors import Chains, Estimate, index_chains
 from analysis.orders import OrderParameter, columns, split
 from analysis.phases import Phases
 from workflow import shards
-from workflow.dataset import Labelled, held_out, label_samples
+from workflow.dataset import Labelled, label_samples
 from workflow.layout import RunDirectory
 from workflow.order_parameters import Physics, physics
-from workflow.plan import SimulationTask
+from workflow.plan import ShardTask
 
 
 class Given(NamedTuple):
@@ -71,16 +71,14 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(name.encode())))
 
 
-def held_out_samples(run: RunDirectory, tasks: Iterable[SimulationTask], trained: set[str], fraction: float) -> Samples:
+def held_out_samples(run: RunDirectory, tasks: Iterable[ShardTask], trained: set[str], fraction: float) -> Samples:
     """Held-out rows of the shards of ``tasks``: all rows of those that were not trained on."""
     listed = list(tasks)
     known = physics(listed[0])
-    labelled = label_samples((run.shard(t.system, t.size, t.task_id) for t in listed), columns(known.orders))
-    within = np.concatenate([np.full(t.samples, t.task_id in trained) for t in listed])
-    first = np.concatenate([[0], np.cumsum([t.chains for t in listed])[:-1]])
-    chains = np.array([t.chains for t in listed])[labelled.shard]
-    unseen = held_out((labelled.chain - first[labelled.shard]).astype(np.int32), chains, fraction)
-    rows = np.flatnonzero(unseen | ~within)
+    paths = (run.shard(t.system, t.size, t.task_id) for t in listed)
+    labelled = label_samples(paths, columns(known.orders), fraction)
+    within = np.array([t.task_id in trained for t in listed])[labelled.shard]
+    rows = np.flatnonzero(labelled.unseen | ~within)
     given = None if known.orders else _given(run, listed)
     chains_S = index_chains(labelled.chain[rows], labelled.shard[rows])
     return Samples(labelled, rows, known, given, components_at(labelled, rows, known.orders), chains_S)
@@ -94,7 +92,7 @@ def components_at(
     return np.stack(found, axis=1) if found else np.empty((len(rows), 0))
 
 
-def _given(run: RunDirectory, tasks: Iterable[SimulationTask]) -> Given | None:
+def _given(run: RunDirectory, tasks: Iterable[ShardTask]) -> Given | None:
     """The ``label`` column of shards that have one; None unless all do."""
     labels, names = [], ()
     for task in tasks:

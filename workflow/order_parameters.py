@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from analysis.encodings import Variable
-from analysis.orders import OrderParameter
+from analysis.orders import OrderParameter, signs
 from simulators import contract
-from workflow.plan import SimulationTask
-
-SPIN_ONE = -1
-VARIABLES = {"bernoulli": "spins", "multinomial": "states", "von-mises": "angles", "gaussian": "values"}
-"""Likelihood that a system names for its states -> variable."""
+from workflow.data_tasks import DataTask
+from workflow.plan import ShardTask
 
 
 class Physics(NamedTuple):
@@ -23,13 +20,11 @@ class Physics(NamedTuple):
     """Field of the spec that curves run over: temperature, or what stands for it."""
 
 
-def physics(task: SimulationTask) -> Physics:
-    """Order parameters, variable and scanned parameter of a simulated task."""
+def physics(task: ShardTask) -> Physics:
+    """Order parameters, variable and scanned parameter; of data, every order parameter has a sign."""
+    kind, states, lowest = task.info.stored
+    variable = Variable(kind, states, lowest) if kind == "states" else Variable(kind)
+    if isinstance(task, DataTask):
+        return Physics(signs(task.info.order_parameters), variable, "temperature")
     system = contract.load(task.system)
-    orders = tuple(OrderParameter(*order) for order in system.orders_of(task.point))
-    kind = VARIABLES[system.likelihood]
-    if kind != "states":
-        return Physics(orders, Variable(kind), system.ladder)
-    has_states = hasattr(task.point, "states")
-    variable = Variable(kind, task.point.states) if has_states else Variable(kind, 3, SPIN_ONE)
-    return Physics(orders, variable, system.ladder)
+    return Physics(tuple(OrderParameter(*order) for order in system.orders_of(task.point)), variable, system.ladder)

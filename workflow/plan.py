@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -15,17 +13,14 @@ import numpy as np
 from models.config import HIDDEN, VERSION
 from simulators import contract
 from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock
+from workflow.data_tasks import DataTask
+from workflow.dataset_info import DatasetInfo, simulated
 from workflow.grid import Point, Scalar
-from workflow.study import selected
-from workflow.variables import stored
+from workflow.identity import sha256_of, stream
+from workflow.selection import selected
 
 SITES_PER_TASK = 2**28
 """About how many lattice sites one task keeps (32 MiB as bits): more samples make more tasks, with own chains."""
-
-
-def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +55,20 @@ class SimulationTask:
         """Observables of this task."""
         return contract.load(self.system).names(self.point)
 
+    @property
+    def info(self) -> DatasetInfo:
+        """What its configurations are."""
+        return simulated(contract.load(self.system), self.point)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Everything that decides the shard."""
+        return asdict(self)
+
     @cached_property
     def digest(self) -> str:
         """sha256 over the task's whole content and the system's version."""
-        return _digest(asdict(self))
+        return sha256_of(self.content)
 
     @property
     def task_id(self) -> str:
@@ -76,11 +81,15 @@ class SimulationTask:
             return self.digest
         content = asdict(self)
         content["spec"] = [entry for entry in self.spec if entry[0] != contract.load(self.system).ladder]
-        return _digest(content)
+        return sha256_of(content)
 
     def __str__(self) -> str:
         point = ", ".join(f"{name} = {value}" for name, value in self.spec)
         return f"{self.system} at {point}" + (f", block {self.block}" if self.block else "")
+
+
+ShardTask = SimulationTask | DataTask
+"""What one shard comes from."""
 
 
 class SimulationJob(NamedTuple):
@@ -94,8 +103,7 @@ class SimulationJob(NamedTuple):
 
     def generator(self) -> np.random.Generator:
         """The job's random stream: from its content alone, so that adding a point changes no other job's shards."""
-        words = tuple(int(self.tasks[0].job_digest[i : i + 8], 16) for i in range(0, 64, 8))
-        return np.random.default_rng(np.random.SeedSequence(self.tasks[0].seed, spawn_key=words))
+        return stream(self.tasks[0].seed, self.tasks[0].job_digest)
 
     def __str__(self) -> str:
         more = f" and {len(self.tasks) - 1} more" if len(self.tasks) > 1 else ""
@@ -150,7 +158,7 @@ class TrainingRun:
             del content["beta"]["eigenvalue"]
         if self.restart == 0:
             del content["restart"]
-        return _digest(content)[:16]
+        return sha256_of(content)[:16]
 
     @property
     def without_restart(self) -> TrainingRun:
@@ -162,7 +170,7 @@ class TrainingRun:
         """Seed of initialization, shuffle and noise: the run's own, or one that follows from it and the restart."""
         if self.restart == 0:
             return self.seed
-        return int(_digest([self.seed, "restart", self.restart])[:15], 16)
+        return int(sha256_of([self.seed, "restart", self.restart])[:15], 16)
 
     @property
     def stack(self) -> tuple[Any, ...]:
@@ -199,6 +207,11 @@ def simulation_tasks(study: Study) -> tuple[SimulationTask, ...]:
     )
 
 
+def shard_tasks(study: Study) -> tuple[ShardTask, ...]:
+    """One task per shard: what is simulated first, then what the ``[[data]]`` blocks bring."""
+    return (*simulation_tasks(study), *(task for source in study.data for task in source.tasks))
+
+
 def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[SimulationTask]:
     system = contract.load(block.system)
     sites = int(np.prod(system.spec(**dict(point.values)).shape))
@@ -231,7 +244,7 @@ def _ladder(block: SimulateBlock, point: Point, field: str) -> tuple[Scalar, ...
 
 def training_runs(study: Study) -> tuple[TrainingRun, ...]:
     """Every model that the study trains: block by block, size by size; equal ones (same train_id) once."""
-    tasks = simulation_tasks(study)
+    tasks = shard_tasks(study)
     runs: dict[str, TrainingRun] = {}
     for block in study.train:
         for run in _block_runs(block, study, tasks):
@@ -239,11 +252,11 @@ def training_runs(study: Study) -> tuple[TrainingRun, ...]:
     return tuple(runs.values())
 
 
-def _block_runs(block: TrainBlock, study: Study, tasks: tuple[SimulationTask, ...]) -> Iterable[TrainingRun]:
-    chosen = {(simulate.system, point.values) for simulate, point in selected(block, study.simulate)}
+def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -> Iterable[TrainingRun]:
+    chosen = {(source.system, point.values) for source, point in selected(block, (*study.simulate, *study.data))}
     mine = [task for task in tasks if (task.system, task.spec) in chosen]
     sizes = sorted({task.size for task in mine}) if block.size is None else block.size
-    natural = stored(mine[0].system, dict(mine[0].spec)).likelihood
+    natural = mine[0].info.stored.likelihood
     likelihood = natural if block.likelihood == "auto" else block.likelihood
     values = {name: getattr(block, name) for name in (*SETTINGS, *FURTHER)} | {"likelihood": likelihood}
     settings = tuple(values.items())

@@ -15,7 +15,7 @@ from workflow.blocks import Study
 from workflow.executors import Executor
 from workflow.folder import costs, timed
 from workflow.layout import RunDirectory, write_whole
-from workflow.plan import simulation_tasks, training_runs
+from workflow.plan import shard_tasks, training_runs
 from workflow.progress import Progress, duration
 from workflow.report_figures import draw_all, load_analyzed
 from workflow.restarts import kept
@@ -63,7 +63,7 @@ def _page(study: Study, run: RunDirectory) -> str:
             heads=list(report_tables.COLUMNS.values()),
             orders=[report_tables.words(name) for name in first["order_parameters"]],
             shares=[report_tables.words(share["phase"]) for share in first["generated"] or []],
-            certificates=report_tables.certificate_tables(run, simulation_tasks(study)),
+            certificates=report_tables.certificate_tables(run, shard_tasks(study)),
             costs=[cost for stage, cost in costs(run).items() if stage != "report"],
             versions={"latentphase": __version__} | {name: version(name) for name in PACKAGES},
             machine=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",

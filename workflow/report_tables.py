@@ -13,7 +13,7 @@ from models.config import AUTO_FRACTION
 from simulators import exact
 from workflow import shards
 from workflow.layout import RunDirectory
-from workflow.plan import SimulationTask
+from workflow.plan import ShardTask, SimulationTask
 from workflow.report_figures import PHASE_NAMES, Analyzed, estimate, rule_setting
 from workflow.summary import DISENTANGLED, Gate, Record, shown
 
@@ -158,11 +158,11 @@ def _pairs(content: dict[str, Any], scale: float) -> dict[str, str]:
     return found
 
 
-def certificate_tables(run: RunDirectory, tasks: Sequence[SimulationTask]) -> list[dict[str, Any]]:
+def certificate_tables(run: RunDirectory, tasks: Sequence[ShardTask]) -> list[dict[str, Any]]:
     """A table per system, or per set of judged observables; a line per shard: what its certificate says, and the
-    energy beside its exact value where there is one."""
+    energy beside its exact value where there is one. Data that were not simulated here have none."""
     tables: dict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = {}
-    for task in tasks:
+    for task in (task for task in tasks if isinstance(task, SimulationTask)):
         tables.setdefault((task.system, task.names.judged), []).append(_certificate_row(run, task))
     return [
         {

@@ -1,4 +1,4 @@
-"""Shards: one Parquet file per simulation task, written whole, readable without this program."""
+"""Shards: one Parquet file per task, written whole, readable without this program."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import hashlib
 import io
 import json
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from simulators import contract
 from simulators.sampling import Samples
 from workflow import __version__
-from workflow.grid import spec_fields
 from workflow.layout import write_whole
-from workflow.plan import SimulationTask
+
+if TYPE_CHECKING:
+    from workflow.plan import ShardTask
 
 FORMAT = 1
 ROW_GROUP_BYTES = 8 * 2**20
@@ -58,7 +59,7 @@ class Shard:
     columns: dict[str, NDArray[Any]]
     """All other columns, by name."""
     metadata: dict[str, Any]
-    """format, task, seed, versions, certificate."""
+    """format, task, seed, versions, certificate (None: not simulated here), label_names of the labels that occur."""
 
     def configurations(self) -> NDArray[Any]:
         """Configurations (S, C, H, W): int8 (+-1 for bits) or float32."""
@@ -80,29 +81,44 @@ def decode(packed_SB: NDArray[np.uint8], encoding: str, shape: tuple[int, ...]) 
     sites = int(np.prod(shape))
     if encoding == "bits":
         bits = np.unpackbits(packed_SB, axis=1, count=sites)
-        return (bits.astype(np.int8) * 2 - 1).reshape(-1, *shape)
+        return (bits.astype(np.int8) * 2 - 1).reshape(len(packed_SB), *shape)
     kind = {"int8": "<i1", "float32": "<f4"}[encoding]
-    return np.ascontiguousarray(packed_SB).view(kind).reshape(-1, *shape)
+    return np.ascontiguousarray(packed_SB).view(kind).reshape(len(packed_SB), *shape)
 
 
-def shape_of(task: SimulationTask) -> list[int]:
-    """Channels, rows and columns of a configuration of ``task``."""
-    return list(task.point.shape)
+def packed_rows(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """(S, B) bytes of a column of encoded configurations."""
+    width = column.type.byte_width
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width).reshape(-1, width)
+        for chunk in column.chunks
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, width), np.uint8)
 
 
-def _table(task: SimulationTask, samples: Samples) -> pa.Table:
-    system = contract.load(task.system)
+class Rows(NamedTuple):
+    """Samples that were not simulated here, as ``write`` takes them; S samples."""
+
+    configurations: NDArray[np.uint8]
+    """(S, B) encoded configurations."""
+    chain: NDArray[np.int32]
+    sweep: NDArray[np.int64]
+    observables: dict[str, NDArray[Any]]
+    """All other columns, (S,) each."""
+    certificate: None = None
+
+
+def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
     packed_SB = samples.configurations
     rows, width = packed_SB.shape
     binary = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(packed_SB)])
-    about = {"encoding": system.encoding, "shape": json.dumps(shape_of(task))}
+    about = {"encoding": task.info.encoding, "shape": json.dumps(list(task.info.shape))}
     fields = [pa.field("configuration", pa.binary(width), nullable=False, metadata=about)]
     columns: list[pa.Array] = [binary]
     kinds = {int: pa.int32(), float: pa.float64(), str: pa.string()}
-    spec = dict(task.spec)
-    for name, kind in spec_fields(system).items():
-        fields.append(pa.field(name, kinds[kind], nullable=False))
-        columns.append(pa.array([spec[name]] * rows, type=kinds[kind]))
+    for name, value in task.spec:
+        fields.append(pa.field(name, kinds[type(value)], nullable=False))
+        columns.append(pa.array([value] * rows, type=kinds[type(value)]))
     measured: dict[str, NDArray[Any]] = {
         "chain": samples.chain,
         "sweep": samples.sweep,
@@ -114,30 +130,32 @@ def _table(task: SimulationTask, samples: Samples) -> pa.Table:
         columns.append(array)
     metadata = {
         "format": FORMAT,
-        "task": asdict(task),
+        "task": task.content,
         "task_id": task.task_id,
         "seed": task.seed,
         "versions": {"latentphase": __version__, "python": platform.python_version()}
         | {name: version(name) for name in ("numpy", "numba", "pyarrow")},
-        "certificate": samples.certificate.to_json(),
+        "certificate": samples.certificate.to_json() if samples.certificate else None,
     }
+    if "label" in measured:
+        metadata["label_names"] = {str(label): task.info.labels[label] for label in np.unique(measured["label"])}
     text = json.dumps(metadata, sort_keys=True, allow_nan=False)
     return pa.table(columns, schema=pa.schema(fields, metadata={"latentphase": text}))
 
 
-def write(task: SimulationTask, samples: Samples, path: Path) -> tuple[int, int, str]:
+def write(task: ShardTask, samples: Samples | Rows, path: Path) -> tuple[int, int, str]:
     """Write the shard of ``task`` whole; equal tasks give equal bytes.
 
     Args:
-        task: what was simulated.
-        samples: with configurations as ``encode`` packs them.
+        task: what was simulated, or made of other data.
+        samples: its rows, with configurations as ``encode`` packs them.
         path: of the file.
 
     Returns:
         rows, bytes and sha256 of the file.
     """
     table = _table(task, samples)
-    decoded = int(np.prod(shape_of(task))) * DECODED_BYTES[contract.load(task.system).encoding]
+    decoded = prod(task.info.shape) * DECODED_BYTES[task.info.encoding]
     plain = [name for name in table.column_names if name not in ("configuration", *samples.observables)]
     buffer = io.BytesIO()
     pq.write_table(
@@ -167,14 +185,8 @@ def read(path: Path, columns: tuple[str, ...] | None = None) -> Shard:
         about = file.schema_arrow.field("configuration").metadata
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise ShardError(f"{path} is not a whole shard: {error}") from None
-    column = table.column("configuration")
-    width = column.type.byte_width
-    parts = [
-        np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width).reshape(-1, width)
-        for chunk in column.chunks
-    ]
     return Shard(
-        packed_SB=np.concatenate(parts) if parts else np.empty((0, width), np.uint8),
+        packed_SB=packed_rows(table.column("configuration")),
         encoding=about[b"encoding"].decode(),
         shape=tuple(json.loads(about[b"shape"])),
         columns={n: table.column(n).to_numpy() for n in table.column_names if n != "configuration"},

@@ -1,4 +1,7 @@
-"""The simulate stage: one shard per task, each certified; finished shards are kept, damaged ones made again."""
+"""The simulate stage: one shard per task, simulated and certified, or made of other data.
+
+Finished shards are kept, damaged ones made again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import platform
 import sys
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +19,22 @@ import numpy as np
 from simulators import contract
 from simulators.order import Order
 from simulators.sampling import Sampler, Samples
-from workflow import manifest, shards
+from workflow import data_sources, manifest, shards
 from workflow.blocks import Study
 from workflow.certified import objections
+from workflow.data_tasks import SourceError
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, timed
 from workflow.layout import RunDirectory, write_whole
-from workflow.plan import SimulationJob, SimulationTask, simulation_cost, simulation_jobs, simulation_tasks
+from workflow.plan import (
+    ShardTask,
+    SimulationJob,
+    SimulationTask,
+    shard_tasks,
+    simulation_cost,
+    simulation_jobs,
+    simulation_tasks,
+)
 from workflow.progress import Progress
 from workflow.shards import ShardError, ShardRecord
 
@@ -112,7 +124,7 @@ def run_job(job: SimulationJob, root: str) -> list[ShardRecord]:
     ]
 
 
-def finished(run: RunDirectory, tasks: Iterable[SimulationTask]) -> tuple[dict[str, ShardRecord], dict[str, str]]:
+def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, ShardRecord], dict[str, str]]:
     """Records of the tasks whose shards are there and whole, and complaints about those that are not.
 
     A shard that was written but not recorded (the driver was killed in between) counts as there.
@@ -141,17 +153,25 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     Raises:
         StageFailed: some tasks failed; the others' shards are there and are kept.
     """
-    tasks = simulation_tasks(study)
+    tasks = shard_tasks(study)
     records, complaints = finished(run, tasks)
+    of_data = {task.task_id for source in study.data for task in source.tasks}
     # A ladder of which one shard is missing is simulated whole: the others come out as they are.
-    todo = [job for job in simulation_jobs(tasks) if any(task.task_id not in records for task in job.tasks)]
+    jobs = simulation_jobs(simulation_tasks(study))
+    todo = [job for job in jobs if any(task.task_id not in records for task in job.tasks)]
     # Longest first, so that the end of the stage is made of short tasks that fill every worker.
     todo.sort(key=lambda job: -sum(simulation_cost(task).core_seconds for task in job.tasks))
-    total = sum(len(job.tasks) for job in todo)
+    total = len(of_data - set(records)) + sum(len(job.tasks) for job in todo)
     failures: dict[str, str] = {}
     with timed(run, "simulate") as cost, Progress("simulate", total, "shards", quiet) as progress:
-        for text in complaints.values():
-            progress.say(f"  {text}; simulating it again")
+        for task_id, text in complaints.items():
+            progress.say(f"  {text}; {'making' if task_id in of_data else 'simulating'} it again")
+        for record in _make_data(study, run, records, failures, progress):
+            records[record.task_id] = record
+            manifest.append(run, record)
+            cost["core_seconds"] += record.seconds or 0.0
+            cost["done"] += 1
+            progress.advance(1)
         for outcome in executor.run_all(run_job, todo, str(run.root)):
             job = outcome.item
             if outcome.error is None:
@@ -170,8 +190,23 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     if failures:
         raise StageFailed("simulate", failures, run.failures, total)
     manifest.store(run, records, [task.task_id for task in tasks])
-    if todo and not quiet:
-        bad = sum(1 for _ in objections(run, tasks))
-        if bad:
-            print(f"  {bad} of {len(tasks)} shards are not certified; `latentphase verify` says why", file=sys.stderr)
+    bad = sum(1 for _ in objections(run, tasks)) if todo and not quiet else 0
+    if bad:
+        print(f"  {bad} of {len(tasks)} shards are not certified; `latentphase verify` says why", file=sys.stderr)
     return records
+
+
+def _make_data(
+    study: Study, run: RunDirectory, records: Mapping[str, ShardRecord], failures: dict[str, str], progress: Progress
+) -> Iterator[ShardRecord]:
+    """Make the shards of the ``[[data]]`` blocks that are missing from ``records``; notes the first failure of each."""
+    for source in study.data:
+        missing = [task for task in source.tasks if task.task_id not in records]
+        if missing and (text := data_sources.announcement(source)):
+            progress.say(f"  {text}")
+        for task in missing:
+            try:
+                yield data_sources.make(task, source, run)
+            except SourceError as error:
+                failures[f"{task.task_id} ({task})"] = str(error)
+                break

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workflow import manifest
 from workflow.blocks import Study
+from workflow.data_plan import data_lines, sample_bytes, shard_cost, training_samples
 from workflow.encode import shards_of
 from workflow.folder import FolderError, StageCost, costs
 from workflow.layout import RunDirectory
@@ -17,7 +18,7 @@ from workflow.plan import (
     SAMPLES_PER_SECOND,
     SimulationTask,
     expected_algorithm,
-    simulation_cost,
+    shard_tasks,
     simulation_tasks,
     training_cost,
     training_runs,
@@ -52,19 +53,19 @@ def size(count: float) -> str:
 def plan_table(study: Study, workers: int | None = None) -> str:
     """What carrying out ``study`` would take, stage by stage."""
     cpus = workers or os.cpu_count() or 1
-    tasks = simulation_tasks(study)
+    tasks = shard_tasks(study)
     runs = training_runs(study)
-    estimate = [simulation_cost(task) for task in tasks]
+    estimate = [shard_cost(task) for task in tasks]
     simulate = sum(cost.core_seconds for cost in estimate)
-    samples = {task.task_id: task.samples for task in tasks}
+    by_id = {task.task_id: task for task in tasks}
     rows = {
-        item.train_id: round(sum(samples[t] for t in item.task_ids) * (1 - float(item["held_out"]))) for item in runs
+        item.train_id: training_samples([by_id[t] for t in item.task_ids], float(item["held_out"])) for item in runs
     }
     train = sum(training_cost(item, rows[item.train_id]) for item in runs)
     used = [item for item in runs if not item.restart]
     latents = sum(t.samples * (8 * int(item["latent"]) + 16) for item in used for t in shards_of(item, tasks))
     encoded = sum(len(shards_of(item, tasks)) for item in used)
-    held = max((rows[item.train_id] * item.size**2 / 8 for item in runs), default=0)
+    held = max((rows[item.train_id] * sample_bytes(by_id[item.task_ids[0]].info) for item in runs), default=0)
     body = [
         [
             "simulate",
@@ -82,7 +83,8 @@ def plan_table(study: Study, workers: int | None = None) -> str:
         f"{study.name}: {sum(task.samples for task in tasks):,} samples at {len(tasks)} points",
         table(header, body),
     ]
-    lines += _algorithms(tasks)
+    lines += data_lines(study)
+    lines += _algorithms(simulation_tasks(study))
     sizes = sorted({(item.network, item.size) for item in runs})
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / s**2:,.0f} ({n}, L = {s})" for n, s in sizes)
     if assumed:
@@ -128,7 +130,7 @@ def status_table(root: Path) -> str:
         FolderError: as in ``load_run``.
     """
     run, study = load_run(root)
-    tasks, runs = simulation_tasks(study), training_runs(study)
+    tasks, runs = shard_tasks(study), training_runs(study)
     recorded = manifest.load(run)
     failed = {path.stem for path in run.failures.glob("*.txt")} if run.failures.exists() else set()
     simulated = sum(task.task_id in recorded for task in tasks)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
-
-from pydantic import TypeAdapter, ValidationError
 
 from models.config import ModelConfig, TrainConfig
 from simulators import contract
@@ -25,8 +22,12 @@ from workflow.blocks import (
     listed,
     parse_beta,
 )
-from workflow.grid import Point, Problem, expand, matches, points, spec_fields
-from workflow.variables import stored
+from workflow.checking import build
+from workflow.data_study import parse_sources, split_problem
+from workflow.data_tasks import DataSource
+from workflow.dataset_info import DatasetInfo
+from workflow.grid import Point, Problem, expand, points, spec_fields
+from workflow.selection import Source, info_at, selected
 
 
 class StudyError(ValueError):
@@ -68,45 +69,44 @@ def load(source: str, seed: int | None = None) -> Study:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise StudyError(source, [Problem("file", f"is not TOML: {error}")]) from None
-    return parse(raw if seed is None else raw | {"seed": seed}, source)
+    return parse(raw if seed is None else raw | {"seed": seed}, source, path.parent)
 
 
-def parse(raw: dict[str, Any], source: str = "study") -> Study:
-    """``raw`` (a parsed TOML file) as a study.
+def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> Study:
+    """``raw`` (a parsed TOML file) as a study; the paths of its data begin at ``folder``.
 
     Raises:
         StudyError: as in ``load``.
     """
     problems: list[Problem] = []
-    blocks = {key: raw.get(key, []) for key in ("simulate", "train")}
+    blocks = {key: raw.get(key, []) for key in ("simulate", "data", "train")}
     for key, value in blocks.items():
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             problems.append(Problem(key, f"must be written as [[{key}]] blocks"))
             blocks[key] = []
-    rest = {key: value for key, value in raw.items() if key not in ("simulate", "train", "analyze")}
-    top = _build(Top, rest, "", problems)
-    analyze = _build(AnalyzeBlock, raw.get("analyze", {}), "analyze", problems)
-    if not blocks["simulate"] and "simulate" not in {p.place for p in problems}:
-        problems.append(Problem("simulate", "a study needs at least one [[simulate]] block"))
+    rest = {key: value for key, value in raw.items() if key not in (*blocks, "analyze")}
+    top = build(Top, rest, "", problems)
+    analyze = build(AnalyzeBlock, raw.get("analyze", {}), "analyze", problems)
+    if not blocks["simulate"] and not blocks["data"] and not {"simulate", "data"} & {p.place for p in problems}:
+        problems.append(Problem("simulate", "a study needs at least one [[simulate]] block, or a [[data]] block"))
     simulate = [_simulate(item, f"simulate.{i}", problems) for i, item in enumerate(blocks["simulate"])]
+    data = parse_sources(blocks["data"], folder, top.seed if top else 0, problems)
     train = [_train(item, f"train.{i}", problems) for i, item in enumerate(blocks["train"])]
     good = [block for block in simulate if block is not None]
+    good_data = [source for source in data if source is not None]
+    complete = len(good) + len(good_data) == len(simulate) + len(data)
     problems += _duplicates(simulate)
-    names = [block.name for block in train if block is not None]
-    problems += [
-        Problem(f"train.{i}.name", f"must differ from the other blocks' names, got {block.name!r} again")
-        for i, block in enumerate(train)
-        if block is not None and names.index(block.name) < i
-    ]
+    problems += _repeated_names(train)
     for i, block in enumerate(train):
         if block is not None:
-            problems += _check_train(block, f"train.{i}", good, complete=len(good) == len(simulate))
+            problems += _check_train(block, f"train.{i}", [*good, *good_data], complete)
     if problems or top is None or analyze is None:
         raise StudyError(source, dict.fromkeys(problems))
     trained = tuple(block for block in train if block is not None)
     resolved: dict[str, Any] = {
         **asdict(top),
         "simulate": [_resolved_simulate(block, item) for block, item in zip(good, blocks["simulate"], strict=True)],
+        **({"data": [source.resolved for source in good_data]} if good_data else {}),
         "train": [{k: v for k, v in asdict(block).items() if v is not None} for block in trained],
         "analyze": asdict(analyze),
     }
@@ -114,6 +114,7 @@ def parse(raw: dict[str, Any], source: str = "study") -> Study:
         name=top.name,
         seed=top.seed,
         simulate=tuple(good),
+        data=tuple(good_data),
         train=trained,
         analyze=analyze,
         allow_uncertified=top.allow_uncertified,
@@ -121,47 +122,15 @@ def parse(raw: dict[str, Any], source: str = "study") -> Study:
     )
 
 
-def _build(kind: type, raw: Any, place: str, problems: list[Problem]) -> Any:
-    """``raw`` as a ``kind``, or None after its problems were noted."""
-    try:
-        return TypeAdapter(kind).validate_python(raw)
-    except ValidationError as error:
-        seen: dict[str, list[str]] = {}
-        values: dict[str, Any] = {}
-        for item in error.errors():
-            # Union members appear as extra path elements (a list index is kept, a type's name is not).
-            parts = [str(part) for part in item["loc"] if isinstance(part, int) or re.fullmatch(r"[a-z_]+", str(part))]
-            parts = [part for part in parts if part not in ("int", "float", "str", "literal", "constrained")]
-            where = ".".join(filter(None, [place, *parts])) or "file"
-            seen.setdefault(where, []).append(_sentence(item))
-            values[where] = item["input"]
-        for where, messages in seen.items():
-            text = " or ".join(dict.fromkeys(messages))
-            shown = "" if text in ("unknown key", "is missing") else f", got {values[where]!r}"
-            problems.append(Problem(where, text + shown))
-        return None
-
-
 def _train(raw: dict[str, Any], place: str, problems: list[Problem]) -> TrainBlock | None:
     """A ``[[train]]`` block; its wrong entries replaced by defaults so that the rest is checked too."""
     before = len(problems)
-    block: TrainBlock | None = _build(TrainBlock, raw, place, problems)
+    block: TrainBlock | None = build(TrainBlock, raw, place, problems)
     if block is not None:
         return block
     wrong = {problem.place.removeprefix(f"{place}.").split(".")[0] for problem in problems[before:]}
     rest = {key: value for key, value in raw.items() if key not in wrong}
-    return cast(TrainBlock | None, _build(TrainBlock, {"name": place, **rest}, place, []))
-
-
-def _sentence(item: Any) -> str:
-    kind = item["type"]
-    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        return "unknown key"
-    if kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
-        return "is missing"
-    if kind == "predicate_failed":
-        return "must consist of letters, digits, '.', '_' and '-'"
-    return str(item["msg"]).removeprefix("Input ").removeprefix("Value error, ")
+    return cast(TrainBlock | None, build(TrainBlock, {"name": place, **rest}, place, []))
 
 
 def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> SimulateBlock | None:
@@ -177,7 +146,7 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
     physics = {key: value for key, value in raw.items() if key in spec_fields(system)}
     other = {key: value for key, value in raw.items() if key not in physics}
     before = len(problems)
-    sampling = _build(Sampling, other, place, problems)
+    sampling = build(Sampling, other, place, problems)
     grid, found = points(system, physics, place)
     problems += found
     if sampling is not None:
@@ -227,6 +196,15 @@ def _duplicates(blocks: list[SimulateBlock | None]) -> list[Problem]:
     return problems
 
 
+def _repeated_names(blocks: list[TrainBlock | None]) -> list[Problem]:
+    names = [block.name if block else None for block in blocks]
+    return [
+        Problem(f"train.{i}.name", f"must differ from the other blocks' names, got {name!r} again")
+        for i, name in enumerate(names)
+        if name is not None and names.index(name) < i
+    ]
+
+
 def _resolved_simulate(block: SimulateBlock, raw: dict[str, Any]) -> dict[str, Any]:
     system = contract.load(block.system)
     grids: dict[str, Any] = {}
@@ -237,20 +215,7 @@ def _resolved_simulate(block: SimulateBlock, raw: dict[str, Any]) -> dict[str, A
     return {"system": block.system, **grids, **entries}
 
 
-def selected(block: TrainBlock, blocks: Iterable[SimulateBlock]) -> list[tuple[SimulateBlock, Point]]:
-    """The parameter points whose shards ``block`` trains on, whatever their size."""
-    wanted = dict(block.select)
-    system = wanted.pop("system", None)
-    return [
-        (simulate, point)
-        for simulate in blocks
-        if system is None or matches(simulate.system, system)
-        for point in simulate.points
-        if all(name in dict(point.values) and matches(point[name], value) for name, value in wanted.items())
-    ]
-
-
-def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], complete: bool) -> list[Problem]:
+def _check_train(block: TrainBlock, place: str, sources: list[Source], complete: bool) -> list[Problem]:
     """What pydantic cannot see: sweeps, and whether the selection fits the simulated data."""
     problems = []
     for i, value in enumerate(listed(block.beta)):
@@ -263,46 +228,49 @@ def _check_train(block: TrainBlock, place: str, blocks: list[SimulateBlock], com
         values = getattr(block, name)
         if isinstance(values, list) and (not values or len({str(v) for v in values}) < len(values)):
             problems.append(Problem(f"{place}.{name}", f"must name at least one value, each once, got {values!r}"))
-    problems += _check_select(block, place, blocks)
+    problems += _check_select(block, place, sources)
     if not complete or any(problem.place.startswith((f"{place}.select", f"{place}.size")) for problem in problems):
         return problems
-    chosen = selected(block, blocks)
+    chosen = selected(block, sources)
     if not chosen:
         return [Problem(f"{place}.select", f"matches no shard of this study, got {block.select!r}")]
-    if len({simulate.system for simulate, _ in chosen}) > 1:
-        return [Problem(f"{place}.select", 'must choose one system; add system = "..."')]
+    first = chosen[0][0]
+    if len({source.system for source, _ in chosen}) > 1:
+        key = "data" if isinstance(first, DataSource) else "system"
+        return [Problem(f"{place}.select", f'must choose one system; add {key} = "..."')]
     sizes = {int(point["size"]) for _, point in chosen}
     for size in listed(block.size) if block.size is not None else sorted(sizes):
         if size not in sizes:
             problems.append(Problem(f"{place}.size", f"no selected shard has L = {size}; there are {sorted(sizes)}"))
+        of_size = [point for _, point in chosen if point["size"] == size]
+        if isinstance(first, DataSource) and (text := split_problem(first, of_size)):
+            problems.append(Problem(f"{place}.select", text))
     wanted = sizes if block.size is None else sizes & set(listed(block.size))
-    examples = {int(point["size"]): (simulate.system, point) for simulate, point in chosen}
-    kinds = {stored(simulate.system, dict(point.values)) for simulate, point in chosen}
+    infos = {int(point["size"]): info_at(source, point) for source, point in chosen}
+    kinds = {info_at(source, point).stored for source, point in chosen}
     if len(kinds) > 1:
         found = " and ".join(sorted(str(kind.states) for kind in kinds))
         return [*problems, Problem(f"{place}.select", f"must choose one number of states, got {found}")]
-    return problems + _check_configs(block, place, [examples[size] for size in sorted(wanted)])
+    return problems + _check_configs(block, place, [infos[size] for size in sorted(wanted)])
 
 
-def _check_configs(block: TrainBlock, place: str, examples: list[tuple[str, Point]]) -> list[Problem]:
+def _check_configs(block: TrainBlock, place: str, infos: list[DatasetInfo]) -> list[Problem]:
     """What the networks themselves refuse: each of their messages begins with the name of the setting.
 
     Args:
         block: what to train.
         place: of the block in the file.
-        examples: a system and point of each size.
+        infos: what is selected of each size.
     """
     problems: dict[Problem, None] = {}
-    for system, point in examples:
-        kind = stored(system, dict(point.values))
-        shape = contract.load(system).spec(**dict(point.values)).shape
-        likelihood = kind.likelihood if block.likelihood == "auto" else block.likelihood
+    for info in infos:
+        likelihood = info.stored.likelihood if block.likelihood == "auto" else block.likelihood
         for network in block.networks:
             try:
                 ModelConfig(
-                    shape=shape,
-                    variable=kind.variable,
-                    states=kind.states,
+                    shape=info.shape,
+                    variable=info.variable,
+                    states=info.states,
                     network=network,  # type: ignore[arg-type]  # checked by pydantic
                     likelihood=likelihood,
                     **{name: getattr(block, name) for name in MODEL_SETTINGS},
@@ -316,17 +284,20 @@ def _check_configs(block: TrainBlock, place: str, examples: list[tuple[str, Poin
     return list(problems)
 
 
-def _check_select(block: TrainBlock, place: str, blocks: list[SimulateBlock]) -> list[Problem]:
+def _check_select(block: TrainBlock, place: str, sources: list[Source]) -> list[Problem]:
     problems = []
-    known = {"system"} | {name for b in blocks for name in spec_fields(contract.load(b.system))}
+    known = {"system"} | {name for source in sources for point in source.points[:1] for name in dict(point.values)}
+    known |= {"data"} if any(isinstance(source, DataSource) for source in sources) else set()
+    if {"system", "data"} <= set(block.select):
+        problems.append(Problem(f"{place}.select", "must name a system or data, not both"))
     for name, value in block.select.items():
-        if blocks and name not in known:
+        if sources and name not in known:
             problems.append(Problem(f"{place}.select.{name}", f"unknown field; there are {', '.join(sorted(known))}"))
-        kind = str if name == "system" else int | float | str
+        kind = str if name in ("system", "data") else int | float | str
         if not isinstance(value, dict) and not all(isinstance(v, kind) for v in listed(value)):
             problems.append(Problem(f"{place}.select.{name}", f"must be a value, a list or a range, got {value!r}"))
-        if name == "system" and isinstance(value, dict):
-            problems.append(Problem(f"{place}.select.system", f"must be a name or a list of names, got {value!r}"))
+        if name in ("system", "data") and isinstance(value, dict):
+            problems.append(Problem(f"{place}.select.{name}", f"must be a name or a list of names, got {value!r}"))
         elif isinstance(value, dict) and not (
             set(value) == {"start", "stop"} and all(isinstance(v, int | float) for v in value.values())
         ):

@@ -17,7 +17,7 @@ from workflow.certified import require_certified
 from workflow.executors import Executor, RayExecutor, Unavailable
 from workflow.folder import StageFailed, require, timed
 from workflow.layout import RunDirectory
-from workflow.plan import TrainingRun, simulation_tasks, training_cost, training_runs
+from workflow.plan import TrainingRun, shard_tasks, training_cost, training_runs
 from workflow.progress import Progress
 from workflow.simulate import finished
 
@@ -76,7 +76,7 @@ def train(
     if not todo:
         return done
     wanted = {task_id for item in todo for task_id in item.task_ids}
-    needed = [task for task in simulation_tasks(study) if task.task_id in wanted]
+    needed = [task for task in shard_tasks(study) if task.task_id in wanted]
     whole, _ = finished(run, needed)
     require("train", "simulate", "whole shard", [task for task in needed if task.task_id not in whole])
     require_certified(run, needed, "train", study.allow_uncertified)

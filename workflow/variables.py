@@ -39,3 +39,10 @@ def stored(system: str, spec: Mapping[str, Any]) -> Stored:
         return Stored(variable, 2, 0)
     # Spins of -1, 0 and 1 where the system has no number of states.
     return Stored(variable, int(spec["states"]), 0) if "states" in spec else Stored(variable, 3, -1)
+
+
+def stored_of(task: Mapping[str, Any]) -> Stored:
+    """The same of a shard, from the task in its metadata: data that are not simulated say it themselves."""
+    if "info" in task:
+        return Stored(*(task["info"][name] for name in Stored._fields))
+    return stored(task["system"], dict(task["spec"]))

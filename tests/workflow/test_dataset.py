@@ -73,7 +73,7 @@ def test_a_missing_shard_is_named(run: RunDirectory) -> None:
 
 def test_labels_of_several_shards(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:
     paths = [run.shard("ising", 4, task.task_id) for task in tasks]
-    labelled = label_samples(paths, NAMES)
+    labelled = label_samples(paths, NAMES, 0.25)
     assert labelled.task_ids == tuple(path.stem for path in paths)
     np.testing.assert_array_equal(labelled.shard, np.repeat(np.arange(4), 128))
     assert len(set(zip(labelled.chain, labelled.shard, strict=True))) == len(set(labelled.chain)) == 4 * 64
@@ -86,7 +86,7 @@ def test_labels_of_several_shards(run: RunDirectory, tasks: tuple[SimulationTask
 
 def test_the_order_parameter_tells_the_phases(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:
     """T = 1.2 is deep in the phase that the sign of the coupling asks for, T = 4.5 in neither."""
-    labelled = label_samples([run.shard("ising", 4, task.task_id) for task in tasks], NAMES)
+    labelled = label_samples([run.shard("ising", 4, task.task_id) for task in tasks], NAMES, 0.25)
     for index, point in enumerate(labelled.points):
         own, other = NAMES if point["coupling"] > 0 else NAMES[::-1]
         mine = labelled.shard == index

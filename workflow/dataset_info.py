@@ -1,0 +1,43 @@
+"""What the configurations of a shard are, wherever they come from: shape, variable, order parameters, labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models.config import Variable
+from simulators import contract
+from workflow.variables import Stored, stored
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetInfo:
+    """What training and analysis need to know of a shard before they open it."""
+
+    shape: tuple[int, int, int]
+    """Channels, rows and columns of one configuration."""
+    encoding: str
+    """How a configuration is stored: ``bits``, ``int8`` or ``float32``."""
+    variable: Variable
+    states: int = 2
+    """q of states, 2 of all others."""
+    lowest: int = 0
+    """The smallest of the q consecutive numbers that stand for states: -1 for Blume-Capel."""
+    order_parameters: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Names of the values 0, 1, ... of the column ``label``; empty where there is no such column."""
+
+    @property
+    def stored(self) -> Stored:
+        """What the numbers are."""
+        return Stored(self.variable, self.states, self.lowest)
+
+
+def simulated(system: contract.System, spec: Any) -> DatasetInfo:
+    """The same for what ``system`` simulates at ``spec``."""
+    return DatasetInfo(
+        shape=tuple(spec.shape),
+        encoding=system.encoding,
+        **stored(system.name, asdict(spec))._asdict(),
+        order_parameters=system.names(spec).order_parameters,
+    )
