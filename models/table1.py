@@ -7,12 +7,12 @@ Axes: R runs (1), B samples, N sites, Z latents.
 
 from typing import ClassVar, Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from models.shallow import SMALLEST_STD
+from models.torus import PeriodicConv2d, PeriodicConvTranspose2d, arranged
 
 Padding = Literal["periodic", "same"]
 KERNEL, STRIDE = 4, 2
@@ -20,30 +20,16 @@ CHANNELS = (64, 128)
 FULLY_CONNECTED = 1024
 
 
-class PeriodicConvTranspose2d(nn.ConvTranspose2d):
-    """Transposed 4x4 convolution of stride 2 on a torus: the adjoint of the circularly padded convolution.
-
-    Each input site contributes to 4 outputs per direction, so that an output depends on sites up to one beyond the
-    edge. One wrapped site on each side supplies them; of the enlarged result, 2 outputs per wrapped site and the 1
-    of SAME padding are cut off.
-    """
-
-    def __init__(self, inputs: int, outputs: int, *, bias: bool, device: torch.device | str | None = None) -> None:
-        super().__init__(inputs, outputs, KERNEL, STRIDE, padding=3, bias=bias, device=device)
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return super().forward(F.pad(x, (1, 1, 1, 1), mode="circular"), output_size)
-
-
 def _halve(inputs: int, outputs: int, padding: Padding) -> nn.Module:
-    mode = "circular" if padding == "periodic" else "zeros"
     # Batch norm follows, which would cancel a bias; so everywhere below where bias is False.
-    return skip_init(nn.Conv2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=False, padding_mode=mode)
+    if padding == "periodic":
+        return skip_init(PeriodicConv2d, inputs, outputs, KERNEL, STRIDE, bias=False)
+    return skip_init(nn.Conv2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=False)
 
 
 def _double(inputs: int, outputs: int, padding: Padding, bias: bool) -> nn.Module:
     if padding == "periodic":
-        return skip_init(PeriodicConvTranspose2d, inputs, outputs, bias=bias)
+        return skip_init(PeriodicConvTranspose2d, inputs, outputs, KERNEL, STRIDE, bias=bias)
     return skip_init(nn.ConvTranspose2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=bias)
 
 
@@ -75,7 +61,7 @@ class Table1Encoder(nn.Module):
 
     def forward(self, x_RBN: Tensor) -> tuple[Tensor, Tensor]:
         """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
-        features = self.convolutions(x_RBN.squeeze(0).unflatten(-1, self.shape))
+        features = self.convolutions(arranged(x_RBN.squeeze(0).unflatten(-1, self.shape)))
         hidden = self.hidden(features.flatten(1))
         std = F.softplus(self.std_head(hidden)) + SMALLEST_STD
         return self.mean_head(hidden).unsqueeze(0), std.unsqueeze(0)
@@ -116,7 +102,7 @@ class Table1Decoder(nn.Module):
     def forward(self, z_RBZ: Tensor) -> Tensor:
         """Fields (1, B, N)."""
         features = self.hidden(self.first(z_RBZ.squeeze(0)))
-        return self.convolutions(features.unflatten(-1, self.coarse)).flatten(1).unsqueeze(0)
+        return self.convolutions(arranged(features.unflatten(-1, self.coarse))).flatten(1).unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
         """Make z @ rotation decode to what z decoded to, in place."""
