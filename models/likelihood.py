@@ -9,8 +9,9 @@ Axes: ... any leading ones, N sites.
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from models.log_sigmoid import sum_log_sigmoid
 
 
 class Likelihood(Protocol):
@@ -40,7 +41,7 @@ class Bernoulli:
             fields_N: fields h, the logits of the probability of +1, (..., N).
         """
         # p(x) = sigmoid(x h) for both states; its logarithm stays finite where the sigmoid underflows.
-        return F.logsigmoid(x_N * fields_N).sum(-1)
+        return sum_log_sigmoid(x_N, fields_N)
 
     def mean(self, fields_N: Tensor) -> Tensor:
         """Probability m of +1 on each site, in (0, 1)."""
