@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from analysis import correlation, latents, mean_fields, mmd, phases, scans, separation
 from analysis.errors import bootstrap
 from analysis.orders import columns, split
+from workflow.analyze_decoder import Decoder
 from workflow.analyze_latents import Latents, describe
 from workflow.blocks import AnalyzeBlock
+from workflow.encode import load_model
 from workflow.held_out import (
     Samples,
     branches,
@@ -36,6 +38,9 @@ from workflow.layout import RunDirectory, write_whole
 from workflow.order_parameters import Physics
 from workflow.plan import ShardTask, TrainingRun
 
+if TYPE_CHECKING:
+    from models.inference import Model
+
 TILES = 16
 """Generated mean fields kept for the report (Fig. 2)."""
 PLANE = np.linspace(-2.5, 2.5, 9)
@@ -53,6 +58,9 @@ class ModelJob(NamedTuple):
 
 def analyze_model(job: ModelJob, root: str) -> float:
     """Analyze one trained model and write its results; returns the seconds it took."""
+    import torch
+
+    torch.set_num_threads(1)
     start = time.monotonic()
     item, run = job.item, RunDirectory(Path(root))
     rng = generator(job.seed, item.train_id)
@@ -72,13 +80,20 @@ def analyze_model(job: ModelJob, root: str) -> float:
         **_on_selected(mean_SZ[keep], std_SZ[keep], loss_S[keep], found, samples, job.settings, rng),
         "thermal": thermal_curves(mean_SZ, everything, job.settings, rng),
     }
-    content["generated"] = _generate(run, item, samples.physics, job.settings, rng)
+    model = load_model(run, item)
+    content["generated"] = _generate(run, item, model, samples.physics, job.settings, rng)
     seen = training_rows(samples, item.task_ids)
     training = Latents(
         *_read_latents(run, item, job.tasks, seen)[:2], phases_of(samples, job.settings.ordered_above, seen)
     )
     held_out = Latents(mean_SZ[keep], std_SZ[keep], found)
     content |= describe(held_out, samples, training, content["units"], job.settings.resamples, job.seed, item.train_id)
+    # A stream of its own, so that what is drawn here changes no result above.
+    draws = generator(job.seed, f"{item.train_id}-decoder")
+    decoder = Decoder(model, item.system, samples, mean_SZ[keep], std_SZ[keep], job.settings, draws)
+    content["energies"] = decoder.energies(run)
+    content["local_temperatures"] = decoder.local_temperatures()
+    content["readings"] = decoder.readings(matched_pairs(content))
     write_whole(run.analysis / f"{item.train_id}.json", json.dumps(plain(content), indent=1) + "\n")
     _write_scatter(run, item, mean_SZ[keep], samples, found, rng)
     return time.monotonic() - start
@@ -176,17 +191,25 @@ def thermal_curves(
     return content
 
 
+def matched_pairs(content: dict[str, Any]) -> list[tuple[int, str]]:
+    """(latent, order parameter) as they were matched by correlation."""
+    if (matched := content["correlation"]) is None:
+        return []
+    names, units, orders = content["order_parameters"], content["units"], content["orders"]
+    return [(units[pair.latent], names[orders[pair.order]]) for pair in matched.pairs]
+
+
 def _generate(
-    run: RunDirectory, item: TrainingRun, known: Physics, settings: AnalyzeBlock, rng: np.random.Generator
+    run: RunDirectory,
+    item: TrainingRun,
+    model: Model,
+    known: Physics,
+    settings: AnalyzeBlock,
+    rng: np.random.Generator,
 ) -> tuple[separation.Share, ...] | None:
     """Shares of phases among decoded z ~ N(0, 1); keeps the mean fields that the report shows."""
-    import torch
-
     from models import inference
-    from workflow.encode import load_model
 
-    torch.set_num_threads(1)
-    model = load_model(run, item)
     latent = int(item["latent"])
     field_NCHW = inference.decode(model, rng.standard_normal((settings.generated, latent)).astype(np.float32))
     pictures = [("generated", np.full((TILES, 2), np.nan), field_NCHW[:TILES])]

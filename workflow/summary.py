@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.blocks import Study
+from workflow.decoder_records import decoder_records
+from workflow.latent_records import latent_records
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import training_runs
 from workflow.restarts import kept
@@ -115,6 +117,7 @@ def records_of(content: dict[str, Any]) -> list[Record]:
         found.append(("accuracy", content["separation"]["accuracy"]))
     found += [(f"isometry_{order}", estimate) for order, estimate in content["isometry"].items()]
     found += [(f"generated_{share['phase']}", share["share"]) for share in content["generated"] or []]
+    found += latent_records(content) + decoder_records(content)
     return [_record(quantity, estimate, common) for quantity, estimate in found if estimate is not None]
 
 
