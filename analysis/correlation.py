@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from analysis.covariance import Index, moments, pearson, require_pair
 from analysis.errors import RESAMPLES, Array, Chains, Estimate, bootstrap
-
-Index = NDArray[np.intp]
 
 SCAN = np.deg2rad(np.arange(-900, 901) / 20)
 """Rotations tried for two latents: -45 ... 45 deg in steps of .05 deg, well below the error of any angle.
@@ -83,29 +81,17 @@ def correlate(
     Raises:
         ValueError: no latents or order parameters, or unequal numbers of rows.
     """
-    if mean_SZ.ndim != 2 or order_SK.ndim != 2 or 0 in (mean_SZ.shape[1], order_SK.shape[1]):
-        raise ValueError(
-            f"need (samples, latents) and (samples, order parameters), got {mean_SZ.shape}, {order_SK.shape}"
-        )
-    if len(mean_SZ) != len(order_SK):
-        raise ValueError(f"got {len(mean_SZ)} rows of latents but {len(order_SK)} of order parameters")
-    num_latents, num_orders = mean_SZ.shape[1], order_SK.shape[1]
-    moments_SF, first, second = _moments(np.hstack([mean_SZ, order_SK]).astype(float))
-
-    def covariance(mean_F: Array) -> Array:
-        mean_D, square_F = np.split(mean_F, [num_latents + num_orders])
-        cov_DD = np.empty((len(mean_D), len(mean_D)))
-        cov_DD[first, second] = cov_DD[second, first] = square_F - mean_D[first] * mean_D[second]
-        return cov_DD
-
-    matrix_ZK = pearson(covariance(moments_SF.mean(axis=0)), num_latents)
+    require_pair(mean_SZ, order_SK)
+    num_latents = mean_SZ.shape[1]
+    joint = moments(np.hstack([mean_SZ, order_SK]).astype(float))
+    matrix_ZK = pearson(joint.covariance(joint.features_SF.mean(axis=0)), num_latents)
     latents_P, orders_P = match(matrix_ZK)
     num_pairs = len(orders_P)
 
     def statistic(mean_F: Array) -> Array:
-        return _figures_of_merit(covariance(mean_F), num_latents, latents_P, orders_P)
+        return _figures_of_merit(joint.covariance(mean_F), num_latents, latents_P, orders_P)
 
-    figures = bootstrap(statistic, moments_SF, chains, rng, resamples)
+    figures = bootstrap(statistic, joint.features_SF, chains, rng, resamples)
     own, (worst, cross, angle, cosine) = figures[:num_pairs], figures[num_pairs : num_pairs + 4]
     rotated = Rotated(figures[num_pairs + 4 : -1], figures[-1]) if num_latents == 2 else None
     pairs = tuple(
@@ -115,30 +101,11 @@ def correlate(
     return Correlation(matrix_ZK, pairs, worst, cross, angle, cosine, rotated)
 
 
-def pearson(cov_DD: Array, num_latents: int) -> Array:
-    """Correlations (Z, K) from the covariance of (latents, order parameters); 0 where one is constant."""
-    std_D = np.sqrt(np.maximum(np.diag(cov_DD), 0))
-    scale_ZK = np.outer(std_D[:num_latents], std_D[num_latents:])
-    cov_ZK = cov_DD[:num_latents, num_latents:]
-    return np.divide(cov_ZK, scale_ZK, out=np.zeros_like(cov_ZK), where=scale_ZK > 0)
-
-
 def match(matrix_ZK: Array) -> tuple[Index, Index]:
     """Latents and order parameters with the largest sum of |correlations|, sorted by the latter."""
     latents_P, orders_P = linear_sum_assignment(-np.abs(matrix_ZK))
     by_order = np.argsort(orders_P)
     return latents_P[by_order], orders_P[by_order]
-
-
-def _moments(x_SD: Array) -> tuple[Array, Index, Index]:
-    """Features whose averages give the covariance: x and the products x_i x_j; i and j of these products.
-
-    The mean is taken off first, which changes no covariance but keeps digits; a constant column becomes 0
-    exactly, so that rounding cannot make it correlate.
-    """
-    centred_SD = np.where(np.ptp(x_SD, axis=0) == 0, 0.0, x_SD - x_SD.mean(axis=0))
-    first, second = np.triu_indices(x_SD.shape[1])
-    return np.hstack([centred_SD, centred_SD[:, first] * centred_SD[:, second]]), first, second
 
 
 def _figures_of_merit(cov_DD: Array, num_latents: int, latents_P: Index, orders_P: Index) -> Array:

@@ -106,9 +106,9 @@ def collapse(points: Sequence[CollapsePoint], order_names: Sequence[str]) -> Fig
     ratios = [point.ratio for point in by_ratio]
     num_units = len(by_ratio[0].divergence)
     for unit in range(num_units):
-        _errorbar(upper, ratios, [p.divergence[unit] for p in by_ratio], unit, f"$z_{{{unit + 1}}}$", "none")
+        errorbar(upper, ratios, [p.divergence[unit] for p in by_ratio], unit, f"$z_{{{unit + 1}}}$", "none")
     for pair, name in enumerate(order_names):
-        _errorbar(lower, ratios, [p.own[pair] for p in by_ratio], pair + num_units, name, "none")
+        errorbar(lower, ratios, [p.own[pair] for p in by_ratio], pair + num_units, name, "none")
     for plot in (upper, lower):
         plot.set_xscale("log")
         plot.set_ylim(bottom=0)
@@ -152,7 +152,7 @@ def against_size(records: Sequence[Record], labels: Mapping[str, str], bounds: M
             # Seeds side by side: at one size their error bars would cover each other.
             shift = 2 ** (0.12 * (index - (len(seeds) - 1) / 2))
             places = [record.size * shift for record in of_seed]
-            _errorbar(plot, places, [r.estimate for r in of_seed], index, f"seed {seed}", "none")
+            errorbar(plot, places, [r.estimate for r in of_seed], index, f"seed {seed}", "none")
         for bound in bounds.get(quantity, ()):
             plot.axhline(bound, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
         plot.set_ylabel(label)
@@ -187,7 +187,7 @@ def neighbour_distances(curves: Sequence[NeighbourCurve], ylabel: str = "MMD") -
     for plot, side in zip(axes, sides, strict=True):
         for curve in (curve for curve in curves if curve.side == side):
             index = sizes.index(curve.size)
-            _errorbar(plot, curve.neighbours.temperature, curve.neighbours.distance, index, f"$L={curve.size}$", "-")
+            errorbar(plot, curve.neighbours.temperature, curve.neighbours.distance, index, f"$L={curve.size}$", "-")
         plot.set(xlabel="temperature $T$", title=side)
     axes[0].set_ylabel(ylabel)
     axes[0].set_ylim(bottom=0)
@@ -231,12 +231,12 @@ def thermal_scan(
 def _curves(plot: Axes, scan: Scan, first: int, names: Sequence[str], dash: object, is_filled: bool) -> None:
     for column, name in enumerate(names):
         estimates = [row[column] for row in scan.mean_TF]
-        container = _errorbar(plot, scan.temperature, estimates, first + column, name, dash)
+        container = errorbar(plot, scan.temperature, estimates, first + column, name, dash)
         if not is_filled:
             container.set_markerfacecolor("none")
 
 
-def _errorbar(
+def errorbar(
     plot: Axes, x: Sequence[float], estimates: Sequence[Estimate], index: int, label: str, linestyle: object
 ) -> Line2D:
     """Points with error bars, without the bars where the error is unknown."""

@@ -138,7 +138,7 @@ def bootstrap(
     must be independent; what happens within a chain, autocorrelation included, does not matter.
 
     Args:
-        statistic: takes the averages (F,) and returns a number or a vector.
+        statistic: takes the averages (F,) and returns a number or a vector; nan or infinite where undefined.
         features_SF: F features of each sample.
         chains: from ``index_chains``, for the same rows.
         rng: draws the resamples.
@@ -153,7 +153,7 @@ def bootstrap(
     mean_BF = (weight_BC @ sum_CF) / (weight_BC @ count_C)[:, None]
     values = np.atleast_1d(np.asarray(statistic(sum_CF.sum(0) / count_C.sum()), dtype=float))
     replicas = np.array([np.atleast_1d(np.asarray(statistic(mean_F), dtype=float)) for mean_F in mean_BF])
-    errors = replicas.std(axis=0, ddof=1)
+    errors = _scatter(replicas)
     # A statistic that no resample changes (all right, say) has no scatter but that of rounding.
     errors[errors < 1e-13 * np.abs(values)] = 0.0
     method = method_of(chains.num_chains, resamples)
@@ -161,6 +161,14 @@ def bootstrap(
         Estimate(float(value), float(error), len(chains.chain_S), method)
         for value, error in zip(values, errors, strict=True)
     )
+
+
+def _scatter(replicas_BF: Array) -> Array:
+    """Standard deviation over resamples; those in which a statistic is undefined say nothing about it."""
+    if np.isfinite(replicas_BF).all():
+        return np.asarray(replicas_BF.std(axis=0, ddof=1))
+    parts = [column[np.isfinite(column)] for column in replicas_BF.T]
+    return np.array([part.std(ddof=1) if len(part) > 1 else np.nan for part in parts])
 
 
 def binomial(successes: int, trials: int) -> Estimate:
@@ -176,3 +184,9 @@ def binomial(successes: int, trials: int) -> Estimate:
     share = successes / trials
     error = math.sqrt(share * (1 - share) / trials + 0.25 / trials**2) / (1 + 1 / trials)
     return Estimate(share, error, trials, "share of independent samples, Wilson error")
+
+
+def at_least_binomial(share: Estimate, is_right_S: NDArray[np.bool_]) -> Estimate:
+    """The share with an error no smaller than that of as many independent samples: not 0 for a share of 1."""
+    independent = binomial(int(is_right_S.sum()), len(is_right_S))
+    return share._replace(error=max(share.error, independent.error), samples=len(is_right_S))

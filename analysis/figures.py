@@ -16,13 +16,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from analysis.errors import Array
-from analysis.style import DIVERGING, INK, phase_mark, styled
-
-Extent = tuple[float, float, float, float]
+from analysis.style import DIVERGING, phase_mark, styled
+from analysis.tiles import colour_bar, draw_tiles, plane_extent, require_grid
 
 ORDER_SCALE = Normalize(-1, 1)
 FIELD_SCALE = Normalize(0, 1)
@@ -49,13 +47,16 @@ class FieldPanel(NamedTuple):
 
 
 @styled
-def latent_scatter(panels: Sequence[LatentPanel], phase_names: Sequence[str], order_names: Sequence[str]) -> Figure:
+def latent_scatter(
+    panels: Sequence[LatentPanel], phase_names: Sequence[str], order_names: Sequence[str], has_disorder: bool = True
+) -> Figure:
     """One column per model; the first row coloured by phase, then one row per order parameter (Figs. 3, 4).
 
     Args:
         panels: usually one per beta.
         phase_names: names for people, in the order of ``Phases.names``.
-        order_names: names for people of the K order parameters.
+        order_names: names for people of the K order parameters, none for given classes.
+        has_disorder: the last phase is the one without order.
 
     Raises:
         ValueError: no panels, or latents that are not two.
@@ -69,7 +70,7 @@ def latent_scatter(panels: Sequence[LatentPanel], phase_names: Sequence[str], or
     reach = 1.08 * max(float(np.abs(panel.mean_SZ).max()) for panel in panels)
     axes[0, 0].set(xlim=(-reach, reach), ylim=(-reach, reach))
     for axes_column, panel in zip(axes.T, panels, strict=True):
-        _scatter_phases(axes_column[0], panel, len(phase_names))
+        scatter_phases(axes_column[0], panel.mean_SZ, panel.label_S, len(phase_names), has_disorder)
         axes_column[0].set_title(panel.title)
         for k, plot in enumerate(axes_column[1:]):
             _scatter_order(plot, panel, k)
@@ -79,19 +80,21 @@ def latent_scatter(panels: Sequence[LatentPanel], phase_names: Sequence[str], or
     for row, plot in enumerate(axes[:, 0]):
         plot.set_ylabel("latent $z_2$")
         if row > 0:
-            _bar(figure, axes[row], ScalarMappable(ORDER_SCALE, DIVERGING), order_names[row - 1])
+            colour_bar(figure, axes[row], ScalarMappable(ORDER_SCALE, DIVERGING), order_names[row - 1])
     present = sorted({int(phase) for panel in panels for phase in np.unique(panel.label_S)})
-    handles = [_phase_handle(phase, phase_names) for phase in present]
+    handles = phase_handles(present, phase_names, has_disorder)
     is_short = max(len(name) for name in phase_names) <= 6
     figure.legend(handles=handles, loc="outside lower center", ncols=len(present) if is_short else min(columns, 3))
     return figure
 
 
-def _scatter_phases(plot: Axes, panel: LatentPanel, num_phases: int) -> None:
-    """The disordered phase first, so that it does not hide the ordered ones."""
-    for phase in np.unique(panel.label_S)[::-1]:
-        mark = phase_mark(int(phase), num_phases)
-        of_phase = panel.mean_SZ[panel.label_S == phase]
+def scatter_phases(
+    plot: Axes, mean_S2: Array, label_S: NDArray[np.intp], num_phases: int, has_disorder: bool = True
+) -> None:
+    """Two latents by phase; the disordered phase first, so that it does not hide the ordered ones."""
+    for phase in np.unique(label_S)[::-1]:
+        mark = phase_mark(int(phase), num_phases, has_disorder)
+        of_phase = mean_S2[label_S == phase]
         plot.scatter(
             of_phase[:, 0], of_phase[:, 1], s=6, c=mark.colour, marker=mark.marker, linewidths=0, rasterized=True
         )
@@ -106,11 +109,13 @@ def _scatter_order(plot: Axes, panel: LatentPanel, k: int) -> None:
     )
 
 
-def _phase_handle(phase: int, phase_names: Sequence[str]) -> Line2D:
-    mark = phase_mark(phase, len(phase_names))
-    return Line2D(
-        [], [], linestyle="none", marker=mark.marker, color=mark.colour, markersize=6, label=phase_names[phase]
-    )
+def phase_handles(present: Sequence[int], phase_names: Sequence[str], has_disorder: bool = True) -> list[Line2D]:
+    """Entries of a legend for these phases."""
+    marks = [phase_mark(phase, len(phase_names), has_disorder) for phase in present]
+    return [
+        Line2D([], [], linestyle="none", marker=mark.marker, color=mark.colour, markersize=6, label=phase_names[phase])
+        for phase, mark in zip(present, marks, strict=True)
+    ]
 
 
 @styled
@@ -128,11 +133,11 @@ def generated_fields(panels: Sequence[FieldPanel]) -> Figure:
     axes = figure.subplots(rows, columns, squeeze=False)
     for plot, panel in zip(axes.flat, panels, strict=False):
         _, height, width = panel.field_NHW.shape
-        _draw_fields(plot, panel.field_NHW.reshape(4, 4, height, width), (0, 1, 0, 1))
+        draw_tiles(plot, panel.field_NHW.reshape(4, 4, height, width), (0, 1, 0, 1), cmap="gray_r", norm=FIELD_SCALE)
         plot.set_title(panel.title)
     for plot in axes.flat:
         plot.set_axis_off()
-    _bar(figure, axes, ScalarMappable(FIELD_SCALE, "gray_r"), "$m_k$")
+    colour_bar(figure, axes, ScalarMappable(FIELD_SCALE, "gray_r"), "$m_k$")
     return figure
 
 
@@ -149,50 +154,11 @@ def latent_plane(field_YXHW: Array, z1_X: Array, z2_Y: Array, title: str = "") -
     Raises:
         ValueError: a grid that does not fit the fields, or with fewer than two values.
     """
-    if field_YXHW.ndim != 4 or field_YXHW.shape[:2] != (len(z2_Y), len(z1_X)) or min(len(z1_X), len(z2_Y)) < 2:
-        raise ValueError(
-            f"need fields (z2, z1, rows, columns) on a grid of at least two by two, got {field_YXHW.shape} "
-            f"on {len(z2_Y)} x {len(z1_X)}"
-        )
+    require_grid(field_YXHW.shape, 4, z1_X, z2_Y)
     figure = Figure(figsize=(4.4, 3.9))
     plot = figure.subplots()
-    half_x, half_y = (z1_X[1] - z1_X[0]) / 2, (z2_Y[1] - z2_Y[0]) / 2
-    left, right, bottom, top = z1_X[0] - half_x, z1_X[-1] + half_x, z2_Y[0] - half_y, z2_Y[-1] + half_y
-    _draw_fields(plot, field_YXHW[::-1], (left, right, bottom, top))
+    draw_tiles(plot, field_YXHW[::-1], plane_extent(z1_X, z2_Y), cmap="gray_r", norm=FIELD_SCALE)
     plot.set(xlabel="latent $z_1$", ylabel="latent $z_2$", title=title)
     plot.spines[:].set_visible(False)
-    _bar(figure, np.array([plot]), ScalarMappable(FIELD_SCALE, "gray_r"), "$m_k$")
+    colour_bar(figure, np.array([plot]), ScalarMappable(FIELD_SCALE, "gray_r"), "$m_k$")
     return figure
-
-
-def _draw_fields(plot: Axes, field_YXHW: Array, extent: Extent) -> None:
-    """Tiles with the gaps between them transparent, as one image; each tile framed in the text colour."""
-    rows, columns, height, width = field_YXHW.shape
-    gap = max(1, height // 8)
-    pitch_y, pitch_x = height + gap, width + gap
-    canvas = np.full((rows * pitch_y + gap, columns * pitch_x + gap), np.nan)
-    left, right, bottom, top = extent
-    unit_x, unit_y = (right - left) / canvas.shape[1], (top - bottom) / canvas.shape[0]
-    for row in range(rows):
-        for column in range(columns):
-            y, x = gap + row * pitch_y, gap + column * pitch_x
-            canvas[y : y + height, x : x + width] = field_YXHW[row, column]
-            corner = (left + x * unit_x, top - (y + height) * unit_y)
-            plot.add_patch(_frame(corner, width * unit_x, height * unit_y))
-    plot.imshow(
-        np.ma.masked_invalid(canvas), cmap="gray_r", norm=FIELD_SCALE, interpolation="none",
-        extent=extent, aspect="equal" if height == width and rows == columns else "auto",
-    )  # fmt: skip
-
-
-def _frame(corner: tuple[float, float], width: float, height: float) -> Rectangle:
-    return Rectangle(corner, width, height, fill=False, edgecolor=INK, linewidth=0.5)
-
-
-def _bar(figure: Figure, axes: NDArray[np.object_], colours: ScalarMappable, label: str) -> None:
-    """A colour bar beside the axes, as an image: hundreds of strips would show seams."""
-    bar = figure.colorbar(colours, ax=axes, aspect=14, pad=0.02)
-    bar.set_label(label)
-    if bar.solids is not None:
-        bar.solids.set_rasterized(True)
-    bar.ax.spines["outline"].set_linewidth(0.5)

@@ -1,27 +1,34 @@
 """Which phase a sample is in, from its own order parameters: no critical temperature is put in.
 
-Axes: S samples, K order parameters.
+Axes: S samples, K components of all order parameters, P phases.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.orders import OrderParameter, split
+
 DISORDERED = "disordered"
 """Name of the phase without order."""
+NO_ORDER = -1
+"""Stands in ``Phases.order_P`` where a phase belongs to no order parameter."""
 
 
 class Phases(NamedTuple):
     """The phase of every sample."""
 
     names: tuple[str, ...]
-    """``<order parameter>+``, ``<order parameter>-`` for each order parameter, then ``disordered``."""
+    """Those of ``OrderParameter.phases`` for each order parameter, then ``disordered``; or names of given labels."""
     label_S: NDArray[np.intp]
     """Index into ``names``."""
+    order_P: tuple[int, ...]
+    """Order parameter that each phase belongs to, or ``NO_ORDER``."""
 
     @property
     def present(self) -> tuple[int, ...]:
@@ -31,61 +38,91 @@ class Phases(NamedTuple):
     @property
     def orders(self) -> tuple[int, ...]:
         """Order parameters in which some samples are ordered: only these have an axis to look for."""
-        return tuple(sorted({phase // 2 for phase in self.present if self.names[phase] != DISORDERED}))
+        return tuple(sorted({self.order_P[phase] for phase in self.present} - {NO_ORDER}))
+
+    @property
+    def disordered(self) -> int | None:
+        """Index of the phase without order; None among given labels."""
+        return self.names.index(DISORDERED) if DISORDERED in self.names else None
+
+    def of_order(self, order: int) -> tuple[int, ...]:
+        """The ordered phases of one order parameter, as indices into ``names``."""
+        return tuple(phase for phase, k in enumerate(self.order_P) if k == order)
 
 
-def phase_names(order_names: Sequence[str]) -> tuple[str, ...]:
+def phase_names(orders: Sequence[OrderParameter]) -> tuple[str, ...]:
     """The phases of these order parameters, in the order of ``Phases.names``."""
-    return (*(f"{name}{sign}" for name in order_names for sign in "+-"), DISORDERED)
+    return (*(name for order in orders for name in order.phases), DISORDERED)
 
 
 def label(
-    order_SK: NDArray[np.float64], order_names: Sequence[str], strata_S: ArrayLike, threshold: float = 0.5
+    order_SK: NDArray[np.float64], orders: Sequence[OrderParameter], strata_S: ArrayLike, threshold: float = 0.5
 ) -> Phases:
-    """Label samples with the phase of their parameter point and the sign of their order parameter.
+    """Label samples with the phase of their parameter point and the direction of their order parameter.
 
-    A stratum is ordered in k if its mean |o_k| reaches the threshold (in the largest, if several do), and its
-    samples are in phase k+ where o_k >= 0, k- elsewhere; otherwise all its samples are disordered. Labels
-    belong to strata, since a single critical configuration says little.
+    A stratum is ordered in k if the mean length of order parameter k reaches the threshold (in the longest, if several
+    do), and its samples are in that phase of k which their own order parameter points to; otherwise all its samples are
+    disordered. Labels belong to strata, since a single critical configuration says little.
 
     Args:
-        order_SK: order parameters per site, within [-1, 1].
-        order_names: K names.
+        order_SK: components of the order parameters per site, in the order of ``orders.columns``. A scalar field
+            has no largest value, so that the threshold is then in its own units.
+        orders: the order parameters.
         strata_S: parameter point (shard) of each sample.
-        threshold: of the mean |o_k|, in (0, 1].
+        threshold: of the mean length, in (0, 1].
 
     Raises:
         ValueError: shapes that do not fit, or a threshold outside (0, 1].
     """
     strata = np.asarray(strata_S)
-    if order_SK.ndim != 2 or order_SK.shape != (len(strata), len(order_names)):
-        raise ValueError(
-            f"order parameters must be (samples, {len(order_names)}) with one stratum per sample, "
-            f"got {order_SK.shape} and {strata.shape}"
-        )
+    parts = split(order_SK, orders)
+    if len(order_SK) != len(strata):
+        raise ValueError(f"need one stratum per sample, got {len(strata)} for {order_SK.shape}")
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must be within (0, 1], got {threshold}")
-    names = phase_names(order_names)
+    names = phase_names(orders)
+    order_P = (*(k for k, order in enumerate(orders) for _ in order.phases), NO_ORDER)
+    if not orders:
+        return Phases(names, np.zeros(len(strata), dtype=np.intp), order_P)
     _, stratum_S = np.unique(strata, return_inverse=True)
     count_H = np.bincount(stratum_S)
-    size_HK = np.stack([np.bincount(stratum_S, np.abs(o_S)) / count_H for o_S in order_SK.T], axis=1)
-    largest_H = size_HK.argmax(axis=1)
-    is_ordered_H = size_HK.max(axis=1) >= threshold
-    k_S = largest_H[stratum_S]
-    is_negative_S = order_SK[np.arange(len(strata)), k_S] < 0
-    label_S = np.where(is_ordered_H[stratum_S], 2 * k_S + is_negative_S, len(names) - 1)
-    return Phases(names, label_S.astype(np.intp))
+    lengths = [order.length(part_SC) for order, part_SC in zip(orders, parts, strict=True)]
+    size_HO = np.stack([np.bincount(stratum_S, length_S) / count_H for length_S in lengths], axis=1)
+    largest_S = size_HO.argmax(axis=1)[stratum_S]
+    is_ordered_S = (size_HO.max(axis=1) >= threshold)[stratum_S]
+    label_S = np.full(len(strata), len(names) - 1, dtype=np.intp)
+    for k, (order, part_SC) in enumerate(zip(orders, parts, strict=True)):
+        rows = np.flatnonzero(is_ordered_S & (largest_S == k))
+        label_S[rows] = order_P.index(k) + order.direction(part_SC[rows])
+    return Phases(names, label_S, order_P)
+
+
+def given(label_S: ArrayLike, names: Sequence[str]) -> Phases:
+    """Labels that came with the data, such as digits, as phases without an order parameter.
+
+    Raises:
+        ValueError: a label outside 0 ... len(names) - 1.
+    """
+    label = np.asarray(label_S, dtype=np.intp)
+    if label.ndim != 1 or not len(label) or label.min() < 0 or label.max() >= len(names):
+        raise ValueError(
+            f"labels must be whole numbers 0 to {len(names) - 1}, one per sample, got shape {label.shape}"
+            + (f" and {label.min()} to {label.max()}" if label.size else "")
+        )
+    return Phases(tuple(names), label, (NO_ORDER,) * len(names))
 
 
 def display_names(names: Sequence[str], aliases: Mapping[str, str]) -> tuple[str, ...]:
-    """Phase names for people, e.g. ``FM+`` with the alias ``{"magnetization": "FM"}``.
+    """Phase names for people, e.g. ``FM+`` or ``FM 2`` with the alias ``{"magnetization": "FM"}``.
 
     A name without an alias keeps its words: ``staggered magnetization -``.
     """
     shown = []
     for name in names:
-        stem, sign = (name[:-1], name[-1]) if name[-1] in "+-" else (name, "")
-        sign = sign.replace("-", "\N{MINUS SIGN}")
-        plain = f"{stem.replace('_', ' ')} {sign}".strip()
-        shown.append(f"{aliases[stem]}{sign}" if stem in aliases else plain)
+        stem, suffix = name, ""
+        if found := re.fullmatch(r"(.+?)([+-]| \d+)", name):
+            stem, suffix = found.groups()
+        suffix = suffix.replace("-", "\N{MINUS SIGN}")
+        plain = f"{stem.replace('_', ' ')} {suffix.lstrip()}".strip()
+        shown.append(f"{aliases[stem]}{suffix}" if stem in aliases else plain)
     return tuple(shown)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import ClusterError, kmeans2, vq
 from scipy.optimize import linear_sum_assignment
 
-from analysis.errors import RESAMPLES, Array, Chains, Estimate, binomial, bootstrap
+from analysis.errors import RESAMPLES, Array, Chains, Estimate, at_least_binomial, binomial, bootstrap
 from analysis.phases import DISORDERED, Phases
 
 RESTARTS = 20
@@ -92,17 +92,11 @@ def separation(
     accuracy, *recall = bootstrap(shares, features_SF, chains, rng, resamples)
     is_right_PS = [is_right_S[phase_S == p] for p in range(len(present))]
     return Separation(
-        _at_least_binomial(accuracy, is_right_S),
+        at_least_binomial(accuracy, is_right_S),
         tuple(phases.names[phase] for phase in present),
-        tuple(_at_least_binomial(part, right) for part, right in zip(recall, is_right_PS, strict=True)),
+        tuple(at_least_binomial(part, right) for part, right in zip(recall, is_right_PS, strict=True)),
         centre_PZ,
     )
-
-
-def _at_least_binomial(share: Estimate, is_right_S: NDArray[np.bool_]) -> Estimate:
-    """The share with an error no smaller than that of as many independent samples: not 0 for a share of 1."""
-    independent = binomial(int(is_right_S.sum()), len(is_right_S))
-    return share._replace(error=max(share.error, independent.error), samples=len(is_right_S))
 
 
 def cluster_centres(mean_SZ: Array, clusters: int, rng: np.random.Generator) -> Array:

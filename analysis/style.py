@@ -71,18 +71,36 @@ class Mark(NamedTuple):
     marker: str
 
 
-_ORDERED_MARKS = (
-    (Mark("#D55E00", "^"), Mark("#E69F00", "v")),
-    (Mark("#0072B2", "s"), Mark("#56B4E9", "D")),
-    (Mark("#009E73", "P"), Mark("#CC79A7", "X")),
+_MARKS = (
+    Mark("#D55E00", "^"),
+    Mark("#E69F00", "v"),
+    Mark("#0072B2", "s"),
+    Mark("#56B4E9", "D"),
+    Mark("#009E73", "P"),
+    Mark("#CC79A7", "X"),
+    Mark("#0072B2", "<"),
+    Mark("#56B4E9", ">"),
+    Mark("#D55E00", "p"),
+    Mark("#E69F00", "h"),
+    Mark("#CC79A7", "*"),
+    Mark("#009E73", "d"),
 )
+"""Twelve that differ in the pair of colour and marker; consecutive ones are the shades of one hue."""
 
 
-def phase_mark(phase: int, num_phases: int) -> Mark:
-    """Mark of a phase by its index in ``Phases.names``: a hue per order parameter, two shades for its signs."""
-    if phase == num_phases - 1:
+def phase_mark(phase: int, num_phases: int, has_disorder: bool = True) -> Mark:
+    """Mark of a phase by its index in ``Phases.names``: a hue per pair of phases, such as the signs of one order.
+
+    Beyond twelve ordered phases the marks repeat.
+
+    Args:
+        phase: the index.
+        num_phases: number of names.
+        has_disorder: the last phase is the one without order, which is grey.
+    """
+    if has_disorder and phase == num_phases - 1:
         return Mark(NEUTRAL, "o")
-    return _ORDERED_MARKS[phase // 2 % len(_ORDERED_MARKS)][phase % 2]
+    return _MARKS[phase % len(_MARKS)]
 
 
 def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from models.config import ModelConfig
 from models.data import Samples
 from models.likelihood import MeanField
+from models.temperature import LocalTemperature
 from models.vae import BetaVAE, build
 
 
@@ -95,6 +96,25 @@ def decode(model: Model, z: NDArray[np.floating], batch: int = 1024) -> NDArray[
     return _decode(model, z, batch, model.vae.likelihood.mean)
 
 
+def local_temperatures(
+    model: Model, z: NDArray[np.floating], batch: int = 1024
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Both branches of a beta^2-VAE at latents z (n, Z), and their product.
+
+    Returns:
+        beta_k (n, C, H, W); h_k and beta_k h_k (n, C * width, H, W).
+
+    Raises:
+        ValueError: z is not (n, Z) with n at least 1, or the model has no such branch.
+    """
+    likelihood = model.vae.likelihood
+    if not isinstance(likelihood, LocalTemperature):
+        raise ValueError(f"{model.config.model} has no local temperatures; only beta2-vae has")
+    beta = _decode(model, z, batch, lambda output_RBK: likelihood.branches(output_RBK).beta.flatten(-2))
+    field = _decode(model, z, batch, lambda output_RBK: likelihood.branches(output_RBK).field)
+    return beta, field, _decode(model, z, batch, likelihood.product)
+
+
 def sample(model: Model, z: NDArray[np.floating], seed: int, batch: int = 1024) -> NDArray[np.float32]:
     """Features (n, C * width, H, W) of one configuration drawn from p(x|z) for each of the latents z (n, Z).
 
@@ -112,4 +132,4 @@ def _decode(model: Model, z: NDArray[np.floating], batch: int, read: Callable[[T
     device = next(model.vae.parameters()).device
     z_RNZ = torch.tensor(z, dtype=torch.float32, device=device).unsqueeze(0)
     parts = [read(model.vae.decoder(z_RBZ)) for z_RBZ in z_RNZ.split(batch, dim=1)]
-    return torch.cat(parts, dim=1)[0].unflatten(-1, model.config.features).cpu().numpy()
+    return torch.cat(parts, dim=1)[0].unflatten(-1, (-1, *model.config.shape[1:])).cpu().numpy()

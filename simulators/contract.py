@@ -121,6 +121,23 @@ class Names(NamedTuple):
     """Observables, among columns and magnitudes, whose mixing decides about the certificate."""
 
 
+class OrderParameter(NamedTuple):
+    """One order parameter as physics: the columns that are its components, and how the symmetry acts on them."""
+
+    name: str
+    components: tuple[str, ...]
+    """Columns, per site; all 0 without order."""
+    kind: str = "sign"
+    """``sign``: one component that changes sign. ``states``: q components, 1 where state s is everywhere and
+    -1 / (q - 1) where another one is, permuted with the states. ``angles``: two components, turned by 2 pi / q.
+    ``sublattices``: q components that sum to 0, of which no phases are told apart. ``continuous``: a vector that turns
+    by any angle."""
+    directions: int = 2
+    """Number of ordered phases: 2 by sign, q states or angles, otherwise 1."""
+
+
+KINDS = ("sign", "states", "angles", "sublattices", "continuous")
+
 TEMPERING = "tempering"
 """The algorithm that every system has beside its own: parallel tempering with its first one."""
 
@@ -153,6 +170,8 @@ class System:
     judged: Offer | None = None
     """Observables whose mixing decides about a certificate; None: the energy and |x| of every order parameter x, whose
     sign never mixes in an ordered phase."""
+    orders: Callable[[Any], tuple[OrderParameter, ...]] | None = None
+    """The order parameters of a spec as physics; None: each of ``order_parameters`` is one of kind ``sign``."""
     refuse: Callable[[Any, str], str | None] = lambda spec, algorithm: None
     """Why an algorithm is not valid at a spec; None if it is."""
     ladder: str = "temperature"
@@ -168,6 +187,23 @@ class System:
         judged = ("energy", *(f"abs_{x}" for x in order)) if self.judged is None else _offered(self.judged, spec)
         wanted = (*(f"abs_{x}" for x in order), *(name for name in judged if name not in columns))
         return Names(order, columns, tuple(dict.fromkeys(wanted)), judged)
+
+    def orders_of(self, spec: Any) -> tuple[OrderParameter, ...]:
+        """The order parameters of ``spec``.
+
+        Raises:
+            IncompleteSystem: one of an unknown kind, or with a component that is no column.
+        """
+        if self.orders is None:
+            return tuple(OrderParameter(name, (name,)) for name in _offered(self.order_parameters, spec))
+        columns = self.names(spec).columns
+        for order in self.orders(spec):
+            if order.kind not in KINDS or not set(order.components) <= set(columns):
+                raise IncompleteSystem(
+                    f"system {self.name!r}: orders must be of kind {', '.join(KINDS)} with components among "
+                    f"{', '.join(columns)}, got {order}"
+                )
+        return self.orders(spec)
 
     def nanoseconds(self, algorithm: str) -> float:
         """Expected cost of one site and sweep on one core."""
@@ -198,6 +234,7 @@ ATTRIBUTES = {
 OPTIONAL = {
     "measured": "MEASURED",
     "judged": "JUDGED",
+    "orders": "ORDERS",
     "refuse": "refuse",
     "ladder": "LADDER",
     "expected_tau": "expected_tau",

@@ -66,10 +66,7 @@ def _encoded(run: RunDirectory, item: TrainingRun, tasks: tuple[ShardTask, ...])
 
 def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
     jobs = []
-    for system, size, encoding in dict.fromkeys((task.system, task.size, task.info.encoding) for task in tasks):
-        # Distances of first moments mean something for spins +-1, not for the numbers of Potts states or for angles.
-        if encoding != "bits":
-            continue
+    for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
         mine = [item for item in runs if (item.system, item.size) == (system, size)]
         trained = tuple(sorted({task_id for item in mine for task_id in item.task_ids}))
         fraction = min((float(item["held_out"]) for item in mine), default=0.25)

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis import mmd, phases
+from analysis import encodings, mmd
+from analysis.orders import split
 from workflow import shards
 from workflow.blocks import AnalyzeBlock
 from workflow.held_out import (
+    Samples,
     branches,
     generator,
     held_out_samples,
     isometries,
     neighbours,
     pairs,
+    phases_of,
     plain,
     subset,
     temperatures,
@@ -49,29 +53,47 @@ def analyze_size(job: SizeJob, root: str) -> float:
     start = time.monotonic()
     run = RunDirectory(Path(root))
     rng = generator(job.seed, job.name)
-    names = job.tasks[0].names.order_parameters
     samples = held_out_samples(run, job.tasks, set(job.trained), job.fraction)
     parts = [shards.read(run.shard(t.system, t.size, t.task_id), columns=()).configurations() for t in job.tasks]
-    x_SF = np.concatenate([part.reshape(len(part), -1) for part in parts])[samples.rows].astype(float)
+    stored_SCHW = np.concatenate(parts)[samples.rows]
     trained = np.isin(np.array(samples.labelled.task_ids), job.trained)
     keep = trained[samples.labelled.shard[samples.rows]]
     content: dict[str, Any] = {"system": job.system, "size": job.size}
     if keep.any():
         some = subset(samples, keep)
-        strata = some.labelled.shard[some.rows]
-        found = phases.label(some.order_SK, names, strata, job.settings.ordered_above)
-        sums = mmd.group_sums(x_SF[keep], found.label_S, some.chains)
+        found = phases_of(some, job.settings.ordered_above)
+        x_SF = encodings.features(stored_SCHW[keep], samples.physics.variable).astype(float)
+        sums = mmd.group_sums(x_SF, found.label_S, some.chains)
         content["phases"] = list(found.names)
-        content["isometry"] = isometries(sums, found, rng, job.settings.resamples)
+        content["isometry"] = isometries(sums, found, samples.orders, rng, job.settings.resamples)
         content["distances"] = mmd.distances(sums, pairs(found), rng, job.settings.resamples)
-    content["thermal"] = []
-    for label, mask in branches(samples).items():
-        branch = subset(samples, mask)
-        if len(np.unique(temperatures(branch))) > 1:
-            strongest = int(np.abs(branch.order_SK).mean(axis=0).argmax())
-            # Divided by sqrt(N): then the distance is the change of the order parameter, comparable between sizes.
-            scaled = x_SF[mask] / np.sqrt(x_SF.shape[1])
-            steps = neighbours(scaled, branch, strongest, job.settings.resamples, rng)
-            content["thermal"].append({"branch": label, "order": names[strongest], "neighbours": steps})
+    content["thermal"] = _thermal(stored_SCHW, samples, job.settings.resamples, rng)
     write_whole(run.analysis / f"{job.name}.json", json.dumps(plain(content), indent=1) + "\n")
     return time.monotonic() - start
+
+
+def _thermal(
+    stored_SCHW: NDArray[Any], samples: Samples, resamples: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Distances of neighbouring temperatures, each sample turned into the first phase of the strongest order parameter.
+
+    A branch whose strongest order parameter no symmetry of single sites can turn is left out.
+    """
+    content: list[dict[str, Any]] = []
+    variable, orders = samples.physics.variable, samples.orders
+    for label, mask in branches(samples).items():
+        branch = subset(samples, mask)
+        strongest = int(branch.lengths().mean(axis=0).argmax())
+        order = orders[strongest]
+        if len(np.unique(temperatures(branch))) < 2 or not encodings.can_fold(variable, order):
+            continue
+        order_SC = split(branch.order_SK, orders)[strongest]
+        folded = encodings.folded(stored_SCHW[mask], variable, order, order_SC)
+        # Divided by sqrt(N): then the distance is the change of the order parameter (for states and angles up to a
+        # factor that does not depend on the size), comparable between sizes.
+        scaled = encodings.features(folded, variable) / np.sqrt(np.prod(folded.shape[1:]))
+        steps = neighbours(scaled, branch, resamples, rng)
+        content.append(
+            {"branch": label, "parameter": samples.physics.parameter, "order": order.name, "neighbours": steps}
+        )
+    return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analysis import correlation, latents, mmd, phases, scans, separation
+from analysis import correlation, latents, mean_fields, mmd, phases, scans, separation
 from analysis.errors import bootstrap
+from analysis.orders import columns, split
+from workflow.analyze_latents import Latents, describe
 from workflow.blocks import AnalyzeBlock
 from workflow.held_out import (
     Samples,
@@ -24,18 +26,16 @@ from workflow.held_out import (
     isometries,
     neighbours,
     pairs,
+    phases_of,
     plain,
     subset,
     temperatures,
+    training_rows,
 )
 from workflow.layout import RunDirectory, write_whole
+from workflow.order_parameters import Physics
 from workflow.plan import ShardTask, TrainingRun
 
-PATTERNS: dict[str, Callable[[tuple[int, int, int]], NDArray[np.float64]]] = {
-    "magnetization": separation.uniform,
-    "staggered_magnetization": separation.checkerboard,
-}
-"""Order parameters that are the overlap of a configuration with a pattern, and so can be read off a mean field."""
 TILES = 16
 """Generated mean fields kept for the report (Fig. 2)."""
 PLANE = np.linspace(-2.5, 2.5, 9)
@@ -61,22 +61,26 @@ def analyze_model(job: ModelJob, root: str) -> float:
     selected = np.isin(np.array(everything.labelled.task_ids), item.task_ids)
     keep = selected[everything.labelled.shard[everything.rows]]
     samples = subset(everything, keep)
-    names = job.tasks[0].names.order_parameters
-    strata = samples.labelled.shard[samples.rows]
-    found = phases.label(samples.order_SK, names, strata, job.settings.ordered_above)
+    found = phases_of(samples, job.settings.ordered_above)
     result = json.loads(run.training(item.train_id).result.read_text())
     content = {
         "train_id": item.train_id,
         "result": result,
-        "order_parameters": list(names),
+        "order_parameters": list(columns(samples.orders)),
         "phases": list(found.names),
         "present": list(found.present),
         **_on_selected(mean_SZ[keep], std_SZ[keep], loss_S[keep], found, samples, job.settings, rng),
-        "thermal": _thermal(mean_SZ, everything, names, job.settings, rng),
+        "thermal": thermal_curves(mean_SZ, everything, job.settings, rng),
     }
-    content["generated"] = _generate(run, item, names, job.settings, rng)
+    content["generated"] = _generate(run, item, samples.physics, job.settings, rng)
+    seen = training_rows(samples, item.task_ids)
+    training = Latents(
+        *_read_latents(run, item, job.tasks, seen)[:2], phases_of(samples, job.settings.ordered_above, seen)
+    )
+    held_out = Latents(mean_SZ[keep], std_SZ[keep], found)
+    content |= describe(held_out, samples, training, content["units"], job.settings.resamples, job.seed, item.train_id)
     write_whole(run.analysis / f"{item.train_id}.json", json.dumps(plain(content), indent=1) + "\n")
-    _write_scatter(run, item, mean_SZ[keep], samples, found, names, rng)
+    _write_scatter(run, item, mean_SZ[keep], samples, found, rng)
     return time.monotonic() - start
 
 
@@ -88,10 +92,10 @@ def _read_latents(
     table = pa.concat_tables([pq.read_table(folder / f"{task.task_id}.parquet") for task in tasks])
     units = range(int(item["latent"]))
 
-    def columns(kind: str) -> NDArray[np.float64]:
+    def values(kind: str) -> NDArray[np.float64]:
         return np.stack([table.column(f"{kind}_{unit}").to_numpy()[rows] for unit in units], axis=1).astype(float)
 
-    return columns("mean"), columns("std"), table.column("reconstruction").to_numpy()[rows]
+    return values("mean"), values("std"), table.column("reconstruction").to_numpy()[rows]
 
 
 def _on_selected(
@@ -108,7 +112,10 @@ def _on_selected(
     information = latents.information(mean_SZ, std_SZ, chains, rng, resamples)
     # Extra units that carry nothing would match an order parameter by chance.
     units = list(information.active) if mean_SZ.shape[1] > 2 and information.active else list(range(mean_SZ.shape[1]))
-    orders = list(found.orders)
+    # An order parameter of several components has no axis of its own to be matched with.
+    names = columns(samples.orders)
+    by_sign = [samples.orders[k].components[0] for k in found.orders if samples.orders[k].kind == "sign"]
+    orders = [names.index(name) for name in by_sign]
     matched = None
     if orders:
         matched = correlation.correlate(mean_SZ[:, units], samples.order_SK[:, orders], chains, rng, resamples)
@@ -122,36 +129,55 @@ def _on_selected(
         "orders": orders,
         "correlation": matched,
         "separation": separated,
-        "isometry": isometries(sums, found, rng, resamples),
+        "isometry": isometries(sums, found, samples.orders, rng, resamples),
         "distances": mmd.distances(sums, pairs(found), rng, resamples),
     }
 
 
-def _thermal(
-    mean_SZ: NDArray[np.float64],
-    everything: Samples,
-    names: tuple[str, ...],
-    settings: AnalyzeBlock,
-    rng: np.random.Generator,
+def thermal_curves(
+    mean_SZ: NDArray[np.float64], everything: Samples, settings: AnalyzeBlock, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
-    """|latents| and |order parameters| against temperature, and latent distances of neighbouring temperatures."""
-    content = []
+    """|latents| and |order parameters| against temperature, and latent distances of neighbouring temperatures.
+
+    A vector has no sign to fold latents by, and how its symmetry acts on them is not known: then there are no
+    distances, and its length and that of the latents are what to compare.
+    """
+    content: list[dict[str, Any]] = []
+    orders = everything.orders
+    vectors = [k for k, order in enumerate(orders) if order.kind != "sign"]
     for label, mask in branches(everything).items():
         branch = subset(everything, mask)
         temperature_S = temperatures(branch)
         if len(np.unique(temperature_S)) < 2:
             continue
-        values = np.hstack([mean_SZ[mask], branch.order_SK])
-        scan = scans.thermal_scan(values, temperature_S, branch.chains, rng, settings.resamples)
-        strongest = int(np.abs(branch.order_SK).mean(axis=0).argmax())
-        steps = neighbours(mean_SZ[mask], branch, strongest, settings.resamples, rng)
-        columns = [f"latent_{unit}" for unit in range(mean_SZ.shape[1])] + list(names)
-        content.append({"branch": label, "columns": columns, "scan": scan, "order": strongest, "neighbours": steps})
+        lengths_SO = branch.lengths()
+        values = [mean_SZ[mask], branch.order_SK, lengths_SO[:, vectors]]
+        names = [f"latent_{unit}" for unit in range(mean_SZ.shape[1])] + list(columns(orders))
+        names += [f"length_{orders[k].name}" for k in vectors]
+        if vectors:
+            values.append(np.linalg.norm(mean_SZ[mask], axis=1, keepdims=True))
+            names.append("length_latent")
+        scan = scans.thermal_scan(np.hstack(values), temperature_S, branch.chains, rng, settings.resamples)
+        strongest = int(lengths_SO.mean(axis=0).argmax())
+        steps = None
+        if orders[strongest].kind == "sign":
+            folded_SZ = mmd.folded(mean_SZ[mask], split(branch.order_SK, orders)[strongest][:, 0])
+            steps = neighbours(folded_SZ, branch, settings.resamples, rng)
+        content.append(
+            {
+                "branch": label,
+                "parameter": everything.physics.parameter,
+                "columns": names,
+                "scan": scan,
+                "order": strongest,
+                "neighbours": steps,
+            }
+        )
     return content
 
 
 def _generate(
-    run: RunDirectory, item: TrainingRun, names: tuple[str, ...], settings: AnalyzeBlock, rng: np.random.Generator
+    run: RunDirectory, item: TrainingRun, known: Physics, settings: AnalyzeBlock, rng: np.random.Generator
 ) -> tuple[separation.Share, ...] | None:
     """Shares of phases among decoded z ~ N(0, 1); keeps the mean fields that the report shows."""
     import torch
@@ -168,12 +194,14 @@ def _generate(
         grid = np.stack(np.meshgrid(PLANE, PLANE), axis=-1).reshape(-1, 2)
         pictures.append(("plane", grid, inference.decode(model, grid.astype(np.float32))))
     _write_pictures(run.analysis / f"{item.train_id}-fields.parquet", pictures)
-    known = [name for name in names if name in PATTERNS]
-    if not known:
+    readable = mean_fields.readable(known.orders)
+    if not readable:
         return None
-    shape = field_NCHW.shape[1:]
-    order_NK = separation.overlaps(field_NCHW.astype(float), [PATTERNS[name](shape) for name in known])
-    return separation.generated_shares(order_NK, known)
+    lengths = [
+        known.orders[k].length(mean_fields.components(field_NCHW.astype(float), known.variable, known.orders[k]))
+        for k in readable
+    ]
+    return separation.generated_shares(np.stack(lengths, axis=1), [known.orders[k].name for k in readable])
 
 
 def _write_pictures(path: Path, pictures: list[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
@@ -208,15 +236,14 @@ def _write_scatter(
     mean_SZ: NDArray[np.float64],
     samples: Samples,
     found: phases.Phases,
-    names: tuple[str, ...],
     rng: np.random.Generator,
 ) -> None:
     """A random part of the held-out latents with phase and order parameters, for the figures."""
     few = np.sort(rng.permutation(len(mean_SZ))[:SCATTER])
-    columns = {f"mean_{unit}": mean_SZ[few, unit] for unit in range(mean_SZ.shape[1])}
-    columns |= {name: samples.order_SK[few, k] for k, name in enumerate(names)}
-    columns["phase"] = found.label_S[few]
-    _write_table(run.analysis / f"{item.train_id}-scatter.parquet", pa.table(columns))
+    table = {f"mean_{unit}": mean_SZ[few, unit] for unit in range(mean_SZ.shape[1])}
+    table |= {name: samples.order_SK[few, k] for k, name in enumerate(columns(samples.orders))}
+    table["phase"] = found.label_S[few]
+    _write_table(run.analysis / f"{item.train_id}-scatter.parquet", pa.table(table))
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

@@ -7,14 +7,25 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analysis import mmd
+from analysis import mmd, phases
 from analysis.errors import Chains, Estimate, index_chains
+from analysis.orders import OrderParameter, columns, split
 from analysis.phases import Phases
+from workflow import shards
 from workflow.dataset import Labelled, label_samples
 from workflow.layout import RunDirectory
+from workflow.order_parameters import Physics, physics
 from workflow.plan import ShardTask
+
+
+class Given(NamedTuple):
+    """Classes that came with the data; A samples, held out or not."""
+
+    label_A: NDArray[np.intp]
+    names: tuple[str, ...]
 
 
 class Samples(NamedTuple):
@@ -23,8 +34,22 @@ class Samples(NamedTuple):
     labelled: Labelled
     rows: NDArray[np.intp]
     """(S,) rows of ``labelled`` that are held out."""
+    physics: Physics
+    given: Given | None
+    """Classes of all rows of ``labelled``, for data without an order parameter."""
     order_SK: NDArray[np.float64]
+    """Components of the order parameters, as ``analysis.orders.columns`` lists them."""
     chains: Chains
+
+    @property
+    def orders(self) -> tuple[OrderParameter, ...]:
+        return self.physics.orders
+
+    def lengths(self) -> NDArray[np.float64]:
+        """(S, O) length of each order parameter."""
+        parts = zip(self.orders, split(self.order_SK, self.orders), strict=True)
+        lengths = [order.length(part_SC) for order, part_SC in parts]
+        return np.stack(lengths, axis=1) if lengths else np.empty((len(self.rows), 0))
 
 
 def plain(result: Any) -> Any:
@@ -49,41 +74,85 @@ def generator(seed: int, name: str) -> np.random.Generator:
 def held_out_samples(run: RunDirectory, tasks: Iterable[ShardTask], trained: set[str], fraction: float) -> Samples:
     """Held-out rows of the shards of ``tasks``: all rows of those that were not trained on."""
     listed = list(tasks)
-    names = listed[0].names.order_parameters
-    labelled = label_samples((run.shard(t.system, t.size, t.task_id) for t in listed), names, fraction)
+    known = physics(listed[0])
+    paths = (run.shard(t.system, t.size, t.task_id) for t in listed)
+    labelled = label_samples(paths, columns(known.orders), fraction)
     within = np.array([t.task_id in trained for t in listed])[labelled.shard]
     rows = np.flatnonzero(labelled.unseen | ~within)
-    order_SK = np.stack([labelled.order_parameters[name][rows] for name in names], axis=1)
-    return Samples(labelled, rows, order_SK, index_chains(labelled.chain[rows], labelled.shard[rows]))
+    given = None if known.orders else _given(run, listed)
+    chains_S = index_chains(labelled.chain[rows], labelled.shard[rows])
+    return Samples(labelled, rows, known, given, components_at(labelled, rows, known.orders), chains_S)
+
+
+def components_at(
+    labelled: Labelled, rows: NDArray[np.intp], orders: tuple[OrderParameter, ...]
+) -> NDArray[np.float64]:
+    """(S, K) components of the order parameters."""
+    found = [labelled.order_parameters[name][rows] for name in columns(orders)]
+    return np.stack(found, axis=1) if found else np.empty((len(rows), 0))
+
+
+def _given(run: RunDirectory, tasks: Iterable[ShardTask]) -> Given | None:
+    """The ``label`` column of shards that have one; None unless all do."""
+    labels, names = [], ()
+    for task in tasks:
+        path = run.shard(task.system, task.size, task.task_id)
+        if "label" not in pq.read_schema(path).names:
+            return None
+        labels.append(pq.read_table(path, columns=["label"]).column("label").to_numpy())
+        names = tuple(shards.read_metadata(path).get("label_names", ()))
+    label_A = np.concatenate(labels).astype(np.intp)
+    return Given(label_A, names or tuple(map(str, range(int(label_A.max()) + 1))))
+
+
+def phases_of(samples: Samples, threshold: float, rows: NDArray[np.intp] | None = None) -> Phases:
+    """Phases of the samples, or of other rows of the same shards: by their order parameters, else as given.
+
+    Without either, all samples count as disordered.
+    """
+    chosen = samples.rows if rows is None else rows
+    if samples.given is not None:
+        return phases.given(samples.given.label_A[chosen], samples.given.names)
+    order_SK = components_at(samples.labelled, chosen, samples.orders)
+    return phases.label(order_SK, samples.orders, samples.labelled.shard[chosen], threshold)
+
+
+def training_rows(samples: Samples, task_ids: Iterable[str]) -> NDArray[np.intp]:
+    """Rows of ``samples.labelled`` in the named shards that are not held out."""
+    is_named = np.isin(np.array(samples.labelled.task_ids), list(task_ids))[samples.labelled.shard]
+    is_named[samples.rows] = False
+    return np.flatnonzero(is_named)
 
 
 def subset(samples: Samples, keep: NDArray[np.bool_]) -> Samples:
     """The samples where ``keep`` is true."""
     rows = samples.rows[keep]
     chains = index_chains(samples.labelled.chain[rows], samples.labelled.shard[rows])
-    return Samples(samples.labelled, rows, samples.order_SK[keep], chains)
+    return samples._replace(rows=rows, order_SK=samples.order_SK[keep], chains=chains)
 
 
 def branches(samples: Samples) -> dict[str, NDArray[np.bool_]]:
-    """Shards that differ in temperature alone, as masks over the samples, by a label such as ``coupling = 1.0``."""
-    points = samples.labelled.points
-    keys = ["; ".join(f"{k} = {v}" for k, v in point.items() if k not in ("temperature", "size")) for point in points]
+    """Shards that differ in the scanned parameter alone, as masks over the samples, by a label such as
+    ``coupling = 1.0``; none without an order parameter, or where a shard lacks the scanned one."""
+    points, scanned = samples.labelled.points, samples.physics.parameter
+    if not samples.orders or any(scanned not in point for point in points):
+        return {}
+    keys = ["; ".join(f"{k} = {v}" for k, v in point.items() if k not in (scanned, "size")) for point in points]
     rest = np.array(keys)[samples.labelled.shard[samples.rows]]
     return {key: rest == key for key in dict.fromkeys(keys)}
 
 
 def temperatures(samples: Samples) -> NDArray[np.float64]:
-    return np.array([float(point["temperature"]) for point in samples.labelled.points])[
+    """(S,) the scanned parameter: temperature, or what stands for it."""
+    return np.array([float(point[samples.physics.parameter]) for point in samples.labelled.points])[
         samples.labelled.shard[samples.rows]
     ]
 
 
-def neighbours(
-    x_SF: NDArray[np.float64], branch: Samples, order: int, resamples: int, rng: np.random.Generator
-) -> mmd.Neighbours:
-    """Eq. 9 between neighbouring temperatures, each sample folded by the sign of its order parameter."""
+def neighbours(x_SF: NDArray[np.float64], branch: Samples, resamples: int, rng: np.random.Generator) -> mmd.Neighbours:
+    """Eq. 9 between neighbouring temperatures, of samples folded into one phase."""
     temperature_G, group_S = np.unique(temperatures(branch), return_inverse=True)
-    sums = mmd.group_sums(mmd.folded(x_SF, branch.order_SK[:, order]), group_S, branch.chains)
+    sums = mmd.group_sums(x_SF, group_S, branch.chains)
     return mmd.neighbouring(sums, temperature_G.tolist(), rng, resamples)
 
 
@@ -92,11 +161,14 @@ def pairs(found: Phases) -> list[tuple[int, int]]:
     return [(first, second) for first in present for second in present if first < second]
 
 
-def isometries(sums: mmd.GroupSums, found: Phases, rng: np.random.Generator, resamples: int) -> dict[str, Estimate]:
-    """d(P+, P-) / d(P+, PM) for every order parameter whose two phases and the disordered one are there."""
-    disordered = len(found.names) - 1
-    return {
-        found.names[2 * k][:-1]: mmd.isometry(sums, 2 * k, 2 * k + 1, disordered, rng, resamples)
-        for k in found.orders
-        if {2 * k, 2 * k + 1, disordered} <= set(found.present)
-    }
+def isometries(
+    sums: mmd.GroupSums, found: Phases, orders: tuple[OrderParameter, ...], rng: np.random.Generator, resamples: int
+) -> dict[str, Estimate]:
+    """d(P+, P-) / d(P+, PM) for every order parameter by sign whose two phases and the disordered one are there."""
+    ratios = {}
+    for k in found.orders:
+        if orders[k].kind == "sign" and found.disordered is not None:
+            plus, minus = found.of_order(k)
+            if {plus, minus, found.disordered} <= set(found.present):
+                ratios[orders[k].name] = mmd.isometry(sums, plus, minus, found.disordered, rng, resamples)
+    return ratios

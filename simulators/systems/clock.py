@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from simulators import angles, clock_sums, differences, discrete_clusters, transitions, wolff
 from simulators.chains import Chains
-from simulators.contract import require
+from simulators.contract import OrderParameter, require
 from simulators.local import Local
 
 VERSION = 1
@@ -77,6 +77,12 @@ class Spec:
 
 
 EXAMPLE = Spec(size=6, states=6, coupling=1.0, temperature=0.9)
+
+
+def ORDERS(spec: Spec) -> tuple[OrderParameter, ...]:
+    """One direction per value. An odd number of values has no opposite ones, so that the staggered magnetization then
+    has no such directions: its phases aren't told apart."""
+    return angles.orders(spec, spec.states, 1 if spec.states % 2 else spec.states)
 
 
 def expected_tau(spec: Spec, algorithm: str) -> float:

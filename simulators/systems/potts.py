@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from simulators import differences, discrete_clusters, potts_metropolis, transitions
 from simulators.chains import Chains, RowMajor, cut
 from simulators.clusters import bond_threshold
-from simulators.contract import require
+from simulators.contract import OrderParameter, require
 from simulators.local import Local
 from simulators.multispin import thresholds
 from simulators.wolff import SITES_PER_CALL, SingleClusters, few_chains
@@ -91,6 +91,18 @@ def ORDER_PARAMETERS(spec: Spec) -> tuple[str, ...]:
     """The magnetizations and their components; the staggered ones where the lattice has sublattices."""
     kinds = ("magnetization",) if spec.size % 2 else ("magnetization", "staggered_magnetization")
     return tuple(name for kind in kinds for name in (kind, *(f"{kind}_{s}" for s in range(spec.states))))
+
+
+def ORDERS(spec: Spec) -> tuple[OrderParameter, ...]:
+    """The shares of the values; on sublattices the order depends on q, and for q = 2 it is that of the Ising model."""
+    q = spec.states
+    uniform = OrderParameter("magnetization", tuple(f"magnetization_{s}" for s in range(q)), "states", q)
+    if spec.size % 2:
+        return (uniform,)
+    name = "staggered_magnetization"
+    if q == 2:
+        return uniform, OrderParameter(name, (f"{name}_0",))
+    return uniform, OrderParameter(name, tuple(f"{name}_{s}" for s in range(q)), "sublattices", 1)
 
 
 def JUDGED(spec: Spec) -> tuple[str, ...]:

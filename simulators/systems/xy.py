@@ -18,6 +18,7 @@ Axes: R chains, I rows, J columns, C the two components of a spin, G groups of K
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,6 +34,7 @@ VERSION = 1
 ENCODING = "float32"
 LIKELIHOOD = "von-mises"
 ORDER_PARAMETERS, MEASURED, JUDGED = angles.order_parameters, angles.measured, angles.judged
+ORDERS = partial(angles.orders, directions=1, staggered_directions=1)
 
 WIDTH = 0.8
 """Of the rotations, times sqrt(T / |J|): at low T, where a spin turns by about sqrt(T / 4 |J|), half are taken."""

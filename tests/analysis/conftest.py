@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from analysis.errors import Chains, index_chains
+from analysis.orders import signs
 from analysis.phases import Phases, label
 
 ORDERS = ("magnetization", "staggered_magnetization")
@@ -51,7 +52,7 @@ def diamond(
     return Held(
         mean_SZ,
         order_SK,
-        label(order_SK, ORDERS, stratum_S),
+        label(order_SK, signs(ORDERS), stratum_S),
         index_chains(chains, stratum_S),
         np.array(temperatures),
         stratum_S,

@@ -12,11 +12,13 @@ from matplotlib import rcParams
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis import curves, figures
+from analysis import curves, figures, latent_figures, physics_figures, state_figures
 from analysis.errors import Estimate
 from analysis.mmd import Neighbours
+from analysis.orders import signs
 from analysis.phases import phase_names
 from analysis.scans import Record, Scan
+from analysis.similarity import cosine_matrix
 from analysis.style import DIVERGING, INK, NEUTRAL, SERIES, phase_mark, to_svg
 
 ORDERS = ("magnetization", "staggered_magnetization")
@@ -68,7 +70,7 @@ def thermal() -> Figure:
 def scatter() -> Figure:
     rng = np.random.default_rng(0)
     panel = figures.LatentPanel("β = 1", rng.normal(size=(50, 2)), np.arange(50) % 5, rng.uniform(-1, 1, (50, 2)))
-    return figures.latent_scatter([panel, panel], phase_names(ORDERS), ORDERS)
+    return figures.latent_scatter([panel, panel], phase_names(signs(ORDERS)), ORDERS)
 
 
 def generated() -> Figure:
@@ -81,6 +83,49 @@ def plane() -> Figure:
     return figures.latent_plane(np.random.default_rng(0).uniform(size=(4, 4, 8, 8)), grid, grid)
 
 
+def projections() -> Figure:
+    rng = np.random.default_rng(0)
+    panel = figures.LatentPanel("β = 70", rng.normal(size=(40, 3)), np.arange(40) % 4, np.empty((40, 0)))
+    return latent_figures.latent_projections([panel, panel], ("a 0", "a 1", "a 2", "PM"))
+
+
+def cosines() -> Figure:
+    label_S = np.arange(40) % 3
+    matrix = cosine_matrix(np.random.default_rng(0).normal(size=(40, 4)), label_S, 10, np.random.default_rng(1))
+    panel = latent_figures.SimilarityPanel("β = 71", matrix, number(2.0))
+    return latent_figures.cosine_matrices([panel, panel._replace(divergence=number(0.0))], ("0", "1", "2"))
+
+
+def generated_states() -> Figure:
+    probability = np.random.default_rng(0).dirichlet(np.ones(3), (16, 8, 8)).transpose(0, 3, 1, 2)
+    tiles = state_figures.Tiles("β = 70", state_figures.state_colours(probability))
+    return state_figures.generated_tiles([tiles, tiles], state_figures.Key("states", 3))
+
+
+def generated_vectors() -> Figure:
+    vectors = np.random.default_rng(0).normal(size=(16, 2, 8, 8))
+    tiles = state_figures.Tiles("XY", state_figures.vector_colours(vectors))
+    return state_figures.generated_tiles([tiles], state_figures.Key("angles"))
+
+
+def plane_of_values() -> Figure:
+    grid = np.linspace(-2.5, 2.5, 4)
+    colours = state_figures.value_colours(np.random.default_rng(0).normal(size=(4, 4, 8, 8)), -2, 2)
+    return state_figures.latent_plane_tiles(colours, grid, grid, state_figures.Key("values", low=-2, high=2))
+
+
+def energies() -> Figure:
+    points = (number(0.2), number(1.0))
+    thermal_curve = physics_figures.ThermalCurve("thermal", (1.5, 3.0), points, points)
+    return physics_figures.energy_and_heat([thermal_curve], physics_figures.ExactCurve(EPOCHS, EPOCHS, EPOCHS))
+
+
+def trade_off() -> Figure:
+    series = physics_figures.BetaSeries("$m$", (10.0, 1.0), (number(0.1), number(0.9)))
+    panels = {"|corr|": [series, series._replace(label="$m_s$")], "energy error": [series]}
+    return physics_figures.against_beta(panels, bounds={"energy error": [0.06]})
+
+
 DRAWINGS: dict[Callable[[], Figure], int] = {
     learning: 2,
     collapse: 2,
@@ -90,6 +135,13 @@ DRAWINGS: dict[Callable[[], Figure], int] = {
     scatter: 6 + 2,
     generated: 3 + 1,
     plane: 1 + 1,
+    projections: 6,
+    cosines: 2 + 1,
+    generated_states: 2,
+    generated_vectors: 1 + 1,
+    plane_of_values: 1 + 1,
+    energies: 2,
+    trade_off: 2,
 }
 """Each drawing with its number of axes, colour bars included."""
 
@@ -141,6 +193,40 @@ def test_phases_differ_in_colour_and_in_marker() -> None:
     assert len({mark.colour for mark in marks}) == len({mark.marker for mark in marks}) == 5
 
 
+def test_twelve_ordered_phases_have_twelve_markers() -> None:
+    marks = [phase_mark(phase, 13) for phase in range(13)]
+    assert len({mark.marker for mark in marks}) == len(set(marks)) == 13
+    assert phase_mark(9, 10, has_disorder=False).colour != NEUTRAL == phase_mark(9, 10).colour
+
+
+def test_colours_of_states_say_state_and_certainty() -> None:
+    certain = np.eye(3)[:, :, None, None]
+    pure = state_figures.state_colours(certain)[:, 0, 0]
+    np.testing.assert_allclose(pure, [to_rgb(colour) for colour in state_figures.STATES[:3]])
+    assert len({round(luminance(colour), 2) for colour in pure}) == 3
+    even = state_figures.state_colours(np.full((3, 1, 1), 1 / 3))
+    np.testing.assert_allclose(even[0, 0], state_figures.GREY, atol=1e-12)
+    with pytest.raises(ValueError, match="sum to 1"):
+        state_figures.state_colours(np.ones((3, 1, 1)))
+    with pytest.raises(ValueError, match="states to colour"):
+        state_figures.state_colours(np.full((20, 1, 1), 0.05))
+
+
+def test_colours_of_vectors_are_cyclic_and_fade() -> None:
+    angle = np.array([-np.pi + 1e-9, np.pi - 1e-9, 0.0])
+    vectors = np.stack([np.cos(angle), np.sin(angle)])[:, :, None]
+    first, last, opposite = state_figures.vector_colours(vectors)[:, 0]
+    np.testing.assert_allclose(first, last, atol=0.02)
+    assert np.abs(first - opposite).max() > 0.3
+    np.testing.assert_allclose(state_figures.vector_colours(0 * vectors)[0, 0], state_figures.GREY)
+
+
+def test_images_are_black_on_white_and_fields_diverge() -> None:
+    assert state_figures.value_colours(np.array([0.0, 1.0]), 0, 1).tolist() == [[1, 1, 1], [0, 0, 0]]
+    middle = state_figures.value_colours(np.array([0.0]), -2, 2)[0]
+    np.testing.assert_allclose(middle, DIVERGING(0.5)[:3], atol=0.01)
+
+
 def test_text_is_legible_in_print() -> None:
     sizes_pt = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", to_svg(scatter()))]
     # Subscripts of mathematics are set at 70 %.
@@ -155,8 +241,18 @@ def test_nothing_to_draw_is_refused() -> None:
     with pytest.raises(ValueError, match="correlations per point"):
         curves.collapse([curves.CollapsePoint(1.0, (number(1),), (number(1),))], ("a", "b"))
     with pytest.raises(ValueError, match="two latents"):
-        figures.latent_scatter([], phase_names(ORDERS), ORDERS)
+        figures.latent_scatter([], phase_names(signs(ORDERS)), ORDERS)
     with pytest.raises(ValueError, match="sixteen"):
         figures.generated_fields([figures.FieldPanel("", np.zeros((3, 4, 4)))])
+    with pytest.raises(ValueError, match="one number of latents"):
+        latent_figures.latent_projections([], ("a",))
+    with pytest.raises(ValueError, match="none"):
+        latent_figures.cosine_matrices([], ("a",))
+    with pytest.raises(ValueError, match="sixteen"):
+        state_figures.generated_tiles([], state_figures.Key("angles"))
+    with pytest.raises(ValueError, match="one energy"):
+        physics_figures.energy_and_heat([])
+    with pytest.raises(ValueError, match="panels with series"):
+        physics_figures.against_beta({"|corr|": []})
     with pytest.raises(ValueError, match="grid"):
         figures.latent_plane(np.zeros((2, 3, 4, 4)), np.arange(2.0), np.arange(2.0))

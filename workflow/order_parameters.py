@@ -1,0 +1,30 @@
+"""What analysis must know of a task's physics: its order parameters, what a site holds, which parameter is scanned."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from analysis.encodings import Variable
+from analysis.orders import OrderParameter, signs
+from simulators import contract
+from workflow.data_tasks import DataTask
+from workflow.plan import ShardTask
+
+
+class Physics(NamedTuple):
+    """One task, as analysis reads it."""
+
+    orders: tuple[OrderParameter, ...]
+    variable: Variable
+    parameter: str
+    """Field of the spec that curves run over: temperature, or what stands for it."""
+
+
+def physics(task: ShardTask) -> Physics:
+    """Order parameters, variable and scanned parameter; of data, every order parameter has a sign."""
+    kind, states, lowest = task.info.stored
+    variable = Variable(kind, states, lowest) if kind == "states" else Variable(kind)
+    if isinstance(task, DataTask):
+        return Physics(signs(task.info.order_parameters), variable, "temperature")
+    system = contract.load(task.system)
+    return Physics(tuple(OrderParameter(*order) for order in system.orders_of(task.point)), variable, system.ladder)
