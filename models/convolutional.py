@@ -19,6 +19,7 @@ from torch.nn.utils import skip_init
 
 from models.likelihood import Outputs
 from models.shallow import SMALLEST_STD
+from models.torus import PeriodicConv2d, arranged
 
 CHANNELS = 32
 
@@ -39,15 +40,15 @@ class ConvolutionalEncoder(nn.Module):
         self.features = features
         channels, *sides = features
         cell = unit_cell((sides[0], sides[1]))
-        self.cells = skip_init(nn.Conv2d, channels, CHANNELS, cell + 2, cell, padding=1, padding_mode="circular")
-        self.neighbours = skip_init(nn.Conv2d, CHANNELS, CHANNELS, 3, padding=1, padding_mode="circular")
+        self.cells = skip_init(PeriodicConv2d, channels, CHANNELS, cell + 2, cell)
+        self.neighbours = skip_init(PeriodicConv2d, CHANNELS, CHANNELS, 3)
         self.hidden = skip_init(nn.Linear, CHANNELS, hidden)
         self.mean_head = skip_init(nn.Linear, hidden, latent)
         self.std_head = skip_init(nn.Linear, hidden, latent)
 
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
-        cells = F.leaky_relu_(self.cells(x_RBF.squeeze(0).unflatten(-1, self.features)), 0.2)
+        cells = F.leaky_relu_(self.cells(arranged(x_RBF.squeeze(0).unflatten(-1, self.features))), 0.2)
         pooled = F.leaky_relu_(self.neighbours(cells), 0.2).mean((-1, -2))
         hidden = F.leaky_relu_(self.hidden(pooled), 0.2)
         std = F.softplus(self.std_head(hidden)) + SMALLEST_STD

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.log_sigmoid import sum_log_sigmoid
+
 
 class Outputs(NamedTuple):
     """How many numbers a decoder gives: K = site * rows * columns + shared, in this order."""
@@ -79,7 +81,7 @@ class Bernoulli(nn.Module):
     def log_probability(self, x_F: Tensor, output_K: Tensor) -> Tensor:
         """ln p(x|z) in nats, summed over sites, of -1 and +1."""
         # p(x) = sigmoid(x h) for both states; its logarithm stays finite where the sigmoid underflows.
-        return F.logsigmoid(x_F * output_K).sum(-1)
+        return sum_log_sigmoid(x_F, output_K)
 
     def mean(self, output_K: Tensor) -> Tensor:
         """Probability m of +1 on each site, in (0, 1)."""

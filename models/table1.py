@@ -14,6 +14,7 @@ from torch.nn.utils import skip_init
 
 from models.likelihood import Outputs
 from models.shallow import SMALLEST_STD
+from models.torus import PeriodicConv2d, PeriodicConvTranspose2d, arranged
 
 Padding = Literal["periodic", "same"]
 KERNEL, STRIDE = 4, 2
@@ -21,30 +22,16 @@ CHANNELS = (64, 128)
 FULLY_CONNECTED = 1024
 
 
-class PeriodicConvTranspose2d(nn.ConvTranspose2d):
-    """Transposed 4x4 convolution of stride 2 on a torus: the adjoint of the circularly padded convolution.
-
-    Each input site contributes to 4 outputs per direction, so that an output depends on sites up to one beyond the
-    edge. One wrapped site on each side supplies them; of the enlarged result, 2 outputs per wrapped site and the 1
-    of SAME padding are cut off.
-    """
-
-    def __init__(self, inputs: int, outputs: int, *, bias: bool, device: torch.device | str | None = None) -> None:
-        super().__init__(inputs, outputs, KERNEL, STRIDE, padding=3, bias=bias, device=device)
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return super().forward(F.pad(x, (1, 1, 1, 1), mode="circular"), output_size)
-
-
 def _halve(inputs: int, outputs: int, padding: Padding) -> nn.Module:
-    mode = "circular" if padding == "periodic" else "zeros"
     # Batch norm follows, which would cancel a bias; so everywhere below where bias is False.
-    return skip_init(nn.Conv2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=False, padding_mode=mode)
+    if padding == "periodic":
+        return skip_init(PeriodicConv2d, inputs, outputs, KERNEL, STRIDE, bias=False)
+    return skip_init(nn.Conv2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=False)
 
 
 def _double(inputs: int, outputs: int, padding: Padding, bias: bool) -> nn.Module:
     if padding == "periodic":
-        return skip_init(PeriodicConvTranspose2d, inputs, outputs, bias=bias)
+        return skip_init(PeriodicConvTranspose2d, inputs, outputs, KERNEL, STRIDE, bias=bias)
     return skip_init(nn.ConvTranspose2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=bias)
 
 
@@ -76,7 +63,7 @@ class Table1Encoder(nn.Module):
 
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
-        features = self.convolutions(x_RBF.squeeze(0).unflatten(-1, self.shape))
+        features = self.convolutions(arranged(x_RBF.squeeze(0).unflatten(-1, self.shape)))
         hidden = self.hidden(features.flatten(1))
         std = F.softplus(self.std_head(hidden)) + SMALLEST_STD
         return self.mean_head(hidden).unsqueeze(0), std.unsqueeze(0)
@@ -126,7 +113,7 @@ class Table1Decoder(nn.Module):
         features = first
         for layer in rest:
             features = layer(features)
-        output_BK = self.convolutions(features.unflatten(-1, self.coarse)).flatten(1)
+        output_BK = self.convolutions(arranged(features.unflatten(-1, self.coarse))).flatten(1)
         if self.shared is not None:
             output_BK = torch.cat([output_BK, self.shared(first)], dim=1)
         return output_BK.unsqueeze(0)

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.config import ModelConfig
-from models.table1 import PeriodicConvTranspose2d, Table1Decoder, Table1Encoder
+from models.table1 import Table1Decoder, Table1Encoder
+from models.torus import PeriodicConvTranspose2d
 from models.vae import build
 
 pytestmark = pytest.mark.usefixtures("double_precision")
@@ -49,7 +50,7 @@ def test_zero_padding_does_not() -> None:
 @pytest.mark.parametrize("size", [2, 6])
 def test_the_transposed_convolution_is_the_adjoint(size: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    transposed = PeriodicConvTranspose2d(5, 3, bias=False)
+    transposed = PeriodicConvTranspose2d(5, 3, 4, 2, bias=False)
     fine = torch.randn(1, 3, 2 * size, 2 * size, generator=generator)
     coarse = torch.randn(1, 5, size, size, generator=generator)
     down = F.conv2d(F.pad(fine, (1, 1, 1, 1), mode="circular"), transposed.weight, stride=2)

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("latentphase", "numpy", "numba", "torch", "ray", "pyarrow", "mcising", "peapods")
+PACKAGES = ("latentphase", "numpy", "numba", "torch", "ray", "pyarrow", "mcising", "peapods", "pythae")
 
 
 def facts() -> dict[str, Any]:

@@ -1,25 +1,29 @@
-"""Samples per second of training on one core: a stacked sweep against single runs and bare matrix products.
+"""Samples per second of training on one core: a stacked sweep against single runs and bare matrix products, and all
+networks against pythae's beta-VAE of the same network, objective, optimizer, batch and data.
 
 One thread, timed in processor seconds of this process, which other programs on the machine disturb least.
 """
 
 from __future__ import annotations
 
+import importlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from models.config import ModelConfig, Network, Run, TrainConfig
+from models.config import ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
 from models.trainer import Epoch, Trainer
 from simulators.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.systems import ising
-from workflow.bench._figure import Figure, Gate, Reference
+from workflow.bench._figure import Figure, Gate, Reference, Skipped
 from workflow.bench._timing import Work, interleaved
+from workflow.bench.kernels import peer
 
 GROUP = "training"
 SEEDS = tuple(range(8))
@@ -28,19 +32,28 @@ CHAINS = 64
 SWEEPS_BETWEEN = 10
 STACKED_GATES = {16: Gate(low=60_000), 32: Gate(low=20_000)}
 """Samples per second of shallow by lattice size, counted over the runs of the stack."""
+PYTHAE, BARE = "pythae", "bare pythae"
+"""Its own trainer, and its model in the fastest loop that one can write around it."""
+SINGLE_GATE, STACK_GATE, TABLE1_GATE = Gate(low=1.8), Gate(low=4.0), Gate(low=1.2)
+"""Against pythae's own trainer."""
 LOADER_GATE = Gate(high=3.0)
 """Per cent of a training step."""
 TOP = 5
 """Operations of the profile that the note names."""
 
 
-def measure(quick: bool) -> Iterator[Figure]:
-    """Shallow at both sizes, then table-1 against shallow at the smaller one."""
+def measure(quick: bool) -> Iterator[Figure | Skipped]:
+    """Shallow at both sizes, then table-1 with both boundaries and, unless ``quick``, at both sizes."""
     rounds, samples = (3, 2048) if quick else (7, 8192)
+    small, large = STACKED_GATES
     with one_thread():
         for size in STACKED_GATES:
             yield from _shallow(size, samples, rounds)
-        yield from _table1(min(STACKED_GATES), samples // 4, rounds)
+        yield from _table1(ModelConfig(shape=(1, small, small), network="table-1"), samples // 4, rounds)
+        if not quick:
+            same = ModelConfig(shape=(1, small, small), network="table-1", padding="same")
+            yield from _table1(same, samples // 4, rounds)
+            yield from _table1(ModelConfig(shape=(1, large, large), network="table-1"), samples // 16, rounds)
 
 
 @contextmanager
@@ -78,22 +91,69 @@ class _Training(NamedTuple):
         return self.trainer.steps_per_epoch * self.trainer.batch * len(self.trainer.runs)
 
 
-def _training(samples: PackedSamples, network: Network, seeds: Sequence[int], epochs: int) -> _Training:
-    model = ModelConfig(shape=samples.shape, network=network)
-    # A tenth of the number of sites is near .2 of the top eigenvalue at T_c; the speed does not depend on it.
-    runs = [Run(beta=samples.sites / 10, seed=seed) for seed in seeds]
+def _beta(model: ModelConfig) -> float:
+    """A tenth of the number of sites is near .2 of the top eigenvalue at T_c; the speed does not depend on it."""
+    return model.sites / 10
+
+
+def _training(samples: PackedSamples, model: ModelConfig, seeds: Sequence[int], epochs: int) -> _Training:
+    runs = [Run(beta=_beta(model), seed=seed) for seed in seeds]
     trainer = Trainer(samples, model, TrainConfig(epochs=epochs, batch=BATCH, axes="none"), runs)
     return _Training(trainer, trainer.epochs(), [])
 
 
-def _shallow(size: int, samples: int, rounds: int) -> Iterator[Figure]:
+def _pythae(samples: PackedSamples, model: ModelConfig) -> dict[str, Work]:
+    """Epochs of the peer on the same samples; none where it is not installed."""
+    if peer(PYTHAE) is None:
+        return {}
+    ours = importlib.import_module("workflow.bench._pythae")
+    x_MCHW = ((samples.unpack(torch.arange(len(samples))) + 1) / 2).view(-1, *model.shape)
+    return {
+        PYTHAE: ours.documented(x_MCHW, model, _beta(model), BATCH),
+        BARE: ours.own_loop(x_MCHW, model, _beta(model), BATCH),
+    }
+
+
+def against_pythae(
+    name: str, rates_R: NDArray[np.float64], rates: Mapping[str, NDArray[np.float64]], gate: Gate | None
+) -> Iterator[Figure | Skipped]:
+    """Ours over pythae's, round by round, as the trainer that its documentation describes and as a bare loop.
+
+    Args:
+        name: of what is ours.
+        rates_R: its samples per second in each round.
+        rates: of ``PYTHAE`` and ``BARE``; without them the comparison is left out.
+        gate: of the ratio to its own trainer; None: reported only.
+    """
+    if PYTHAE not in rates:
+        yield Skipped(
+            GROUP, f"{name} / {PYTHAE}", "pythae is not installed; pip install 'latentphase[bench]' brings it"
+        )
+        return
+    for theirs, words, judged in (
+        (PYTHAE, "its documented trainer, one run", gate),
+        (BARE, "its model in a minimal loop, one run", None),
+    ):
+        yield Figure.over(
+            rates_R / rates[theirs],
+            group=GROUP,
+            name=f"{name} / {theirs}",
+            unit="x",
+            reference=Reference(words, float(np.median(rates[theirs])), "samples/s"),
+            gate=judged,
+        )
+
+
+def _shallow(size: int, samples: int, rounds: int) -> Iterator[Figure | Skipped]:
     data = _data(size, samples)
-    stack = _training(data, "shallow", SEEDS, rounds + 1)
-    singles = [_training(data, "shallow", [seed], rounds + 1) for seed in SEEDS]
+    model = ModelConfig(shape=data.shape)
+    stack = _training(data, model, SEEDS, rounds + 1)
+    singles = [_training(data, model, [seed], rounds + 1) for seed in SEEDS]
     works: dict[str, Work] = {
         "stacked": stack.epoch,
         "singles": lambda: sum(single.epoch() for single in singles),
         "products": _products(stack.trainer),
+        **_pythae(data, model),
     }
     rates = interleaved(works, rounds, time.process_time)
     stacked = Reference(f"{len(SEEDS)} runs stacked", float(np.median(rates["stacked"])), "samples/s")
@@ -113,6 +173,10 @@ def _shallow(size: int, samples: int, rounds: int) -> Iterator[Figure]:
         unit="x",
         reference=stacked,
     )
+    yield from against_pythae(f"shallow L={size} single", rates["singles"], rates, SINGLE_GATE)
+    # On a larger lattice a step is made of matrix products, which a stack does not speed up.
+    gate = STACK_GATE if size == min(STACKED_GATES) else None
+    yield from against_pythae(f"shallow L={size} stacked", rates["stacked"], rates, gate)
     yield Figure.over(
         100 * rates["stacked"] / rates["products"],
         group=GROUP,
@@ -155,16 +219,19 @@ def _products(trainer: Trainer) -> Work:
     return work
 
 
-def _table1(size: int, samples: int, rounds: int) -> Iterator[Figure]:
+def _table1(model: ModelConfig, samples: int, rounds: int) -> Iterator[Figure | Skipped]:
     """Table-1 has no stack, so it is compared with a stack of one."""
+    size = model.shape[1]
+    name = f"table-1 {'' if model.padding == 'periodic' else model.padding + ' '}L={size}"
     data = _data(size, samples)
-    shallow = _training(data, "shallow", SEEDS[:1], rounds + 1)
-    table1 = _training(data, "table-1", SEEDS[:1], rounds + 2)
-    rates = interleaved({"shallow": shallow.epoch, "table-1": table1.epoch}, rounds, time.process_time)
+    shallow = _training(data, ModelConfig(shape=model.shape), SEEDS[:1], rounds + 1)
+    table1 = _training(data, model, SEEDS[:1], rounds + 2)
+    works = {"shallow": shallow.epoch, "table-1": table1.epoch, **_pythae(data, model)}
+    rates = interleaved(works, rounds, time.process_time)
     yield Figure.over(
         rates["table-1"],
         group=GROUP,
-        name=f"table-1 L={size}",
+        name=name,
         unit="samples/s",
         reference=Reference("one shallow run", float(np.median(rates["shallow"])), "samples/s"),
         note=f"limited by {_profile(table1)}",
@@ -172,10 +239,11 @@ def _table1(size: int, samples: int, rounds: int) -> Iterator[Figure]:
     yield Figure.over(
         rates["shallow"] / rates["table-1"],
         group=GROUP,
-        name=f"shallow / table-1 L={size}",
+        name=f"shallow / {name}",
         unit="x",
         reference=Reference("one table-1 run", float(np.median(rates["table-1"])), "samples/s"),
     )
+    yield from against_pythae(name, rates["table-1"], rates, TABLE1_GATE)
 
 
 def _profile(training: _Training) -> str:
