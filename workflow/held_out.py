@@ -93,16 +93,17 @@ def components_at(
 
 
 def _given(run: RunDirectory, tasks: Iterable[ShardTask]) -> Given | None:
-    """The ``label`` column of shards that have one; None unless all do."""
-    labels, names = [], ()
+    """The ``label`` column of shards that have one, each with the names of its own; None unless all do."""
+    labels = []
+    named: dict[str, str] = {}
     for task in tasks:
         path = run.shard(task.system, task.size, task.task_id)
         if "label" not in pq.read_schema(path).names:
             return None
-        labels.append(pq.read_table(path, columns=["label"]).column("label").to_numpy())
-        names = tuple(shards.read_metadata(path).get("label_names", ()))
+        labels.append(pq.read_table(path, columns=["label"], partitioning=None).column("label").to_numpy())
+        named |= shards.read_metadata(path).get("label_names", {})
     label_A = np.concatenate(labels).astype(np.intp)
-    return Given(label_A, names or tuple(map(str, range(int(label_A.max()) + 1))))
+    return Given(label_A, tuple(named.get(str(k), str(k)) for k in range(int(label_A.max()) + 1)))
 
 
 def phases_of(samples: Samples, threshold: float, rows: NDArray[np.intp] | None = None) -> Phases:

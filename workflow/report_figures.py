@@ -136,7 +136,8 @@ def _scatter(run: RunDirectory, model: Analyzed, title: str) -> figures.LatentPa
     table = pq.read_table(run.analysis / f"{model.item.train_id}-scatter.parquet")
 
     def columns(names: Iterable[str]) -> NDArray[np.float64]:
-        return np.stack([table.column(name).to_numpy() for name in names], axis=1)
+        found = [table.column(name).to_numpy() for name in names]
+        return np.stack(found, axis=1) if found else np.empty((len(table), 0))
 
     return figures.LatentPanel(
         title,

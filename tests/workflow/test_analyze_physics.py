@@ -209,7 +209,7 @@ def test_labels_that_came_with_the_data_are_the_phases(tmp_path: Path, monkeypat
     for k, task in enumerate(data.tasks):
         path = data.run.shard(task.system, task.size, task.task_id)
         table = pq.read_table(path)
-        about = json.loads(table.schema.metadata[b"latentphase"]) | {"label_names": ["a", "b", "c"]}
+        about = json.loads(table.schema.metadata[b"latentphase"]) | {"label_names": {str(k): "abc"[k]}}
         table = table.append_column("label", pa.array([k] * len(table), pa.int32()))
         pq.write_table(table.replace_schema_metadata({"latentphase": json.dumps(about)}), path)
     monkeypatch.setattr(held_out, "physics", lambda task: physics(task)._replace(orders=()))

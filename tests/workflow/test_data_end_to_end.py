@@ -1,5 +1,6 @@
 """Data blocks through the commands: shards like simulated ones, the same bytes again, no certificates asked for."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,16 @@ def test_every_variable_is_trained_on_and_encoded(tmp_path: Path, monkeypatch: p
     for task in study.data[1].tasks:
         table = pq.read_table(run.latents(images.train_id) / f"{task.task_id}.parquet")
         assert set(table.column("held_out").to_pylist()) == {task.part == "test"}
+
+
+def test_classes_stand_for_phases_where_there_is_no_order_parameter(tmp_path: Path) -> None:
+    """Every stage on the synthetic set; its rows are told apart by name."""
+    raw = {"name": "s", "data": [SYNTHETIC], "train": [{"name": "rows", "epochs": 4}]}
+    raw["analyze"] = {"resamples": 50, "generated": 16}
+    run = RunDirectory(tmp_path / "run")
+    result = serial("run", write_study(tmp_path / "study.toml", raw), run.root)
+    assert result.exit_code == 0, result.output
+    (model,) = training_runs(load(str(tmp_path / "study.toml")))
+    content = json.loads((run.analysis / f"{model.train_id}.json").read_text())
+    assert content["phases"] == ["disordered", "state 0", "state 1", "state 2"]
+    assert run.page.exists()
