@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from workflow import summary
-from workflow.bench import GROUPS, kernels, physics, run_bench, workflow
+from workflow.bench import GROUPS, kernels, physics, run_bench, training, workflow
 from workflow.bench._figure import Figure, Report, Skipped
 from workflow.layout import RunDirectory
 from workflow.plan import simulation_tasks
@@ -60,6 +60,31 @@ def test_a_missing_peer_is_skipped_with_what_would_help() -> None:
     assert [item.name for item in skipped] == ["metropolis L=32 / mcising", "metropolis L=32 / peapods"]
     assert all("pip install 'latentphase[bench]'" in item.reason for item in skipped)
     assert len(found) == 3
+
+
+def test_only_the_documented_trainer_of_pythae_is_gated() -> None:
+    slower = np.array([4.0, 2.0, 1.0])
+    rates = {training.PYTHAE: 100 * slower, training.BARE: 200 * slower}
+    documented, bare = training.against_pythae("ours", 120 * slower, rates, training.TABLE1_GATE)
+    assert isinstance(documented, Figure) and isinstance(bare, Figure)
+    assert (documented.value, documented.spread) == (1.2, (1.2, 1.2))
+    assert documented.holds
+    assert (bare.value, bare.gate) == (0.6, None)
+    # Negative control: one per cent slower.
+    slow = next(training.against_pythae("ours", 118.8 * slower, rates, training.TABLE1_GATE))
+    assert isinstance(slow, Figure)
+    assert not slow.holds
+
+
+def test_without_pythae_the_comparison_is_left_out_with_what_would_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "peer", lambda name: None)
+    model = training.ModelConfig(shape=(1, 4, 4))
+    samples = training.PackedSamples(np.zeros((1, 2), dtype=np.uint8), model.shape)
+    rates = {name: np.array([1.0]) for name in training._pythae(samples, model)}
+    (skipped,) = training.against_pythae("ours", np.array([1.0]), rates, None)
+    assert isinstance(skipped, Skipped)
+    assert skipped.name == "ours / pythae"
+    assert "pip install 'latentphase[bench]'" in skipped.reason
 
 
 def test_a_package_that_is_not_installed_is_no_peer() -> None:
