@@ -22,7 +22,6 @@ from analysis.errors import Array
 from analysis.style import DIVERGING, phase_mark, styled
 from analysis.tiles import colour_bar, draw_tiles, plane_extent, require_grid
 
-ORDER_SCALE = Normalize(-1, 1)
 FIELD_SCALE = Normalize(0, 1)
 
 
@@ -35,7 +34,7 @@ class LatentPanel(NamedTuple):
     label_S: NDArray[np.intp]
     """Phase of each sample, index into the phase names."""
     order_SK: Array
-    """Order parameters, within [-1, 1]."""
+    """Order parameters."""
 
 
 class FieldPanel(NamedTuple):
@@ -69,18 +68,21 @@ def latent_scatter(
     # One scale for all, since that of the prior is 1: a collapsed network must look like one.
     reach = 1.08 * max(float(np.abs(panel.mean_SZ).max()) for panel in panels)
     axes[0, 0].set(xlim=(-reach, reach), ylim=(-reach, reach))
+    # That of a scalar field has no largest value.
+    largest = [max(float(np.abs(panel.order_SK[:, k]).max()) for panel in panels) for k in range(len(order_names))]
+    scales = [Normalize(-max(1.0, size), max(1.0, size)) for size in largest]
     for axes_column, panel in zip(axes.T, panels, strict=True):
         scatter_phases(axes_column[0], panel.mean_SZ, panel.label_S, len(phase_names), has_disorder)
         axes_column[0].set_title(panel.title)
         for k, plot in enumerate(axes_column[1:]):
-            _scatter_order(plot, panel, k)
+            _scatter_order(plot, panel, k, scales[k])
         axes_column[-1].set_xlabel("latent $z_1$")
     for plot in axes.flat:
         plot.set_box_aspect(1)
     for row, plot in enumerate(axes[:, 0]):
         plot.set_ylabel("latent $z_2$")
         if row > 0:
-            colour_bar(figure, axes[row], ScalarMappable(ORDER_SCALE, DIVERGING), order_names[row - 1])
+            colour_bar(figure, axes[row], ScalarMappable(scales[row - 1], DIVERGING), order_names[row - 1])
     present = sorted({int(phase) for panel in panels for phase in np.unique(panel.label_S)})
     handles = phase_handles(present, phase_names, has_disorder)
     is_short = max(len(name) for name in phase_names) <= 6
@@ -100,12 +102,12 @@ def scatter_phases(
         )
 
 
-def _scatter_order(plot: Axes, panel: LatentPanel, k: int) -> None:
+def _scatter_order(plot: Axes, panel: LatentPanel, k: int, scale: Normalize) -> None:
     """The largest |o| on top: it is what the colour is there to show."""
     by_size = np.argsort(np.abs(panel.order_SK[:, k]), kind="stable")
     z1_S, z2_S = panel.mean_SZ[by_size].T
     plot.scatter(
-        z1_S, z2_S, s=4, c=panel.order_SK[by_size, k], cmap=DIVERGING, norm=ORDER_SCALE, linewidths=0, rasterized=True
+        z1_S, z2_S, s=4, c=panel.order_SK[by_size, k], cmap=DIVERGING, norm=scale, linewidths=0, rasterized=True
     )
 
 

@@ -109,7 +109,7 @@ def geometry(
         tuple(singular),
         dimension,
         thickness,
-        _shape(thickness),
+        arrangement(thickness.value, thickness.error),
     )
 
 
@@ -147,8 +147,8 @@ def _extent(centre_PZ: Array) -> list[float]:
     return [dimension, thickness, *singular.tolist()]
 
 
-def _shape(thickness: Estimate) -> str:
-    margin = 2 * thickness.error
-    if thickness.value + margin < FLAT:
+def arrangement(thickness: float, error: float) -> str:
+    """``flat``, ``simplex``, or ``between`` where the thickness, within two errors, is neither."""
+    if thickness + 2 * error < FLAT:
         return "flat"
-    return "simplex" if thickness.value - margin > SIMPLEX else "between"
+    return "simplex" if thickness - 2 * error > SIMPLEX else "between"

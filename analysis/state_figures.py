@@ -36,7 +36,8 @@ class Key(NamedTuple):
     """What colours mean: one of states, angles, or a scale of values."""
 
     kind: str
-    states: int = 0
+    states: tuple[str, ...] = ()
+    """Names of the states."""
     low: float = 0.0
     high: float = 1.0
     label: str = "$m_k$"
@@ -147,7 +148,7 @@ def _explain(figure: Figure, axes: NDArray[np.object_], key: Key) -> None:
         ValueError: an unknown kind of key.
     """
     if key.kind == "states":
-        marks = [*zip(STATES[: key.states], map(str, range(key.states)), strict=True), (NEUTRAL, "none")]
+        marks = [*zip(STATES[: len(key.states)], key.states, strict=True), (NEUTRAL, "none")]
         handles = [
             Line2D([], [], linestyle="none", marker="s", markersize=7, color=colour, label=name,
                    markeredgecolor=NEUTRAL, markeredgewidth=0.6)

@@ -130,12 +130,13 @@ class Decoder:
 
     def readings(self, pairs: list[tuple[int, str]]) -> dict[str, reading.Reading] | None:
         """The Bernoulli decoder along the latent of each order parameter (latent, name): m(z) and h(z) against
-        E[sigma | z] and Weiss's field; None for other likelihoods and without a temperature."""
+        E[sigma | z] and Weiss's field; None for other likelihoods, and without a temperature or a coupling."""
         from models import inference
 
         known = [(unit, name) for unit, name in pairs if name in mean_fields.PATTERNS]
         points = self._samples.labelled.points
-        if self._model.config.likelihood != "bernoulli" or not known or "temperature" not in points[0]:
+        has_ratio = all({"temperature", "coupling"} <= set(point) for point in points)
+        if self._model.config.likelihood != "bernoulli" or not known or not has_ratio:
             return None
         mean = 2 * inference.decode(self._model, self._mean_SZ).astype(float) - 1
         field = inference.fields(self._model, self._mean_SZ).astype(float)

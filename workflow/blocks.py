@@ -16,6 +16,7 @@ from workflow.grid import Point
 
 Whole = Annotated[int, Strict(), annotated_types.Ge(1)]
 Seed = Annotated[int, Strict(), annotated_types.Ge(0), annotated_types.Lt(2**63)]
+Positive = Annotated[float, Strict(), annotated_types.Gt(0)]
 Fraction = Annotated[float, Strict(), annotated_types.Gt(0), annotated_types.Lt(1)]
 
 
@@ -130,6 +131,24 @@ class AnalyzeBlock:
     """What the verdict asks of the cluster accuracy; less where phases overlap, at a transition."""
     generated: Annotated[int, Strict(), annotated_types.Ge(16)] = 2000
     """Decoder samples drawn for the shares of phases."""
+    kl: Positive | None = None
+    """What the verdict asks of the KL per unit, in nats (default 0.3). None here and below: the default."""
+    correlation: Fraction | None = None
+    """Least |correlation| of an order parameter with its own axis, or of a vector after the best rotation (0.97)."""
+    cross: Fraction | None = None
+    """Largest |correlation| of an order parameter with another's axis (0.15)."""
+    angle: Positive | None = None
+    """Largest angle between an order parameter's direction and its axis, in degrees (10)."""
+    isometry: Positive | None = None
+    """How far the isometry ratio may be from 2 (0.1)."""
+    psi4: Fraction | None = None
+    """Least confidence of the axes; not judged by default."""
+    cosine: Fraction | None = None
+    """Largest |cos| between the directions of two order parameters; not judged by default."""
+    canonical: Fraction | None = None
+    """Least squared canonical correlation with any direction of a vector (0.97)."""
+    energy: Positive | None = None
+    """Largest energy error per site of what a thermal decoder draws (0.06 for one point, 0.08 for several)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

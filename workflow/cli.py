@@ -87,7 +87,7 @@ def _closing(run: RunDirectory, stages: tuple[str, ...]) -> None:
     """The verdict and where the page is, or what a single stage left behind."""
     shown = _relative(run.root)
     if "report" in stages:
-        from workflow.summary import verdict_text
+        from workflow.verdict import verdict_text
 
         click.echo(verdict_text(json.loads(run.verdict.read_text())))
         click.echo(f"report: {_relative(run.page)}")

@@ -17,14 +17,30 @@ def decoder_records(content: dict[str, Any]) -> Found:
         if (prior := energies.get("prior")) is not None:
             data = energies["points"][0]["data"]
             found.append(("energy_error_prior", _root_mean_square([_difference(prior, data)])))
-            found.append(("heat_prior", prior["specific_heat"]))
-            found.append(("heat_data", data["specific_heat"]))
+            heats = prior["specific_heat"], data["specific_heat"]
+            found += [("heat_prior", heats[0]), ("heat_data", heats[1]), ("heat_ratio_prior", _ratio(*heats))]
     for point in content.get("local_temperatures") or []:
-        label = f"T={point['point']['temperature']:g}_J={point['point']['coupling']:g}"
+        label = point_label(point["point"])
         found += [(f"local_{name}_{label}", point[name]) for name in ("beta", "field", "product")]
     for order, reading in (content.get("readings") or {}).items():
         found.append((f"reading_deviation_{order}", reading["deviation"]))
     return found
+
+
+def point_label(point: dict[str, Any]) -> str:
+    """A parameter point in short: ``T=1.5_J=1``, or all of its numbers where it has no temperature and coupling."""
+    known = {short: point[name] for name, short in (("temperature", "T"), ("coupling", "J")) if name in point}
+    numbers = known or {name: value for name, value in point.items() if isinstance(value, int | float)}
+    return "_".join(f"{name}={value:g}" for name, value in numbers.items())
+
+
+def _ratio(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """With the error that theirs propagate to; undefined where the second is not positive."""
+    is_defined = second["value"] > 0
+    value = first["value"] / second["value"] if is_defined else None
+    relative = [((part["error"] or 0.0) / part["value"]) ** 2 if part["value"] else 0.0 for part in (first, second)]
+    error = abs(value) * sqrt(sum(relative)) if value is not None else None
+    return {"value": value, "error": error, "samples": first["samples"], "method": "ratio of specific heats per site"}
 
 
 def _difference(drawn: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:

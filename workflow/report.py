@@ -14,12 +14,17 @@ from workflow import __version__, report_tables
 from workflow.blocks import Study
 from workflow.executors import Executor
 from workflow.folder import costs, timed
+from workflow.gates import COLLAPSED
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import shard_tasks, training_runs
 from workflow.progress import Progress, duration
-from workflow.report_figures import draw_all, load_analyzed
+from workflow.report_details import geometry_rows, restart_rows, settling_rows, temperature_rows, temperature_summary
+from workflow.report_figures import draw_all
+from workflow.report_models import groups, load_analyzed
+from workflow.report_sweeps import brackets
+from workflow.report_verdict import gate_columns, headline, verdict_markdown, verdict_row
 from workflow.restarts import kept
-from workflow.summary import COLLAPSED, Record, gates_of, shown
+from workflow.verdict import Record, shown
 
 PACKAGES = ("ray", "torch", "numpy", "numba", "scipy", "pyarrow", "matplotlib")
 
@@ -35,8 +40,7 @@ def report(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
         raise FileNotFoundError(f"{run.summary} is missing: the analyze stage has not been carried out")
     with timed(run, "report") as cost, Progress("report", 1, "pages", quiet) as progress:
         write_whole(run.page, _page(study, run))
-        gates = gates_of(study.analyze.cluster_accuracy)
-        write_whole(run.markdown, report_tables.verdict_markdown(json.loads(run.verdict.read_text()), gates))
+        write_whole(run.markdown, verdict_markdown(json.loads(run.verdict.read_text())))
         cost["done"] = 1
         progress.advance(1)
 
@@ -44,26 +48,32 @@ def report(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
 def _page(study: Study, run: RunDirectory) -> str:
     records: list[Record] = json.loads(run.summary.read_text())
     verdicts = json.loads(run.verdict.read_text())
-    models = load_analyzed(run, kept(training_runs(study), run))
-    first = models[0].content if models else {"order_parameters": [], "generated": None}
+    runs, tasks = training_runs(study), shard_tasks(study)
+    models = load_analyzed(run, kept(runs, run), tasks)
+    several = groups([model for model in models if not model.is_one_point])
+    gates = gate_columns(verdicts)
+    local = temperature_rows(models)
     return (
         _environment()
         .get_template("report.html")
         .render(
             study=study,
             source=run.study.read_text(),
-            headline=report_tables.headline(verdicts),
-            gates=gates_of(study.analyze.cluster_accuracy),
+            headline=headline(verdicts),
+            gates=gates,
             collapsed=COLLAPSED[0].high,
-            verdicts=[report_tables.verdict_row(verdict) for verdict in verdicts],
-            pictures=draw_all(run, models, records),
-            sizes=report_tables.size_table(models, records) if models else {},
-            distances=report_tables.distance_table(run, models) if models else {},
-            models=[report_tables.model_row(model.content, records) for model in models],
-            heads=list(report_tables.COLUMNS.values()),
-            orders=[report_tables.words(name) for name in first["order_parameters"]],
-            shares=[report_tables.words(share["phase"]) for share in first["generated"] or []],
-            certificates=report_tables.certificate_tables(run, shard_tasks(study)),
+            verdicts=[verdict_row(verdict, gates) for verdict in verdicts],
+            pictures=draw_all(run, models, records, study.analyze),
+            brackets=brackets(several, records),
+            sizes=report_tables.size_tables(several, records),
+            distances=report_tables.distance_tables(run, several),
+            geometry=geometry_rows(models),
+            temperatures=temperature_summary(local, models),
+            local=local,
+            settling=settling_rows(run, models),
+            restarts=restart_rows(runs, run),
+            models=report_tables.model_table(models, records) if models else None,
+            certificates=report_tables.certificate_tables(run, tasks),
             costs=[cost for stage, cost in costs(run).items() if stage != "report"],
             versions={"latentphase": __version__} | {name: version(name) for name in PACKAGES},
             machine=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",

@@ -4,115 +4,143 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from math import log
 from typing import Any
 
 from analysis import scans
-from analysis.phases import DISORDERED, display_names
-from models.config import AUTO_FRACTION
+from analysis.phases import display_names
 from simulators import exact
 from workflow import shards
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, SimulationTask
-from workflow.report_figures import PHASE_NAMES, Analyzed, estimate, rule_setting
-from workflow.summary import DISENTANGLED, Gate, Record, shown
+from workflow.report_models import (
+    PHASE_NAMES,
+    Analyzed,
+    best,
+    estimate,
+    of_model,
+    rule_setting,
+    words,
+)
+from workflow.verdict import Record, shown
 
 COLUMNS = {
-    "kl_0": "KL z1",
-    "kl_1": "KL z2",
-    "correlation": "|corr| own axis",
+    "correlation_": "|corr| own axis",
     "cross_correlation": "across",
-    "angle": "angle",
-    "rotated_correlation": "|corr| rotated",
+    "angle": "angle / deg",
+    "rotated_correlation_": "|corr| rotated",
+    "psi4": "psi4",
+    "cosine": "|cos| of directions",
+    "canonical_": "canonical corr²",
+    "aligned_": "|corr| aligned",
     "accuracy": "accuracy",
-    "isometry": "isometry",
-    "generated": "generated",
+    "isometry_": "isometry",
+    "probe_accuracy_means": "linear probe",
+    "probe_accuracy_draws": "probe of draws",
+    "cosine_same": "cosine, same",
+    "cosine_other": "cosine, other",
+    "energy_error_posterior": "energy error",
+    "energy_error_prior": "energy error, prior",
+    "heat_ratio_prior": "heat / data's, prior",
 }
-"""Columns of the table of models; a name without its order parameter stands for all of them."""
+"""Columns of the table of models by what their quantities are called, or begin with where they end in an underscore."""
+MOST_UNITS = 4
+"""Units whose KL is shown one by one."""
+VECTORS = ("canonical_",)
+"""Shown where an order parameter has several components; of one by sign the correlation says it."""
+CLASSES = ("probe_accuracy_means", "probe_accuracy_draws", "cosine_same", "cosine_other")
+"""Shown where classes came with the data."""
 
 
-def words(name: str) -> str:
-    """A phase or order parameter for people."""
-    return PHASE_NAMES[name] if name == DISORDERED else name.replace("_", " ")
+def model_table(models: Sequence[Analyzed], records: Sequence[Record]) -> dict[str, Any]:
+    """One line per model; columns that are empty for all are left out."""
+    rows = [_model_row(model, of_model(records, [model])) for model in models]
+    used = [name for name in COLUMNS if any(row["found"].get(name) for row in rows)]
+    shares = list(dict.fromkeys(row["shares"] for row in rows if row["shares"]))
+    return {
+        "heads": ["KL per unit / nat", *(COLUMNS[name] for name in used), *(["generated"] if shares else [])],
+        "rows": [
+            {
+                **row,
+                "cells": [
+                    row["kl"],
+                    *(row["found"].get(name, "") for name in used),
+                    *([row["generated"]] if shares else []),
+                ],
+            }
+            for row in rows
+        ],
+        "shares": shares[0] if len(shares) == 1 else "",
+        "orders": _orders(models),
+    }
 
 
-def headline(verdicts: Sequence[dict[str, Any]]) -> str:
-    """The outcome in one sentence."""
-    judged = [verdict for verdict in verdicts if verdict["holds"] is not None]
-    if not judged:
-        return "No value of beta lies where the gates apply."
-    failed = sum(not verdict["holds"] for verdict in judged)
-    found = sorted({v["size"] for v in judged if v["holds"] and v["expected"] == "order parameters"})
-    text = f"{len(judged) - failed} of {len(judged)} judged settings come out as expected."
-    if found:
-        sizes = ", ".join(map(str, found))
-        text += f" At L = {sizes} every seed's latents are the order parameters, one on each axis."
-    return text
+def _orders(models: Sequence[Analyzed]) -> str:
+    """In which order several numbers of a cell stand, where that is the same for all."""
+    listed = {tuple(model.content["order_parameters"][k] for k in model.content["orders"]) for model in models}
+    listed.discard(())
+    return ", ".join(map(words, next(iter(listed)))) if len(listed) == 1 else ""
 
 
-def verdict_row(verdict: dict[str, Any]) -> dict[str, Any]:
-    """A verdict with one cell per gate."""
-    by_words = {gate["words"]: gate for gate in verdict["judgements"]}
-    cells = []
-    for gate in DISENTANGLED:
-        judged = by_words.get(gate.words)
-        text = shown(judged["worst"], judged["error"]) if judged else ""
-        cells.append({"text": text, "holds": judged is None or judged["holds"] or verdict["holds"] is None})
-    name, network = verdict["name"], verdict["network"]
-    return {**verdict, "model": name if name.startswith(network) else f"{name}, {network}", "cells": cells}
-
-
-def verdict_markdown(verdicts: Sequence[dict[str, Any]], gates: Sequence[Gate]) -> str:
-    """The verdict as a Markdown table, to paste where results are discussed."""
-    heads = ["model", "L", "β / λ", "seeds", "verdict", *(f"{gate.words} {gate.bounds}" for gate in gates)]
-    lines = ["| " + " | ".join(head.replace("|", "\\|") for head in heads) + " |", "|" + "---|" * len(heads)]
-    for verdict in map(verdict_row, verdicts):
-        mark = {True: "holds: ", False: "**fails**: ", None: ""}[verdict["holds"]]
-        cells = [cell["text"] + ("" if cell["holds"] else " ✗") for cell in verdict["cells"]]
-        setting = [verdict["model"], str(verdict["size"]), f"{verdict['beta_over_lam']:.2g}"]
-        lines.append(
-            "| "
-            + " | ".join([*setting, str(verdict["seeds"]), mark + verdict["words"].replace("|", "\\|"), *cells])
-            + " |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def model_row(content: dict[str, Any], records: Sequence[Record]) -> dict[str, Any]:
-    """One line of the table of models."""
-    result = content["result"]
-    mine = {r["quantity"]: (r["estimate"], r["error"]) for r in records if r.get("train_id") == result["train_id"]}
-    cells = []
+def _model_row(model: Analyzed, records: Sequence[Record]) -> dict[str, Any]:
+    content, result = model.content, model.result
+    mine = {r["quantity"]: (r["estimate"], r["error"]) for r in records}
+    found: dict[str, str] = {}
     for column in COLUMNS:
-        if column == "generated":
-            shares = [mine[q][0] for q in mine if q.startswith("generated_")]
-            cells.append(" / ".join(f"{share:.2f}" for share in shares))
+        if (column in VECTORS and not model.has_vectors) or (column in CLASSES and content["order_parameters"]):
             continue
-        found = [mine[q] for q in mine if q == column or q.startswith(f"{column}_")]
-        cells.append(", ".join(shown(*pair) for pair in found))
+        values = [mine[q] for q in mine if q == column or (column.endswith("_") and q.startswith(column))]
+        found[column] = ", ".join(shown(*pair) for pair in values)
+    if len(content["orders"]) < 2:
+        found.pop("cosine", None)
+    divergence = content["information"]["divergence"]
+    kl = ", ".join(shown(unit["value"], unit["error"]) for unit in divergence)
+    if len(divergence) > MOST_UNITS:
+        total = sum(unit["value"] for unit in divergence)
+        kl = f"{len(content['information']['active'])} of {len(divergence)} active, {total:.2f} in all"
+    shares = content["generated"] or []
     return {
         "name": result["name"],
         "network": result["model"]["network"],
         "size": result["size"],
         "beta": result["beta"],
-        "ratio": result["beta"] / result["top_eigenvalue"],
+        "ratio": model.ratio,
         "seed": result["seed"],
         "rate": result["samples_per_second"],
-        "cells": cells,
+        "kl": kl,
+        "found": found,
+        "generated": " / ".join(f"{share['share']['value']:.2f}" for share in shares),
+        "shares": " / ".join(words(share["phase"]) for share in shares),
     }
 
 
-def size_table(models: Sequence[Analyzed], records: Sequence[Record]) -> dict[str, Any]:
-    """Every quantity against lattice size, at the value of beta that several sizes share."""
-    setting = rule_setting(models)
-    names = [m.item.name for m in models if str(m.item.beta) == setting]
-    chosen = [r for r in records if r.get("beta_setting") == setting and r.get("name") == names[0]] if names else []
+HIDDEN = ("reconstruction", "kl_strongest", "local_", "heat_", "cosine_", "dimension_", "thickness_", "generated_")
+"""Quantities that the table against size leaves out."""
+NAMES = {
+    "kl_of_": "KL of the unit(s) of", "kl_total": "KL of all units", "kl_": "KL of z",
+    "correlation_": "|corr| with", "canonical_": "canonical corr² with", "aligned_": "|corr| after rotation with",
+    "rotated_correlation_": "|corr| after rotation with", "isometry_": "isometry ratio of",
+    "distance_ratio_": "edge / spoke of", "unevenness_": "longest / shortest edge of",
+    "probe_accuracy_": "linear probe of", "reading_deviation_": "deviation of m(z) from E[o | z],",
+}  # fmt: skip
+"""How quantities of an order parameter, or of a unit, are called."""
+
+
+def size_tables(named: dict[str, list[Analyzed]], records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Per group, every quantity against lattice size, at the value of beta that several sizes share."""
+    tables = []
+    for label, models in named.items():
+        if (setting := rule_setting(models)) is not None:
+            mine = [model for model in models if model.setting == setting]
+            tables.append({"title": f"{label}, β = {setting}", **_size_table(of_model(records, mine), mine)})
+    return tables
+
+
+def _size_table(records: Sequence[Record], models: Sequence[Analyzed]) -> dict[str, Any]:
+    hidden = HIDDEN if models[0].has_vectors else (*HIDDEN, "canonical_", "distance_ratio_", "unevenness_")
     rows = [
-        scans.Record(
-            r["quantity"], r["system"], r["size"], r["beta"], r["seed"], estimate({**r, "value": r["estimate"]})
-        )
-        for r in chosen
-        if r["quantity"] != "reconstruction"
+        scans.Record(r["quantity"], r["system"], r["size"], r["beta"], r["seed"], estimate(r))
+        for r in records
+        if not r["quantity"].startswith(hidden)
     ]
     sizes = sorted({row.size for row in rows})
     table: dict[str, dict[int, str]] = {}
@@ -120,36 +148,44 @@ def size_table(models: Sequence[Analyzed], records: Sequence[Record]) -> dict[st
         extremes = f"{row.lowest.value:.4g} to {row.highest.value:.4g}"
         table.setdefault(row.quantity, {})[row.size] = f"{row.mean} ({extremes})"
     return {
-        "title": f"β = {setting}",
         "columns": sizes,
         "rows": [
-            {"quantity": words(name), "cells": [cells.get(size, "") for size in sizes]} for name, cells in table.items()
+            {"quantity": _quantity(name), "cells": [cells.get(size, "") for size in sizes]}
+            for name, cells in table.items()
         ],
     }
 
 
-def distance_table(run: RunDirectory, models: Sequence[Analyzed]) -> dict[str, Any]:
-    """Eq. 9 between all pairs of phases, in input and in latent space, by size."""
-    setting = rule_setting(models) or str(
-        min(models, key=lambda model: abs(log(model.ratio / AUTO_FRACTION))).item.beta
-    )
-    columns: dict[str, dict[str, str]] = {}
-    for size in sorted({model.item.size for model in models}):
-        mine = [model for model in models if model.item.size == size and str(model.item.beta) == setting]
-        if not mine:
-            continue
-        content = json.loads((run.analysis / f"{mine[0].item.system}-L={size}.json").read_text())
-        columns[f"input, L = {size}"] = _pairs(content, 1 / size)
-        columns[f"latent, L = {size}"] = _pairs(mine[0].content, 1.0)
-    pairs = dict.fromkeys(pair for column in columns.values() for pair in column)
-    return {
-        "columns": list(columns),
-        "rows": [{"pair": pair, "cells": [column.get(pair, "") for column in columns.values()]} for pair in pairs],
-    }
+def _quantity(name: str) -> str:
+    for start, text in NAMES.items():
+        if name.startswith(start) and name != start:
+            rest = name.removeprefix(start)
+            return f"{text}{int(rest) + 1}" if rest.isdigit() else f"{text} {words(rest)}"
+    return NAMES.get(name, words(name))
+
+
+def distance_tables(run: RunDirectory, named: dict[str, list[Analyzed]]) -> list[dict[str, Any]]:
+    """Per group, Eq. 9 between all pairs of phases, in input and in latent space, by size."""
+    tables = []
+    for label, models in named.items():
+        setting = rule_setting(models) or best(models)[0].setting
+        columns: dict[str, dict[str, str]] = {}
+        for size in sorted({model.item.size for model in models}):
+            mine = [model for model in models if model.item.size == size and model.setting == setting]
+            if mine:
+                content = json.loads((run.analysis / f"{mine[0].item.system}-L={size}.json").read_text())
+                sites = mine[0].result["model"]["shape"]
+                columns[f"input, L = {size}"] = _pairs(content, (sites[0] * sites[1] * sites[2]) ** -0.5)
+                columns[f"latent, L = {size}"] = _pairs(mine[0].content, 1.0)
+        pairs = dict.fromkeys(pair for name, column in columns.items() for pair in column if name.startswith("latent"))
+        rows = [{"pair": pair, "cells": [column.get(pair, "") for column in columns.values()]} for pair in pairs]
+        if rows:
+            tables.append({"title": f"{label}, β = {setting}", "columns": list(columns), "rows": rows})
+    return tables
 
 
 def _pairs(content: dict[str, Any], scale: float) -> dict[str, str]:
-    names = display_names(content["phases"], PHASE_NAMES)
+    names = display_names(content.get("phases", []), PHASE_NAMES)
     found = {}
     for step in content.get("distances", []):
         distance = estimate(step["distance"])

@@ -108,7 +108,7 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
         "simulate": [_resolved_simulate(block, item) for block, item in zip(good, blocks["simulate"], strict=True)],
         **({"data": [source.resolved for source in good_data]} if good_data else {}),
         "train": [{k: v for k, v in asdict(block).items() if v is not None} for block in trained],
-        "analyze": asdict(analyze),
+        "analyze": {k: v for k, v in asdict(analyze).items() if v is not None},
     }
     return Study(
         name=top.name,

@@ -12,7 +12,16 @@ from matplotlib import rcParams
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis import curves, figures, latent_figures, physics_figures, state_figures
+from analysis import (
+    curves,
+    decoder_figures,
+    figures,
+    latent_figures,
+    physics_figures,
+    state_figures,
+    sweep_figures,
+    training_figures,
+)
 from analysis.errors import Estimate
 from analysis.mmd import Neighbours
 from analysis.orders import signs
@@ -30,10 +39,9 @@ def number(value: float) -> Estimate:
 
 
 def learning() -> Figure:
-    runs = [
-        curves.LearningCurve(f"seed {s}", EPOCHS, 100 + np.exp(-EPOCHS), np.ones((6, 2)) * (s + 1)) for s in range(8)
-    ]
-    return curves.learning_curves(runs, kick_epochs=(3, 5))
+    curve = training_figures.LearningCurve
+    runs = [curve(f"seed {s}", EPOCHS, 100 + np.exp(-EPOCHS), np.ones((6, 2)) * (s + 1)) for s in range(8)]
+    return training_figures.learning_curves(runs, kick_epochs=(3, 5))
 
 
 def collapse() -> Figure:
@@ -99,7 +107,7 @@ def cosines() -> Figure:
 def generated_states() -> Figure:
     probability = np.random.default_rng(0).dirichlet(np.ones(3), (16, 8, 8)).transpose(0, 3, 1, 2)
     tiles = state_figures.Tiles("β = 70", state_figures.state_colours(probability))
-    return state_figures.generated_tiles([tiles, tiles], state_figures.Key("states", 3))
+    return state_figures.generated_tiles([tiles, tiles], state_figures.Key("states", ("0", "1", "2")))
 
 
 def generated_vectors() -> Figure:
@@ -126,6 +134,28 @@ def trade_off() -> Figure:
     return physics_figures.against_beta(panels, bounds={"energy error": [0.06]})
 
 
+def free_energy() -> Figure:
+    curve = training_figures.FreeEnergyCurve("seed 0", EPOCHS, 100 + np.exp(-EPOCHS), np.exp(-2 * EPOCHS))
+    return training_figures.free_energies([curve, curve._replace(label="seed 1")], (3,))
+
+
+def sweep() -> Figure:
+    values = {"KL / nats": (1.0, 0.9, 0.0), "active units": (2.0, 2.0, 0.0)}
+    curve = sweep_figures.SweepCurve(8, (0.2, 0.2, 1.1), values)
+    return sweep_figures.sweep([curve, curve._replace(size=16)], {"KL / nats": 0.02})
+
+
+def readings() -> Figure:
+    series = tuple((number(-0.5), number(0.5)) for _ in range(5))
+    return decoder_figures.readings([decoder_figures.ReadingPanel("$z_1$", "$m$", (-1.0, 1.0), *series)] * 2)
+
+
+def collapse_of_many() -> Figure:
+    """Sixteen latents, and nothing known of the data."""
+    points = [curves.CollapsePoint(ratio, (number(1 - ratio),) * 16, ()) for ratio in (0.2, 0.5)]
+    return curves.collapse(points)
+
+
 DRAWINGS: dict[Callable[[], Figure], int] = {
     learning: 2,
     collapse: 2,
@@ -142,6 +172,10 @@ DRAWINGS: dict[Callable[[], Figure], int] = {
     plane_of_values: 1 + 1,
     energies: 2,
     trade_off: 2,
+    free_energy: 3,
+    sweep: 2,
+    readings: 4,
+    collapse_of_many: 1,
 }
 """Each drawing with its number of axes, colour bars included."""
 
@@ -235,10 +269,16 @@ def test_text_is_legible_in_print() -> None:
 
 def test_nothing_to_draw_is_refused() -> None:
     with pytest.raises(ValueError, match="none"):
-        curves.learning_curves([])
+        training_figures.learning_curves([])
+    with pytest.raises(ValueError, match="none"):
+        training_figures.free_energies([])
+    with pytest.raises(ValueError, match="none"):
+        decoder_figures.readings([])
+    with pytest.raises(ValueError, match="of every model"):
+        sweep_figures.sweep([sweep_figures.SweepCurve(8, (0.2, 0.3), {"KL": (1.0,)})])
     with pytest.raises(ValueError, match="none"):
         curves.against_size([], {"own": "own"}, {})
-    with pytest.raises(ValueError, match="correlations per point"):
+    with pytest.raises(ValueError, match="numbers per point"):
         curves.collapse([curves.CollapsePoint(1.0, (number(1),), (number(1),))], ("a", "b"))
     with pytest.raises(ValueError, match="two latents"):
         figures.latent_scatter([], phase_names(signs(ORDERS)), ORDERS)

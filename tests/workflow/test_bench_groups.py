@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workflow import summary
+from workflow import gates
 from workflow.bench import GROUPS, kernels, physics, run_bench, training, workflow
 from workflow.bench._figure import Figure, Report, Skipped
 from workflow.layout import RunDirectory
@@ -120,7 +120,7 @@ def test_the_verdict_is_gated_on_the_worst_seed(tmp_path: Path, correlation: flo
     run.analysis.mkdir()
     run.summary.write_text(json.dumps(records))
     by_words = {figure.name.removeprefix("phases: "): figure for figure in physics.verdict(run)}
-    assert list(by_words) == [gate.words for gate in summary.DISENTANGLED]
+    assert list(by_words) == [gate.words for gate in gates.DISENTANGLED]
     figure = by_words["|corr| on its own axis"]
     assert figure.value == correlation
     assert figure.holds is good

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from simulators import exact
-from workflow import shards, summary
+from workflow import gates, shards
+from workflow import verdict as judging
 from workflow.analyze import analyze
 from workflow.bench._figure import Figure, Gate, Reference
 from workflow.encode import encode
@@ -97,13 +98,12 @@ def run_study(root: Path) -> RunDirectory:
 def verdict(run: RunDirectory) -> Iterator[Figure]:
     """The gates of the run's verdict, each on its worst seed."""
     records = json.loads(run.summary.read_text())
-    for setting in summary.judge(records):
-        gates = summary.DISENTANGLED if setting.expected == "order parameters" else summary.COLLAPSED
-        for gate in gates:
+    for setting in judging.judge(records):
+        for gate in gates.DISENTANGLED if setting.expected == gates.SIGNS else gates.COLLAPSED:
             yield _judged(setting, gate)
 
 
-def _judged(setting: summary.Verdict, gate: summary.Gate) -> Figure:
+def _judged(setting: judging.Verdict, gate: gates.Gate) -> Figure:
     found = [judgement for judgement in setting.judgements if judgement.words == gate.words]
     # An undefined quantity, or one that the analysis did not give, fails its gate.
     worst = math.nan if not found or found[0].worst is None else found[0].worst

@@ -1,0 +1,146 @@
+"""Tables of single findings: restarts, how phases lie, local temperatures, when the free energy settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from workflow.decoder_records import point_label
+from workflow.layout import RunDirectory
+from workflow.plan import TrainingRun
+from workflow.report_curves import metrics
+from workflow.report_models import Analyzed, words
+from workflow.restarts import kept, quality
+from workflow.verdict import shown
+
+SHAPES = {2: ("line", "triangle"), 3: ("plane", "tetrahedron")}
+"""Flat, and all phases equally far apart, by the number of ordered phases."""
+SETTLED = 0.1
+"""Share of its largest distance from the end within which a quantity counts as settled."""
+
+
+def restart_rows(runs: Iterable[TrainingRun], run: RunDirectory) -> list[dict[str, Any]]:
+    """Every restart of every seed with what it is chosen by, the kept one marked."""
+    runs = list(runs)
+    best = set(kept(runs, run))
+    counts: dict[str, int] = {}
+    for item in runs:
+        counts[item.without_restart.train_id] = counts.get(item.without_restart.train_id, 0) + 1
+    rows = []
+    for item in runs:
+        if counts[item.without_restart.train_id] > 1:
+            found = quality(item, run)
+            rows.append(
+                {
+                    "name": item.name,
+                    "network": item.network,
+                    "size": item.size,
+                    "beta": str(item.beta),
+                    "seed": item.seed,
+                    "restart": item.restart,
+                    "active": found.active,
+                    "rank": found.rank,
+                    "loss": found.loss,
+                    "kept": item in best,
+                }
+            )
+    return rows
+
+
+def geometry_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
+    """How the phases of each model lie, where there are at least three ordered ones."""
+    rows = []
+    for model in models:
+        for order, found in model.content["geometry"].items():
+            ordered = len([name for name in found["phases"] if name != "disordered"])
+            if found["ratio"] is None or ordered < 3:
+                continue
+            flat, simplex = SHAPES.get(ordered, ("flat", "simplex"))
+            rows.append(
+                {
+                    "name": model.item.name,
+                    "size": model.item.size,
+                    "ratio": model.ratio,
+                    "seed": model.item.seed,
+                    "latents": model.latents,
+                    "active": model.result["active_units"],
+                    "order": words(order),
+                    "shape": {"flat": flat, "simplex": simplex}.get(found["shape"], f"between {flat} and {simplex}"),
+                    "loss": model.result["loss"],
+                    "cells": [
+                        "" if found[name] is None else shown(found[name]["value"], found[name]["error"])
+                        for name in ("ordered", "disordered", "ratio", "unevenness", "dimension", "thickness")
+                    ],
+                    "flat_ratio": sqrt(2 * ordered / (ordered - 1)),
+                }
+            )
+    return rows
+
+
+def temperature_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
+    """Mean beta_k, |h_k| and |beta_k h_k| of every model with local temperatures, by parameter point."""
+    return [
+        {
+            "name": model.item.name,
+            "size": model.item.size,
+            "initial": model.item["local_beta"],
+            "beta": model.result["beta"],
+            "point": point_label(point["point"]).replace("=", " = ").replace("_", ", "),
+            "seed": model.item.seed,
+            "cells": [shown(point[name]["value"], point[name]["error"]) for name in ("beta", "field", "product")],
+        }
+        for model in models
+        for point in model.content.get("local_temperatures") or []
+    ]
+
+
+def temperature_summary(rows: Sequence[dict[str, Any]], models: Sequence[Analyzed]) -> list[dict[str, Any]]:
+    """The same by block and point: mean over seeds, lowest and highest."""
+    values: dict[tuple[Any, ...], list[list[float]]] = {}
+    found = [point for model in models for point in model.content.get("local_temperatures") or []]
+    for row, point in zip(rows, found, strict=True):
+        key = (row["name"], row["size"], row["initial"], f"{row['beta']:.4g}", row["point"])
+        values.setdefault(key, []).append([point[name]["value"] for name in ("beta", "field", "product")])
+    summary = []
+    for (name, size, initial, beta, point), seeds in values.items():
+        columns = np.array(seeds, dtype=float).T
+        cells = [f"{column.mean():.3g} ({column.min():.3g} to {column.max():.3g})" for column in columns]
+        head = {"name": name, "size": size, "initial": initial, "beta": beta, "point": point}
+        summary.append({**head, "seeds": len(seeds), "cells": cells})
+    return summary
+
+
+def settling_rows(run: RunDirectory, models: Sequence[Analyzed]) -> list[dict[str, Any]]:
+    """From which epoch on free energy and encoder gap stay near their final values."""
+    rows = []
+    for model in models:
+        lines = metrics(run, model)
+        if len(lines) < 2 or any(line.get("free_energy") is None or line.get("gap") is None for line in lines):
+            continue
+        free_energy, gap = (np.array([line[name] for line in lines]) for name in ("free_energy", "gap"))
+        settled = [_settled(values) for values in (free_energy, gap)]
+        rows.append(
+            {
+                "name": model.item.name,
+                "size": model.item.size,
+                "ratio": model.ratio,
+                "seed": model.item.seed,
+                "epochs": len(lines),
+                "free_energy": free_energy[-1],
+                "gap": gap[-1],
+                "largest_gap": gap.max(),
+                "settled": settled,
+                "encoder_first": settled[1] < settled[0],
+            }
+        )
+    return rows
+
+
+def _settled(values_E: np.ndarray[Any, np.dtype[np.float64]]) -> int:
+    """First epoch from which the distance to the last value stays within ``SETTLED`` of the largest."""
+    distance_E = np.abs(values_E - values_E[-1])
+    beyond = np.flatnonzero(distance_E > SETTLED * distance_E.max())
+    return int(beyond[-1]) + 2 if len(beyond) else 1

@@ -1,0 +1,131 @@
+"""Figures of what decoders make of latents: sixteen tiles, and the latent plane, for whatever a site holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from analysis import figures, state_figures
+from workflow.analyze_model import PLANE
+from workflow.layout import RunDirectory
+from workflow.report_latents import reference
+from workflow.report_models import PANELS, Analyzed, Drawing, one_per_beta
+
+WHAT = {
+    "spins": "mean fields m_k",
+    "states": "probabilities of the states",
+    "angles": "mean vectors",
+    "values": "mean fields",
+}
+"""What is decoded, by what a site holds."""
+LEAST = -0.25
+"""Means below this are no grey values between 0 and 1, which a linear decoder may leave by a little."""
+
+
+def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
+    """Decoded means of the features (n, F, H, W) kept by the analysis: ``generated`` or ``plane``."""
+    table = pq.read_table(run.analysis / f"{model.item.train_id}-fields.parquet").combine_chunks()
+    shape = json.loads(table.schema.field("mean_field").metadata[b"shape"])
+    rows = [row for row, name in enumerate(table.column("kind").to_pylist()) if name == kind]
+    raw = [table.column("mean_field")[row].as_py() for row in rows]
+    return np.frombuffer(b"".join(raw), "<f4").reshape(-1, *shape).astype(float)
+
+
+def generated(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
+    """Sixteen decoded fields at every beta of one group and size."""
+    chosen = one_per_beta(models)
+    first = chosen[0]
+    caption = (
+        f"Sixteen {WHAT[first.physics.variable.kind]} decoded from z ~ N(0, 1) at each β, {label}, "
+        f"L = {first.item.size}{reference('generated', first)}."
+    )
+    yield f"generated-{label}", caption, _tiles(run, chosen, [model.title for model in chosen])
+
+
+def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing:
+    """The same of models of a single parameter point, the first seed of each."""
+    first: dict[tuple[Any, ...], Analyzed] = {}
+    for model in sorted(models, key=lambda model: model.item.seed):
+        first.setdefault((model.item.name, model.item.size, model.setting), model)
+    by_kind: dict[tuple[Any, ...], list[Analyzed]] = {}
+    for model in first.values():
+        by_kind.setdefault((model.physics.variable, model.item.system), []).append(model)
+    for (_, system), mine in by_kind.items():
+        chosen = mine[: 2 * PANELS]
+        caption = (
+            f"Sixteen {WHAT[chosen[0].physics.variable.kind]} decoded from z ~ N(0, 1) by models of a single parameter "
+            f"point{reference('generated', chosen[0])}; block and point above."
+        )
+        titles = [f"{model.item.name}\n{_point(model)}, L = {model.item.size}" for model in chosen]
+        yield f"generated-points-{system}", caption, _tiles(run, chosen, titles)
+
+
+def _point(model: Analyzed) -> str:
+    point = dict(model.points[0])
+    short = {"temperature": "T", "coupling": "J", "hopping": "κ"}
+    return ", ".join(f"{short[name]} = {value:g}" for name, value in point.items() if name in short)
+
+
+def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
+    """Fields decoded over the plane of two latents."""
+    points = len(PLANE)
+    decoded = fields(run, model, "plane")
+    decoded = decoded.reshape(points, points, *decoded.shape[1:])
+    caption = (
+        f"{WHAT[model.physics.variable.kind].capitalize()} decoded over the latent plane, {label}, "
+        f"L = {model.item.size}, seed {model.item.seed}{reference('plane', model)}."
+    )
+    if model.physics.variable.kind == "spins":
+        figure = figures.latent_plane(decoded[:, :, 0], PLANE, PLANE, model.title)
+    else:
+        colours, key = _colours(model, decoded, _reach([decoded]))
+        figure = state_figures.latent_plane_tiles(colours, PLANE, PLANE, key, model.title)
+    yield f"plane-{label}", caption, figure
+
+
+def _tiles(run: RunDirectory, models: Sequence[Analyzed], titles: Sequence[str]) -> Any:
+    decoded = [fields(run, model, "generated") for model in models]
+    if models[0].physics.variable.kind == "spins":
+        panels = [figures.FieldPanel(title, part[:, 0]) for title, part in zip(titles, decoded, strict=True)]
+        return figures.generated_fields(panels)
+    reach = _reach(decoded)
+    coloured = [_colours(model, part, reach) for model, part in zip(models, decoded, strict=True)]
+    tiles = [state_figures.Tiles(title, colours) for title, (colours, _) in zip(titles, coloured, strict=True)]
+    return state_figures.generated_tiles(tiles, coloured[0][1])
+
+
+def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Smallest and largest number of the first channel."""
+    return min(float(part[..., 0, :, :].min()) for part in decoded), max(
+        float(part[..., 0, :, :].max()) for part in decoded
+    )
+
+
+def _colours(
+    model: Analyzed, decoded: NDArray[np.float64], reach: tuple[float, float]
+) -> tuple[NDArray[np.float64], state_figures.Key]:
+    """The first stored channel of (..., F, H, W) as colours (..., H, W, C)."""
+    variable = model.physics.variable
+    if variable.kind == "states" and variable.states <= len(state_figures.STATES):
+        names = tuple(str(variable.lowest + state) for state in range(variable.states))
+        probability = decoded[..., : variable.states, :, :]
+        return state_figures.state_colours(probability), state_figures.Key("states", names)
+    if variable.kind == "states":
+        # Too many states for colours of their own: where they lie on the circle.
+        angle = 2 * np.pi / variable.states * np.arange(variable.states)
+        circle = np.stack([np.cos(angle), np.sin(angle)])
+        vector = np.einsum("vq,...qhw->...vhw", circle, decoded[..., : variable.states, :, :])
+        return state_figures.vector_colours(vector), state_figures.Key("angles")
+    if variable.kind == "angles":
+        return state_figures.vector_colours(decoded[..., :2, :, :]), state_figures.Key("angles")
+    low, high = reach
+    is_image = not model.content["order_parameters"] and low > LEAST
+    largest = max(abs(low), abs(high))
+    low, high = (0.0, 1.0) if is_image else (-largest, largest)
+    colours = state_figures.value_colours(decoded[..., 0, :, :], low, high)
+    return colours, state_figures.Key("values", low=low, high=high, label="grey value" if is_image else "mean field")
