@@ -26,7 +26,12 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
     """
     tasks = shard_tasks(study)
     runs = kept(training_runs(study), run)
-    models = [ModelJob(item, tuple(shards_of(item, tasks)), study.analyze, study.seed) for item in runs]
+    # The same for all seeds.
+    firsts = {(item.stack, item.beta): item.train_id for item in reversed(runs)} if study.analyze.ideal else {}
+    models = [
+        ModelJob(item, tuple(shards_of(item, tasks)), study.analyze, study.seed, item.train_id in firsts.values())
+        for item in runs
+    ]
     jobs: list[ModelJob | SizeJob] = [
         job for job in models if not (run.analysis / f"{job.item.train_id}.json").exists()
     ]

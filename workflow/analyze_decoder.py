@@ -72,8 +72,7 @@ class Decoder:
         path = run.shard(self._system, int(labelled.points[point]["size"]), labelled.task_ids[point])
         energy_A = shards.read(path, columns=("energy",)).columns["energy"]
         first = int(np.searchsorted(labelled.shard, point))
-        std_SZ = self._std_SZ[of_point]
-        z = self._mean_SZ[of_point] + std_SZ * self._rng.standard_normal(std_SZ.shape)
+        z = self._posterior_draws(of_point)
         parameters = labelled.points[point]
         data = thermodynamics.thermodynamics(
             energy_A[some.rows - first],
@@ -84,6 +83,11 @@ class Decoder:
             self._settings.resamples,
         )
         return {"point": parameters, "data": data, "posterior": self._drawn(point, z, some.chains)}
+
+    def _posterior_draws(self, rows: NDArray[np.bool_] | slice) -> NDArray[np.float64]:
+        """A latent vector from the posterior of each of these samples."""
+        std_SZ = self._std_SZ[rows]
+        return self._mean_SZ[rows] + std_SZ * self._rng.standard_normal(std_SZ.shape)
 
     def _drawn(self, point: int, z: NDArray[np.float64], chains: Any) -> thermodynamics.Thermodynamics:
         """Of one configuration per latent vector."""
@@ -130,7 +134,11 @@ class Decoder:
 
     def readings(self, pairs: list[tuple[int, str]]) -> dict[str, reading.Reading] | None:
         """The Bernoulli decoder along the latent of each order parameter (latent, name): m(z) and h(z) against
-        E[sigma | z] and Weiss's field; None for other likelihoods, and without a temperature or a coupling."""
+        E[sigma | z] and Weiss's field; None for other likelihoods, and without a temperature or a coupling.
+
+        Latents are drawn from the posteriors: the best decoder gives the mean of the spins that are encoded at z, and
+        a posterior as wide as beta makes it spreads every sample over many z.
+        """
         from models import inference
 
         known = [(unit, name) for unit, name in pairs if name in mean_fields.PATTERNS]
@@ -138,15 +146,16 @@ class Decoder:
         has_ratio = all({"temperature", "coupling"} <= set(point) for point in points)
         if self._model.config.likelihood != "bernoulli" or not known or not has_ratio:
             return None
-        mean = 2 * inference.decode(self._model, self._mean_SZ).astype(float) - 1
-        field = inference.fields(self._model, self._mean_SZ).astype(float)
+        z_SZ = self._posterior_draws(slice(None))
+        mean = 2 * inference.decode(self._model, z_SZ).astype(float) - 1
+        field = inference.fields(self._model, z_SZ).astype(float)
         ratio = np.array([abs(float(p["coupling"])) / float(p["temperature"]) for p in points])[self._point_S]
         names = [component for order in self._samples.orders for component in order.components]
         found = {}
         for unit, name in known:
             pattern = mean_fields.PATTERNS[name](mean.shape[1:])
             found[name] = reading.read(
-                self._mean_SZ[:, unit],
+                z_SZ[:, unit],
                 self._samples.order_SK[:, names.index(name)],
                 (mean * pattern).mean(axis=(1, 2, 3)),
                 (field * pattern).mean(axis=(1, 2, 3)),

@@ -17,6 +17,7 @@ from analysis import correlation, latents, mean_fields, mmd, phases, scans, sepa
 from analysis.errors import bootstrap
 from analysis.orders import columns, split
 from workflow.analyze_decoder import Decoder
+from workflow.analyze_ideal import ideal
 from workflow.analyze_latents import Latents, describe
 from workflow.blocks import AnalyzeBlock
 from workflow.encode import load_model
@@ -54,6 +55,8 @@ class ModelJob(NamedTuple):
     tasks: tuple[ShardTask, ...]
     settings: AnalyzeBlock
     seed: int
+    ideal: bool = False
+    """Whether to look for the arrangements of latents that a perfect decoder would prefer."""
 
 
 def analyze_model(job: ModelJob, root: str) -> float:
@@ -94,6 +97,8 @@ def analyze_model(job: ModelJob, root: str) -> float:
     content["energies"] = decoder.energies(run)
     content["local_temperatures"] = decoder.local_temperatures()
     content["readings"] = decoder.readings(matched_pairs(content))
+    beta, latent = float(result["beta"]), int(item["latent"])
+    content["ideal"] = ideal(run, item.system, samples, found, beta, latent, job.seed) if job.ideal else None
     write_whole(run.analysis / f"{item.train_id}.json", json.dumps(plain(content), indent=1) + "\n")
     _write_scatter(run, item, mean_SZ[keep], samples, found, rng)
     return time.monotonic() - start

@@ -129,6 +129,8 @@ class AnalyzeBlock:
     """A parameter point is ordered where the mean of |order parameter| exceeds this."""
     cluster_accuracy: Fraction = 0.99
     """What the verdict asks of the cluster accuracy; less where phases overlap, at a transition."""
+    ideal: Annotated[bool, Strict()] = False
+    """Whether to look for the arrangements of phases in latent space that a perfect decoder would prefer."""
     generated: Annotated[int, Strict(), annotated_types.Ge(16)] = 2000
     """Decoder samples drawn for the shares of phases."""
     kl: Positive | None = None

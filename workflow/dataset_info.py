@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 from models.config import Variable
@@ -26,6 +27,11 @@ class DatasetInfo:
     order_parameters: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     """Names of the values 0, 1, ... of the column ``label``; empty where there is no such column."""
+
+    @property
+    def features(self) -> int:
+        """Numbers that a network sees of a configuration."""
+        return prod(self.shape) * {"states": self.states, "angles": 2}.get(self.variable, 1)
 
     @property
     def stored(self) -> Stored:

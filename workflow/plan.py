@@ -139,6 +139,8 @@ class TrainingRun:
     task_ids: tuple[str, ...]
     """The shards it is trained on, sorted."""
     workers: int
+    features: int
+    """Numbers that the network sees of a configuration; follows from the shards, and is not in the id."""
     restart: int = 0
     """Which training of this seed: the first is that of the seed itself."""
     version: int = VERSION
@@ -152,7 +154,7 @@ class TrainingRun:
         to do more.
         """
         content = asdict(self)
-        del content["name"]
+        del content["name"], content["features"]
         content["settings"] = [(name, value) for name, value in self.settings if FURTHER.get(name, ()) != value]
         if self.beta.eigenvalue == 1:
             del content["beta"]["eigenvalue"]
@@ -275,6 +277,7 @@ def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -
                         settings=settings,
                         task_ids=tuple(sorted(task.task_id for task in shards)),
                         workers=block.workers,
+                        features=shards[0].info.features,
                         restart=restart,
                     )
 
@@ -328,10 +331,10 @@ def simulation_cost(task: SimulationTask) -> Cost:
     )
 
 
-SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 3.2e5, "convolutional": 2e6}
-"""Samples/s times lattice sites of one CPU core in training, as ``latentphase bench --only training`` measures them."""
+SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 4e5, "convolutional": 2.2e6}
+"""Samples/s times features of a sample of one core in training; ``latentphase bench --only training`` measures them."""
 
 
 def training_cost(item: TrainingRun, samples: int = 1) -> float:
     """Estimated core-seconds to train one model on ``samples`` samples."""
-    return samples * int(item["epochs"]) * item.size**2 / SAMPLES_PER_SECOND[item.network]
+    return samples * int(item["epochs"]) * item.features / SAMPLES_PER_SECOND[item.network]

@@ -85,8 +85,8 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     ]
     lines += data_lines(study)
     lines += _algorithms(simulation_tasks(study))
-    sizes = sorted({(item.network, item.size) for item in runs})
-    assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / s**2:,.0f} ({n}, L = {s})" for n, s in sizes)
+    kinds = sorted({(item.network, item.system, item.size, item.features) for item in runs})
+    assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
     if assumed:
         lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
     lines += expected_warnings(runs)
