@@ -51,6 +51,8 @@ def latent_scatter(
 ) -> Figure:
     """One column per model; the first row coloured by phase, then one row per order parameter (Figs. 3, 4).
 
+    The pictures of a single model stand side by side.
+
     Args:
         panels: usually one per beta.
         phase_names: names for people, in the order of ``Phases.names``.
@@ -63,8 +65,13 @@ def latent_scatter(
     if not panels or any(panel.mean_SZ.shape[1] != 2 for panel in panels):
         raise ValueError(f"need panels with two latents, got {[panel.mean_SZ.shape for panel in panels]}")
     rows, columns = 1 + len(order_names), len(panels)
-    figure = Figure(figsize=(1.2 + 1.75 * columns, 0.8 + 1.75 * rows))
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    is_flat = columns == 1 and rows > 1
+    width = 0.4 + 2.45 * rows if is_flat else 1.2 + 1.75 * max(columns, 2)
+    figure = Figure(figsize=(width, 2.9 if is_flat else 0.8 + 1.75 * rows))
+    shape = (1, rows) if is_flat else (rows, columns)
+    axes = figure.subplots(*shape, squeeze=False, sharex=True, sharey=True)
+    # Rows stand for what is shown and columns for models, wherever they are.
+    axes = axes.T if is_flat else axes
     # One scale for all, since that of the prior is 1: a collapsed network must look like one.
     reach = 1.08 * max(float(np.abs(panel.mean_SZ).max()) for panel in panels)
     axes[0, 0].set(xlim=(-reach, reach), ylim=(-reach, reach))
@@ -76,18 +83,25 @@ def latent_scatter(
         axes_column[0].set_title(panel.title)
         for k, plot in enumerate(axes_column[1:]):
             _scatter_order(plot, panel, k, scales[k])
-        axes_column[-1].set_xlabel("latent $z_1$")
+        for plot in axes_column if is_flat else axes_column[-1:]:
+            plot.set_xlabel("latent $z_1$")
     for plot in axes.flat:
         plot.set_box_aspect(1)
     for row, plot in enumerate(axes[:, 0]):
-        plot.set_ylabel("latent $z_2$")
+        if row == 0 or not is_flat:
+            plot.set_ylabel("latent $z_2$")
         if row > 0:
             colour_bar(figure, axes[row], ScalarMappable(scales[row - 1], DIVERGING), order_names[row - 1])
     present = sorted({int(phase) for panel in panels for phase in np.unique(panel.label_S)})
     handles = phase_handles(present, phase_names, has_disorder)
-    is_short = max(len(name) for name in phase_names) <= 6
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(present) if is_short else min(columns, 3))
+    figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(handles, width))
     return figure
+
+
+def legend_columns(handles: Sequence[Line2D], width: float) -> int:
+    """Columns of a legend that a figure of this width (inches) can hold."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    return max(1, min(len(handles), int(width / (0.5 + 0.075 * longest))))
 
 
 def scatter_phases(

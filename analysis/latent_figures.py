@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.errors import Array, Estimate
-from analysis.figures import LatentPanel, phase_handles, scatter_phases
+from analysis.figures import LatentPanel, legend_columns, phase_handles, scatter_phases
 from analysis.similarity import CosineMatrix
 from analysis.style import DIVERGING, INK, styled
 from analysis.tiles import colour_bar
@@ -57,7 +57,8 @@ def latent_projections(
             f"need panels with one number of latents, 2 to {MOST_LATENTS} of them to draw, got {sorted(sizes)}, {drawn}"
         )
     planes = list(combinations(drawn, 2))
-    figure = Figure(figsize=(0.6 + 2.0 * len(planes), 0.6 + 2.0 * len(panels)))
+    width = 0.6 + 2.0 * max(len(planes), 2)
+    figure = Figure(figsize=(width, 0.9 + 2.1 * len(panels)))
     axes = figure.subplots(len(panels), len(planes), squeeze=False, sharex=True, sharey=True)
     # One scale for all, since that of the prior is 1: a collapsed network must look like one.
     reach = 1.08 * max(float(np.abs(panel.mean_SZ[:, drawn]).max()) for panel in panels)
@@ -70,7 +71,7 @@ def latent_projections(
         row[0].set_title(panel.title)
     present = sorted({int(phase) for panel in panels for phase in np.unique(panel.label_S)})
     handles = phase_handles(present, phase_names, has_disorder)
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(present), 5))
+    figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(handles, width))
     return figure
 
 

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.errors import Array
+from analysis.figures import legend_columns
 from analysis.style import DIVERGING, NEUTRAL, styled
 from analysis.tiles import colour_bar, draw_tiles, plane_extent, require_grid
 
@@ -154,7 +155,8 @@ def _explain(figure: Figure, axes: NDArray[np.object_], key: Key) -> None:
                    markeredgecolor=NEUTRAL, markeredgewidth=0.6)
             for colour, name in marks
         ]  # fmt: skip
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), title="most probable state")
+        columns = legend_columns(handles, figure.get_size_inches()[0])
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, title="most probable state")
     elif key.kind == "angles":
         colour_bar(figure, axes, ScalarMappable(Normalize(0, 360), CYCLE), "angle / deg (grey: length 0)")
     elif key.kind == "values":

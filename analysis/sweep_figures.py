@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.curves import beta_lines, require_some, series
 from analysis.style import INK, styled
@@ -49,7 +50,7 @@ def sweep(curves: Sequence[SweepCurve], bounds: Mapping[str, float] | None = Non
             # Settings such as "0.2 lam" agree between seeds to rounding.
             places, group = np.unique(ratio.round(9), return_inverse=True)
             means = [value[group == k].mean() for k in range(len(places))]
-            plot.plot(places, means, color=colour, linewidth=1.2, label=f"$L={curve.size}$")
+            plot.plot(places, means, color=colour, linewidth=1.2)
             plot.plot(ratio, value, color=colour, marker=marker, markersize=3.5, linestyle="none", alpha=0.7)
         if bounds and label in bounds:
             plot.axhline(bounds[label], color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
@@ -57,6 +58,9 @@ def sweep(curves: Sequence[SweepCurve], bounds: Mapping[str, float] | None = Non
         plot.set_ylim(bottom=0)
     beta_lines(list(axes))
     axes[-1].set_xlabel(r"$\beta\,/\,\lambda$")
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right center")
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linewidth=1.2, label=f"$L={curve.size}$")
+        for curve, (colour, marker) in zip(curves, map(series, range(len(curves))), strict=True)
+    ]
+    figure.legend(handles=handles, loc="outside right center")
     return figure

@@ -80,7 +80,6 @@ PSI4 = Gate("psi4", _named("psi4"), 0.95, INFINITY)
 COSINE = Gate("|cos| of the directions", _named("cosine"), -INFINITY, 0.1)
 CANONICAL = Gate("canonical corr², smallest", _begins("canonical_"), 0.97, INFINITY)
 ALIGNED = Gate("|corr| after the best rotation", _begins("aligned_"), 0.97, INFINITY)
-RATIO = Gate("edge / spoke", _begins("distance_ratio_"), -INFINITY, INFINITY, judged=False)
 STRONGEST = Gate("KL of the strongest unit (nat)", _named("kl_strongest"), 0.3, INFINITY)
 TOTAL = Gate("KL of all units (nat)", _named("kl_total"), 0.3, INFINITY, judged=False)
 ACTIVE = Gate("active units", _named("active_units"), 1, INFINITY, judged=False)
@@ -101,9 +100,9 @@ BEYOND = 1.1
 GATES: dict[str, tuple[Gate, ...]] = {
     SIGNS: DISENTANGLED,
     SPARE: tuple(gate for gate in DISENTANGLED if gate is not CROSS),
-    VECTOR: (KL, CANONICAL, ACCURACY._replace(judged=False), RATIO),
+    VECTOR: (KL, CANONICAL, ACCURACY._replace(judged=False)),
     CONTINUOUS: (KL, CANONICAL, ALIGNED),
-    CLASSES: (KL, ACCURACY, RATIO),
+    CLASSES: (KL, ACCURACY),
     LABELS: (TOTAL, ACTIVE, PROBE),
     POINT: (STRONGEST._replace(judged=False), POSTERIOR._replace(judged=False), PRIOR._replace(judged=False)),
     ENERGIES: (STRONGEST, POSTERIOR),

@@ -22,7 +22,7 @@ from workflow.report_details import geometry_rows, restart_rows, settling_rows, 
 from workflow.report_figures import draw_all
 from workflow.report_models import groups, load_analyzed
 from workflow.report_sweeps import brackets
-from workflow.report_verdict import gate_columns, headline, verdict_markdown, verdict_row
+from workflow.report_verdict import headline, verdict_markdown, verdict_tables
 from workflow.restarts import kept
 from workflow.verdict import Record, shown
 
@@ -51,7 +51,6 @@ def _page(study: Study, run: RunDirectory) -> str:
     runs, tasks = training_runs(study), shard_tasks(study)
     models = load_analyzed(run, kept(runs, run), tasks)
     several = groups([model for model in models if not model.is_one_point])
-    gates = gate_columns(verdicts)
     local = temperature_rows(models)
     return (
         _environment()
@@ -60,9 +59,8 @@ def _page(study: Study, run: RunDirectory) -> str:
             study=study,
             source=run.study.read_text(),
             headline=headline(verdicts),
-            gates=gates,
             collapsed=COLLAPSED[0].high,
-            verdicts=[verdict_row(verdict, gates) for verdict in verdicts],
+            verdicts=verdict_tables(verdicts),
             pictures=draw_all(run, models, records, study.analyze),
             brackets=brackets(several, records),
             sizes=report_tables.size_tables(several, records),

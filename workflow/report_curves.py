@@ -187,7 +187,9 @@ def sizes(models: Sequence[Analyzed], records: Sequence[Record], label: str, set
         return
     rows = of_model(records, mine)
     found = dict.fromkeys(record["quantity"] for record in rows)
-    labels = {q: text for q, text in QUANTITIES.items() if q in found and not (q == "angle" and mine[0].has_vectors)}
+    is_pair = mine[0].latents <= 2
+    labels = {} if is_pair else {q: f"KL of unit(s), {order_name(q[6:])}" for q in found if q.startswith("kl_of_")}
+    labels |= {q: text for q, text in QUANTITIES.items() if q in found and (is_pair or not q.startswith("kl_"))}
     for start, text in OF_ORDERS.items():
         if start not in VECTORS_ONLY or mine[0].has_vectors:
             labels |= {q: f"{text} {order_name(q.removeprefix(start))}" for q in found if q.startswith(start)}

@@ -43,7 +43,11 @@ class Drawn(NamedTuple):
 def energies(models: Sequence[Analyzed]) -> Drawing:
     """Energy and specific heat against temperature: data, every kind of decoder, and the exact lattice."""
     data, drawn = _collected(models)
-    for size, coupling in sorted({(point.size, point.coupling) for point in data}, key=str):
+    places = sorted({(point.size, point.coupling) for point in data})
+    if not any(model.is_one_point or model.item["likelihood"] == "thermal" for model in models):
+        # Nothing here was made to draw energies: one size shows that.
+        places = [place for place in places if place[0] == places[-1][0]]
+    for size, coupling in places:
         here = [point for point in (*data, *drawn) if (point.size, point.coupling) == (size, coupling)]
         by_label: dict[str, list[Drawn]] = {}
         for point in here:

@@ -14,7 +14,7 @@ from analysis import figures, state_figures
 from workflow.analyze_model import PLANE
 from workflow.layout import RunDirectory
 from workflow.report_latents import reference
-from workflow.report_models import PANELS, Analyzed, Drawing, one_per_beta
+from workflow.report_models import PANELS, Analyzed, Drawing, compared
 
 WHAT = {
     "spins": "mean fields m_k",
@@ -23,8 +23,8 @@ WHAT = {
     "values": "mean fields",
 }
 """What is decoded, by what a site holds."""
-LEAST = -0.25
-"""Means below this are no grey values between 0 and 1, which a linear decoder may leave by a little."""
+FEW = 256
+"""Configurations that are looked at to see whether they are images."""
 
 
 def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
@@ -38,13 +38,13 @@ def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]
 
 def generated(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
     """Sixteen decoded fields at every beta of one group and size."""
-    chosen = one_per_beta(models)
-    first = chosen[0]
+    chosen = compared(models)
+    first = chosen.models[0]
     caption = (
-        f"Sixteen {WHAT[first.physics.variable.kind]} decoded from z ~ N(0, 1) at each β, {label}, "
-        f"L = {first.item.size}{reference('generated', first)}."
+        f"Sixteen {WHAT[first.physics.variable.kind]} decoded from z ~ N(0, 1), {label}, "
+        f"L = {first.item.size}, {chosen.words}{reference('generated', first)}."
     )
-    yield f"generated-{label}", caption, _tiles(run, chosen, [model.title for model in chosen])
+    yield f"generated-{label}", caption, _tiles(run, chosen.models, chosen.titles)
 
 
 def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing:
@@ -83,7 +83,7 @@ def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
     if model.physics.variable.kind == "spins":
         figure = figures.latent_plane(decoded[:, :, 0], PLANE, PLANE, model.title)
     else:
-        colours, key = _colours(model, decoded, _reach([decoded]))
+        colours, key = _colours(run, model, decoded, _reach([decoded]))
         figure = state_figures.latent_plane_tiles(colours, PLANE, PLANE, key, model.title)
     yield f"plane-{label}", caption, figure
 
@@ -94,7 +94,7 @@ def _tiles(run: RunDirectory, models: Sequence[Analyzed], titles: Sequence[str])
         panels = [figures.FieldPanel(title, part[:, 0]) for title, part in zip(titles, decoded, strict=True)]
         return figures.generated_fields(panels)
     reach = _reach(decoded)
-    coloured = [_colours(model, part, reach) for model, part in zip(models, decoded, strict=True)]
+    coloured = [_colours(run, model, part, reach) for model, part in zip(models, decoded, strict=True)]
     tiles = [state_figures.Tiles(title, colours) for title, (colours, _) in zip(titles, coloured, strict=True)]
     return state_figures.generated_tiles(tiles, coloured[0][1])
 
@@ -106,8 +106,16 @@ def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     )
 
 
+def _is_image(run: RunDirectory, model: Analyzed) -> bool:
+    """Whether the data are grey values between 0 and 1; a linear decoder may leave that range."""
+    path = run.shard(model.item.system, model.item.size, model.task.task_id)
+    batch = next(pq.ParquetFile(path).iter_batches(batch_size=FEW, columns=["configuration"]))
+    values = np.frombuffer(b"".join(batch.column(0).to_pylist()), "<f4")
+    return bool(values.min() >= 0 and values.max() <= 1)
+
+
 def _colours(
-    model: Analyzed, decoded: NDArray[np.float64], reach: tuple[float, float]
+    run: RunDirectory, model: Analyzed, decoded: NDArray[np.float64], reach: tuple[float, float]
 ) -> tuple[NDArray[np.float64], state_figures.Key]:
     """The first stored channel of (..., F, H, W) as colours (..., H, W, C)."""
     variable = model.physics.variable
@@ -124,7 +132,7 @@ def _colours(
     if variable.kind == "angles":
         return state_figures.vector_colours(decoded[..., :2, :, :]), state_figures.Key("angles")
     low, high = reach
-    is_image = not model.content["order_parameters"] and low > LEAST
+    is_image = _is_image(run, model)
     largest = max(abs(low), abs(high))
     low, high = (0.0, 1.0) if is_image else (-largest, largest)
     colours = state_figures.value_colours(decoded[..., 0, :, :], low, high)

@@ -43,9 +43,6 @@ def _figures(
     for label, mine in groups(several).items():
         yield from _group(run, mine, records, label, settings)
     yield from report_fields.generated_by_point(run, single)
-    for label, mine in groups(single).items():
-        # Order parameters are not to be found in one point; that the training settled is to be seen.
-        yield from report_curves.learning(run, mine, label)
     for system in dict.fromkeys(model.item.system for model in models):
         yield from report_energies.energies([model for model in models if model.item.system == system])
     yield from report_curves.neighbours(run, _systems(run))

@@ -13,8 +13,10 @@ from workflow.gates import components
 from workflow.layout import RunDirectory
 from workflow.report_models import (
     Analyzed,
+    Compared,
     Drawing,
     best,
+    compared,
     estimate,
     from_rule,
     one_per_beta,
@@ -50,7 +52,7 @@ def latent_pictures(run: RunDirectory, models: Sequence[Analyzed], label: str) -
     """What the latents of one group and size look like, however many there are."""
     first, size = models[0], models[0].item.size
     if first.latents == 2:
-        yield _scatter(run, one_per_beta(models), label, size)
+        yield _scatter(run, compared(models), label, size)
     elif 2 < first.latents <= latent_figures.MOST_LATENTS:
         yield _projections(run, _informative(models), label, size)
     classes = not first.content["order_parameters"]
@@ -63,20 +65,20 @@ def _informative(models: Sequence[Analyzed]) -> list[Analyzed]:
     return best(models)[:4]
 
 
-def _scatter(run: RunDirectory, models: list[Analyzed], label: str, size: int) -> Any:
-    first = models[0]
+def _scatter(run: RunDirectory, chosen: Compared, label: str, size: int) -> Any:
+    first = chosen.models[0]
     orders = shown_components(first)
-    read = [read_scatter(run, model, orders) for model in models]
+    read = [read_scatter(run, model, orders) for model in chosen.models]
     panels = [
-        figures.LatentPanel(model.title, part.mean_SZ, part.label_S, part.order_SK)
-        for model, part in zip(models, read, strict=True)
+        figures.LatentPanel(title, part.mean_SZ, part.label_S, part.order_SK)
+        for title, part in zip(chosen.titles, read, strict=True)
     ]
     by = "by phase" if first.content["order_parameters"] else "by class"
     if orders:
         is_vector = any(len(components(first.content, name)) > 1 for name in first.content["canonical"])
         by += f", and by each {'component of the order parameter' if is_vector else 'order parameter'}"
     caption = (
-        f"Latent means of held-out samples, {label}, L = {size}, one seed per β: {by}{reference('latents', first)}. "
+        f"Latent means of held-out samples, {label}, L = {size}, {chosen.words}: {by}{reference('latents', first)}. "
         "Axes are the network's own."
     )
     names = [order_name(name) for name in orders]

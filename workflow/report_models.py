@@ -164,6 +164,26 @@ def one_per_beta(models: Sequence[Analyzed]) -> list[Analyzed]:
     return chosen
 
 
+class Compared(NamedTuple):
+    """Models side by side in one figure."""
+
+    models: list[Analyzed]
+    titles: list[str]
+    words: str
+    """What is side by side, for the caption."""
+
+
+def compared(models: Sequence[Analyzed]) -> Compared:
+    """One seed per beta, or the seeds where there is one beta alone."""
+    chosen = one_per_beta(models)
+    if len(chosen) > 1:
+        return Compared(chosen, [model.title for model in chosen], "one seed per β")
+    seeds = sorted(models, key=lambda model: model.item.seed)[:PANELS]
+    if len(seeds) == 1:
+        return Compared(seeds, [seeds[0].title], f"seed {seeds[0].item.seed}")
+    return Compared(seeds, [f"seed {model.item.seed}" for model in seeds], f"β = {seeds[0].setting}")
+
+
 def from_rule(model: Analyzed) -> float:
     """How far beta is from where order parameters are best found, or, for a thermal decoder, from the smallest."""
     if model.item["likelihood"] == "thermal":

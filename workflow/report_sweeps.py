@@ -42,8 +42,8 @@ def over_sizes(models: Sequence[Analyzed], records: Sequence[Record], label: str
         values = {text: tuple(found[m.item.train_id][q].value for m in mine) for q, text in shown.items()}
         drawn.append(sweep_figures.SweepCurve(size, tuple(model.ratio for model in mine), values))
     caption = (
-        f"The sweep over β at every size, {label}: all seeds, lines through their means. Against β / λ the sizes fall "
-        "on one curve, and the latents collapse at λ. Accuracy has no scale: beyond λ it says nothing."
+        f"The sweep over β at every size, {label}: all seeds, lines through their means. If λ is the scale of β, the "
+        "sizes fall on one curve that ends at 1. Accuracy has no scale: where KL vanishes it says nothing."
     )
     yield f"sweep-{label}", caption, sweep_figures.sweep(drawn)
 

@@ -120,7 +120,9 @@ NAMES = {
     "correlation_": "|corr| with", "canonical_": "canonical corr² with", "aligned_": "|corr| after rotation with",
     "rotated_correlation_": "|corr| after rotation with", "isometry_": "isometry ratio of",
     "distance_ratio_": "edge / spoke of", "unevenness_": "longest / shortest edge of",
-    "probe_accuracy_": "linear probe of", "reading_deviation_": "deviation of m(z) from E[o | z],",
+    "probe_accuracy_": "linear probe of", "cosine": "|cos| between directions",
+    "energy_error_posterior": "energy error, z of the posteriors", "energy_error_prior": "energy error, z of the prior",
+    "reading_deviation_": "deviation of m(z) from E[o | z],",
 }  # fmt: skip
 """How quantities of an order parameter, or of a unit, are called."""
 
@@ -137,6 +139,7 @@ def size_tables(named: dict[str, list[Analyzed]], records: Sequence[Record]) -> 
 
 def _size_table(records: Sequence[Record], models: Sequence[Analyzed]) -> dict[str, Any]:
     hidden = HIDDEN if models[0].has_vectors else (*HIDDEN, "canonical_", "distance_ratio_", "unevenness_")
+    hidden = (*hidden, "probe_", "kl_total") if models[0].content["order_parameters"] else hidden
     rows = [
         scans.Record(r["quantity"], r["system"], r["size"], r["beta"], r["seed"], estimate(r))
         for r in records
@@ -157,11 +160,13 @@ def _size_table(records: Sequence[Record], models: Sequence[Analyzed]) -> dict[s
 
 
 def _quantity(name: str) -> str:
+    if name in NAMES:
+        return NAMES[name]
     for start, text in NAMES.items():
-        if name.startswith(start) and name != start:
+        if name.startswith(start):
             rest = name.removeprefix(start)
             return f"{text}{int(rest) + 1}" if rest.isdigit() else f"{text} {words(rest)}"
-    return NAMES.get(name, words(name))
+    return words(name)
 
 
 def distance_tables(run: RunDirectory, named: dict[str, list[Analyzed]]) -> list[dict[str, Any]]:

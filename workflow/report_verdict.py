@@ -80,6 +80,18 @@ def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def verdict_tables(verdicts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Columns and rows, a table per subject, so that none has columns for what others are judged by."""
+    by_subject: dict[str, list[dict[str, Any]]] = {}
+    for verdict in verdicts:
+        by_subject.setdefault(verdict["subject"], []).append(verdict)
+    tables = []
+    for mine in by_subject.values():
+        columns = gate_columns(mine)
+        tables.append({"columns": columns, "rows": [verdict_row(verdict, columns) for verdict in mine]})
+    return tables
+
+
 def gate_columns(verdicts: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """Columns of the table: every gate that some setting was seen through, with what is asked where it is judged.
 
@@ -108,13 +120,15 @@ def verdict_row(verdict: dict[str, Any], columns: Sequence[dict[str, str]]) -> d
 
 
 def verdict_markdown(verdicts: Sequence[dict[str, Any]]) -> str:
-    """The verdict as a Markdown table, to paste where results are discussed."""
-    columns = gate_columns(verdicts)
+    """The verdict as Markdown tables, to paste where results are discussed."""
+    return "\n".join(_markdown(table["columns"], table["rows"]) for table in verdict_tables(verdicts))
+
+
+def _markdown(columns: Sequence[dict[str, str]], rows: Sequence[dict[str, Any]]) -> str:
     heads = ["model", "L", "β / λ", "seeds", "verdict"]
     heads += [f"{column['words']} {column['bounds']}".strip() for column in columns]
     lines = ["| " + " | ".join(head.replace("|", "\\|") for head in heads) + " |", "|" + "---|" * len(heads)]
-    for verdict in verdicts:
-        row = verdict_row(verdict, columns)
+    for row in rows:
         mark = {True: "holds: ", False: "**fails**: ", None: ""}[row["holds"]]
         cells = [cell["text"] + ("" if cell["holds"] else " ✗") for cell in row["cells"]]
         setting = [row["model"], str(row["size"]), f"{row['beta_over_lam']:.2g}"]
