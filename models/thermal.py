@@ -6,10 +6,11 @@ coexisting phases this one belongs to; then, step by step,
     P(x_k = +1 | x earlier, c, z) = sigmoid(h_k + c g_l + J_l n_k + C_l n_k^3 / 16),      n_k = sum of 4 parents,
 
 with a field h_k for every site and a few numbers for every step l, all functions of z. J_l and C_l are the most
-general coupling to n_k that is odd under a flip of all spins; the last step is then the exact conditional distribution
-of an Ising model, J = 2 / T and C = 0. Without the phase, the few spins of the first steps must find the broken
-symmetry by themselves: where they are thermally excited, the finer steps build a domain wall, and energy and specific
-heat below T_c come out too large.
+general coupling to n_k that is odd under a flip of all spins. Without the phase, the few spins of the first steps must
+find the broken symmetry by themselves: where they are thermally excited, the finer steps build a domain wall, and
+energy and specific heat below T_c come out too large. The last step, given all nearest neighbours, needs no phase,
+g = 0: it can be the exact conditional distribution of an Ising model, J = 2 / T and C = 0, of either sign, and an
+antiferromagnet differs from a ferromagnet in this J alone.
 
 The probability is the product over steps, summed over c: normalized, with no other approximation than its form.
 
@@ -27,9 +28,9 @@ from torch import Tensor, nn
 from models.likelihood import Outputs
 from models.thermal_order import coarse_to_fine
 
-ORDER = 2.0
-"""Field g of a phase where the decoder says 0. At 0 the two phases are the same and nothing tells them apart; a network
-that starts there keeps a domain wall in some low temperatures."""
+ORDER = 1.5
+"""Field g of a phase where the decoder says 0. At 0 the two phases are the same and nothing tells them apart: a network
+that starts near there still draws domain walls at low temperature. At 3 a paramagnet is far."""
 DRAWS = 32
 """Configurations of each phase behind a mean."""
 
@@ -43,7 +44,7 @@ class Terms(NamedTuple):
     cubic_N: Tensor
     """C of the site's step, divided by 16; 0 at corners."""
     order_N: Tensor
-    """g of the site's step."""
+    """g of the site's step; 0 in the last."""
     odds: Tensor
     """(...) log-odds of the phase c = +1."""
 
@@ -64,8 +65,8 @@ class Thermal(nn.Module):
         super().__init__()
         order = coarse_to_fine(shape)
         self.cuts = order.cuts
-        # Shared numbers: J and C of all steps but the first, g of every step, the odds of the phase.
-        self.outputs = Outputs(shape[0], 3 * len(order.steps) - 1)
+        # Shared numbers: J and C of all steps but the first, g of all but the last, the odds of the phase.
+        self.outputs = Outputs(shape[0], 3 * len(order.steps) - 2)
         self.sites_N: Tensor
         self.spread_SN: Tensor
         self.parents_PN: Tensor
@@ -76,12 +77,10 @@ class Thermal(nn.Module):
     def terms(self, output_K: Tensor) -> Terms:
         """Fields and couplings of every site."""
         steps, sites = self.spread_SN.shape
-        sizes = (sites, steps - 1, steps - 1, steps, 1)
+        sizes = (sites, steps - 1, steps - 1, steps - 1, 1)
         field_N, pair, cubic, order, odds = output_K.split(sizes, dim=-1)
-        refined = self.spread_SN[1:]
-        return Terms(
-            field_N, pair @ refined, (cubic / 16) @ refined, (ORDER + order) @ self.spread_SN, odds.squeeze(-1)
-        )
+        refined, ordered = self.spread_SN[1:], self.spread_SN[:-1]
+        return Terms(field_N, pair @ refined, (cubic / 16) @ refined, (ORDER + order) @ ordered, odds.squeeze(-1))
 
     def log_probability(self, x_F: Tensor, output_K: Tensor) -> Tensor:
         """ln p(x|z) in nats, summed over sites; all steps at once, since the parents are data."""

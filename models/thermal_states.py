@@ -6,7 +6,8 @@ The phase c is one of q, for instance the state that most sites are in. At step 
 
 functions of z all. A full matrix, not a single number on its diagonal, because states need not be alike: in a clock
 model neighbours of a state are nearer than others, in Blume-Capel 0 is no rotation of 1, and an antiferromagnet of
-Potts spins favours all states but the parents'. Two states give the likelihood of ``models.thermal`` again.
+Potts spins favours all states but the parents'. As there, the phase leaves the last step alone. Two states give the
+likelihood of ``models.thermal`` again.
 
 Axes: ... any leading ones (R runs, B samples), C channels, Q states, D = 2 Q deviations and their cubes, N sites of one
 channel, n sites of one step, S steps, K numbers that the decoder gives, M phases (as many as states).
@@ -32,6 +33,7 @@ class Terms(NamedTuple):
     coupling_SQD: Tensor
     """(J, C) of every step but the first."""
     order_SMQ: Tensor
+    """0 in the last step."""
     weight_M: Tensor
     """Log-probability of every phase."""
 
@@ -58,9 +60,9 @@ class ThermalStates(nn.Module):
         self.channels, self.states = shape[0], states
         order = coarse_to_fine((1, *shape[1:]))
         self.cuts = order.cuts
-        # Shared numbers: J and C of all steps but the first, g of every step, the log-weights of the phases.
+        # Shared numbers: J and C of all steps but the first, g of all but the last, the log-weights of the phases.
         steps = len(order.steps)
-        self.outputs = Outputs(self.channels * states, (3 * steps - 2) * states**2 + states)
+        self.outputs = Outputs(self.channels * states, 3 * (steps - 1) * states**2 + states)
         sites_N = torch.cat(order.steps)
         place_N = sites_N.argsort()
         self.sites_N: Tensor
@@ -78,13 +80,13 @@ class ThermalStates(nn.Module):
     def _terms(self, output_K: Tensor) -> Terms:
         q, steps = self.states, len(self.cuts) - 1
         fields = self.channels * q * len(self.sites_N)
-        sizes = (fields, 2 * (steps - 1) * q**2, steps * q**2, q)
+        sizes = (fields, 2 * (steps - 1) * q**2, (steps - 1) * q**2, q)
         field_F, coupling, order, weight = output_K.split(sizes, dim=-1)
         ordered = ORDER * torch.eye(q).to(order)
         return Terms(
             self._ordered(field_F),
             coupling.unflatten(-1, (steps - 1, q, 2 * q)),
-            order.unflatten(-1, (steps, q, q)) + ordered,
+            F.pad(order.unflatten(-1, (steps - 1, q, q)) + ordered, (0, 0, 0, 0, 0, 1)),
             F.log_softmax(weight, dim=-1),
         )
 
@@ -109,9 +111,7 @@ class ThermalStates(nn.Module):
             x_CQn = x_CQN[..., start:stop]
             logits_CQn = self._coupled(x_CQN, step, terms)
             order_MQ = terms.order_SMQ[..., step, :, :]
-            normalization_CMn = torch.logsumexp(
-                logits_CQn.unsqueeze(-3) + order_MQ.unsqueeze(-3).unsqueeze(-1), dim=-2
-            )
+            normalization_CMn = torch.logsumexp(logits_CQn.unsqueeze(-3) + order_MQ.unsqueeze(-3).unsqueeze(-1), dim=-2)
             common = (x_CQn * logits_CQn).sum((-1, -2, -3)).unsqueeze(-1)
             own_M = (order_MQ @ x_CQn.sum((-1, -3)).unsqueeze(-1)).squeeze(-1)
             total_M = total_M + common + own_M - normalization_CMn.sum((-1, -3))
