@@ -68,7 +68,7 @@ def read(
         chains: from ``index_chains``, for the same rows.
         rng: draws the bootstrap resamples.
         resamples: their number.
-        bins: intervals of equal width between the smallest and the largest latent.
+        bins: intervals of equal width between the smallest and the largest latent; fewer for fewer samples.
 
     Raises:
         ValueError: unequal numbers of rows, or no bin with enough samples.
@@ -76,6 +76,7 @@ def read(
     columns = (latent_S, order_S, decoded_S, field_S, ratio_S)
     if len({len(column) for column in columns} | {len(chains.chain_S)}) > 1:
         raise ValueError(f"need one number per sample in each column, got {[len(column) for column in columns]}")
+    bins = min(bins, max(1, len(latent_S) // (3 * SMALLEST_BIN)))
     edges = np.linspace(latent_S.min(), latent_S.max(), bins + 1)
     bin_S = np.clip(np.searchsorted(edges, latent_S, side="right") - 1, 0, bins - 1)
     count_B = np.bincount(bin_S, minlength=bins)

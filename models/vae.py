@@ -17,6 +17,8 @@ from models.shallow import ShallowDecoder, ShallowEncoder, StackedLinear
 from models.streams import stream
 from models.table1 import Table1Decoder, Table1Encoder
 from models.temperature import LocalTemperature
+from models.thermal import Thermal
+from models.thermal_states import ThermalStates
 
 
 class Encoder(Protocol):
@@ -147,8 +149,10 @@ def build_likelihood(config: ModelConfig, runs: int = 1) -> Likelihood:
             inner = VonMises(channels)
         case "gaussian":
             inner = Gaussian(channels * config.width, config.variance, runs)
+        case "thermal" if config.variable == "spins":
+            return Thermal(config.shape)
         case "thermal":
-            raise ValueError("likelihood thermal is not there yet")
+            return ThermalStates(config.shape, config.states)
     return LocalTemperature(inner, channels, config.local_beta) if config.model == "beta2-vae" else inner
 
 

@@ -14,6 +14,10 @@ from models.config import ModelConfig, Network
 from models.data import samples_of
 from models.vae import VAEOutput, build, kl_divergence, objective
 
+THERMAL: tuple[dict[str, Any], ...] = (
+    {"variable": "spins", "likelihood": "thermal"},
+    {"variable": "states", "states": 3, "likelihood": "thermal"},
+)
 NETWORKS: tuple[Network, ...] = ("shallow", "table-1", "convolutional")
 KINDS: tuple[dict[str, Any], ...] = (
     {"variable": "spins", "likelihood": "bernoulli"},
@@ -35,6 +39,7 @@ MODELS = [
         for model in ("beta-vae", "beta2-vae")
         for kind in KINDS
     ),
+    *(ModelConfig(shape=(2, 4, 8), network=network, **kind) for network in NETWORKS for kind in THERMAL),
 ]
 """Every likelihood, plain and with a local temperature, with every network."""
 

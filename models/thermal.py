@@ -1,0 +1,132 @@
+"""The thermal likelihood of spins: given the latents, neighbours still depend on each other.
+
+A configuration is drawn from coarse to fine (``models.thermal_order``). First comes the phase c = +-1, which of two
+coexisting phases this one belongs to; then, step by step,
+
+    P(x_k = +1 | x earlier, c, z) = sigmoid(h_k + c g_l + J_l n_k + C_l n_k^3 / 16),      n_k = sum of 4 parents,
+
+with a field h_k for every site and a few numbers for every step l, all functions of z. J_l and C_l are the most
+general coupling to n_k that is odd under a flip of all spins. Without the phase, the few spins of the first steps must
+find the broken symmetry by themselves: where they are thermally excited, the finer steps build a domain wall, and
+energy and specific heat below T_c come out too large. The last step, given all nearest neighbours, needs no phase,
+g = 0: it can be the exact conditional distribution of an Ising model, J = 2 / T and C = 0, of either sign, and an
+antiferromagnet differs from a ferromagnet in this J alone.
+
+The probability is the product over steps, summed over c: normalized, with no other approximation than its form.
+
+Axes: ... any leading ones (R runs, B samples), N sites of all channels (the features F), S steps, K numbers that the
+decoder gives, P = 4 parents.
+"""
+
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.likelihood import Outputs
+from models.thermal_order import coarse_to_fine
+
+ORDER = 1.5
+"""Field g of a phase where the decoder says 0. At 0 the two phases are the same and nothing tells them apart: a network
+that starts near there still draws domain walls at low temperature. At 3 a paramagnet is far."""
+DRAWS = 32
+"""Configurations of each phase behind a mean."""
+
+
+class Terms(NamedTuple):
+    """What the decoder's output says, on the sites."""
+
+    field_N: Tensor
+    pair_N: Tensor
+    """J of the site's step; 0 at corners."""
+    cubic_N: Tensor
+    """C of the site's step, divided by 16; 0 at corners."""
+    order_N: Tensor
+    """g of the site's step; 0 in the last."""
+    odds: Tensor
+    """(...) log-odds of the phase c = +1."""
+
+
+class Thermal(nn.Module):
+    """Spins -1 and +1 from coarse to fine; the channels share their couplings and the phase.
+
+    Args:
+        shape: channels, rows and columns of a configuration.
+
+    Raises:
+        ValueError: an odd number of rows or columns.
+    """
+
+    stacked: ClassVar[bool] = True
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        order = coarse_to_fine(shape)
+        self.cuts = order.cuts
+        # Shared numbers: J and C of all steps but the first, g of all but the last, the odds of the phase.
+        self.outputs = Outputs(shape[0], 3 * len(order.steps) - 2)
+        self.sites_N: Tensor
+        self.spread_SN: Tensor
+        self.parents_PN: Tensor
+        self.register_buffer("spread_SN", order.spread_SN, persistent=False)
+        self.register_buffer("parents_PN", order.parents_PN, persistent=False)
+        self.register_buffer("sites_N", torch.cat(order.steps), persistent=False)
+
+    def terms(self, output_K: Tensor) -> Terms:
+        """Fields and couplings of every site."""
+        steps, sites = self.spread_SN.shape
+        sizes = (sites, steps - 1, steps - 1, steps - 1, 1)
+        field_N, pair, cubic, order, odds = output_K.split(sizes, dim=-1)
+        refined, ordered = self.spread_SN[1:], self.spread_SN[:-1]
+        return Terms(field_N, pair @ refined, (cubic / 16) @ refined, (ORDER + order) @ ordered, odds.squeeze(-1))
+
+    def log_probability(self, x_F: Tensor, output_K: Tensor) -> Tensor:
+        """ln p(x|z) in nats, summed over sites; all steps at once, since the parents are data."""
+        terms = self.terms(output_K)
+        sum_N = x_F[..., self.parents_PN.flatten()].unflatten(-1, self.parents_PN.shape).sum(-2)
+        field_N = terms.field_N + terms.pair_N * sum_N + terms.cubic_N * sum_N**3
+        # p(x) = sigmoid(x times its field) for both values of x.
+        common_N, split_N = x_F * field_N, x_F * terms.order_N
+        up = F.logsigmoid(common_N + split_N).sum(-1) + F.logsigmoid(terms.odds)
+        down = F.logsigmoid(common_N - split_N).sum(-1) + F.logsigmoid(-terms.odds)
+        return torch.logaddexp(up, down)
+
+    @torch.no_grad()
+    def mean(self, output_K: Tensor) -> Tensor:
+        """Probability of +1 on each site over all of p(x|z), an estimate.
+
+        The conditional probabilities of ``DRAWS`` configurations of each phase are averaged: a standard error of at
+        most .5 / sqrt(DRAWS), the same one in every call.
+        """
+        terms = self.terms(output_K)
+        generator = torch.Generator(output_K.device).manual_seed(0)
+        mean_N = torch.zeros_like(terms.field_N)
+        for phase in (1.0, -1.0):
+            weight = torch.sigmoid(phase * terms.odds).unsqueeze(-1)
+            phases = torch.full_like(weight, phase)
+            for _ in range(DRAWS):
+                mean_N += self._draw(terms, phases, generator)[1] * (weight / DRAWS)
+        return mean_N
+
+    @torch.no_grad()
+    def sample(self, output_K: Tensor, generator: torch.Generator) -> Tensor:
+        """Configurations of -1 and +1; ``generator`` must be on the device of the output."""
+        terms = self.terms(output_K)
+        up = torch.bernoulli(torch.sigmoid(terms.odds), generator=generator).unsqueeze(-1)
+        return self._draw(terms, 2 * up - 1, generator)[0]
+
+    def _draw(self, terms: Terms, phase: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A configuration of a phase (..., 1), and the probabilities of +1 that its sites were drawn with."""
+        field_N = terms.field_N + phase * terms.order_N
+        x_N, probability_N = torch.zeros_like(field_N), torch.zeros_like(field_N)
+        for start, stop in pairwise(self.cuts):
+            sites = self.sites_N[start:stop]
+            # The parents of corners are not drawn yet, and not coupled.
+            total = x_N[..., self.parents_PN[:, sites]].sum(-2)
+            coupled = terms.pair_N[..., sites] * total + terms.cubic_N[..., sites] * total**3
+            probability = torch.sigmoid(field_N[..., sites] + coupled)
+            probability_N[..., sites] = probability
+            x_N[..., sites] = 2 * torch.bernoulli(probability, generator=generator) - 1
+        return x_N, probability_N
