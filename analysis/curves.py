@@ -119,7 +119,7 @@ def against_size(records: Sequence[Record], labels: Mapping[str, str], bounds: M
         for index, seed in enumerate(seeds):
             of_seed = sorted((r for r in chosen if r.seed == seed), key=lambda record: record.size)
             # Seeds side by side: at one size their error bars would cover each other.
-            shift = 2 ** (0.12 * (index - (len(seeds) - 1) / 2))
+            shift = 2 ** (min(0.12, 0.6 / len(seeds)) * (index - (len(seeds) - 1) / 2))
             places = [record.size * shift for record in of_seed]
             errorbar(plot, places, [r.estimate for r in of_seed], index, f"seed {seed}", "none")
         for bound in bounds.get(quantity, ()):

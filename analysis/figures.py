@@ -87,6 +87,8 @@ def latent_scatter(
             plot.set_xlabel("latent $z_1$")
     for plot in axes.flat:
         plot.set_box_aspect(1)
+        # Columns in line, whether or not there is a bar at the end of the row.
+        plot.set_anchor("W")
     for row, plot in enumerate(axes[:, 0]):
         if row == 0 or not is_flat:
             plot.set_ylabel("latent $z_2$")

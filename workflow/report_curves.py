@@ -55,7 +55,7 @@ def learning(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawi
             parts = (np.array([line[name] for line in lines]) for name in ("free_energy", "gap"))
             energies.append(training_figures.FreeEnergyCurve(seed, epoch_E, *parts))
     dotted = "; dotted: label-free rotations onto the axes" if kicks else ""
-    caption = f"Learning curves of all seeds, {label}, L = {first.item.size}, β = {first.setting}{dotted}."
+    caption = f"Learning curves of all seeds, {label}, L = {first.item.size}, β = {first.beta}{dotted}."
     yield f"learning-{label}", caption, training_figures.learning_curves(drawn, kicks)
     if energies and len(energies[0].epoch_E) > 1:
         caption = (
@@ -198,7 +198,7 @@ def sizes(models: Sequence[Analyzed], records: Sequence[Record], label: str, set
         for r in rows
         if r["quantity"] in labels
     ]
-    caption = f"Against lattice size at β = {setting}, {label}: every seed, held-out samples; dotted: the gates."
+    caption = f"Against lattice size at β = {mine[0].beta}, {label}: every seed, held-out samples; dotted: the gates."
     gates = {gate.words: gate for gate in (*DISENTANGLED, CANONICAL)}
     gates |= {gate.words: gate for gate in asked(str(rows[0].get("subject", "order parameters")), settings)}
     bounds = {
@@ -220,7 +220,8 @@ def neighbours(run: RunDirectory, systems: Iterable[str]) -> Drawing:
                 steps, parameter = branch["neighbours"], branch["parameter"]
                 found = Neighbours(tuple(steps["temperature"]), tuple(estimate(e) for e in steps["distance"]))
                 drawn.append(curves.NeighbourCurve(content["size"], _branch(branch["branch"]), found))
-        if not drawn:
+        # A single distance is no curve, and in the table of distances anyway.
+        if not any(len(curve.neighbours.distance) > 1 for curve in drawn):
             continue
         drawn.sort(key=lambda curve: curve.size)
         plural = "temperatures" if parameter == "temperature" else f"values of the {parameter.replace('_', ' ')}"

@@ -38,7 +38,7 @@ def restart_rows(runs: Iterable[TrainingRun], run: RunDirectory) -> list[dict[st
                     "name": item.name,
                     "network": item.network,
                     "size": item.size,
-                    "beta": str(item.beta),
+                    "beta": str(item.beta).replace("lam", "λ"),
                     "seed": item.seed,
                     "restart": item.restart,
                     "active": found.active,

@@ -94,7 +94,7 @@ def _projections(run: RunDirectory, models: list[Analyzed], label: str, size: in
     ]
     caption = (
         f"Latent means of held-out samples in every plane of two latents, {label}, L = {size}, "
-        f"β = {models[0].setting}, a row per seed{reference('latents', models[0])}. A unit that carries nothing is a "
+        f"β = {models[0].beta}, a row per seed{reference('latents', models[0])}. A unit that carries nothing is a "
         "thin line at 0."
     )
     figure = latent_figures.latent_projections(panels, read[0].names, read[0].has_disorder)

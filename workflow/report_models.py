@@ -58,6 +58,11 @@ class Analyzed(NamedTuple):
         return str(self.item.beta)
 
     @property
+    def beta(self) -> str:
+        """The setting for people."""
+        return self.setting.replace("lam", "λ")
+
+    @property
     def title(self) -> str:
         return rf"$\beta={self.result['beta']:.4g}={self.ratio:.2g}\,\lambda$"
 
@@ -181,7 +186,7 @@ def compared(models: Sequence[Analyzed]) -> Compared:
     seeds = sorted(models, key=lambda model: model.item.seed)[:PANELS]
     if len(seeds) == 1:
         return Compared(seeds, [seeds[0].title], f"seed {seeds[0].item.seed}")
-    return Compared(seeds, [f"seed {model.item.seed}" for model in seeds], f"β = {seeds[0].setting}")
+    return Compared(seeds, [f"seed {model.item.seed}" for model in seeds], f"β = {seeds[0].beta}")
 
 
 def from_rule(model: Analyzed) -> float:

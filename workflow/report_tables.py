@@ -49,6 +49,8 @@ VECTORS = ("canonical_",)
 """Shown where an order parameter has several components; of one by sign the correlation says it."""
 CLASSES = ("probe_accuracy_means", "probe_accuracy_draws", "cosine_same", "cosine_other")
 """Shown where classes came with the data."""
+POINT = ("energy_error_posterior", "energy_error_prior", "heat_ratio_prior")
+"""All that is shown of a model of a single parameter point, where there is no order to find."""
 
 
 def model_table(models: Sequence[Analyzed], records: Sequence[Record]) -> dict[str, Any]:
@@ -87,6 +89,8 @@ def _model_row(model: Analyzed, records: Sequence[Record]) -> dict[str, Any]:
     found: dict[str, str] = {}
     for column in COLUMNS:
         if (column in VECTORS and not model.has_vectors) or (column in CLASSES and content["order_parameters"]):
+            continue
+        if model.is_one_point and column not in POINT:
             continue
         values = [mine[q] for q in mine if q == column or (column.endswith("_") and q.startswith(column))]
         found[column] = ", ".join(shown(*pair) for pair in values)
@@ -133,7 +137,7 @@ def size_tables(named: dict[str, list[Analyzed]], records: Sequence[Record]) -> 
     for label, models in named.items():
         if (setting := rule_setting(models)) is not None:
             mine = [model for model in models if model.setting == setting]
-            tables.append({"title": f"{label}, β = {setting}", **_size_table(of_model(records, mine), mine)})
+            tables.append({"title": f"{label}, β = {mine[0].beta}", **_size_table(of_model(records, mine), mine)})
     return tables
 
 
@@ -185,7 +189,8 @@ def distance_tables(run: RunDirectory, named: dict[str, list[Analyzed]]) -> list
         pairs = dict.fromkeys(pair for name, column in columns.items() for pair in column if name.startswith("latent"))
         rows = [{"pair": pair, "cells": [column.get(pair, "") for column in columns.values()]} for pair in pairs]
         if rows:
-            tables.append({"title": f"{label}, β = {setting}", "columns": list(columns), "rows": rows})
+            words_of_beta = setting.replace("lam", "λ")
+            tables.append({"title": f"{label}, β = {words_of_beta}", "columns": list(columns), "rows": rows})
     return tables
 
 

@@ -48,9 +48,7 @@ def headline(verdicts: Sequence[dict[str, Any]]) -> str:
     judged = [verdict for verdict in verdicts if verdict["holds"] is not None]
     left_out = _left_out([verdict for verdict in verdicts if verdict["holds"] is None])
     if not judged:
-        return " ".join(
-            ["Nothing was judged." if left_out else "No value of beta lies where the gates apply.", left_out]
-        )
+        return f"Nothing was judged. {left_out}" if left_out else "No value of beta lies where the gates apply."
     failed = sum(not verdict["holds"] for verdict in judged)
     kinds = dict.fromkeys(JUDGED_BY[v["expected"]] for v in judged if v["expected"] in JUDGED_BY)
     by = f", judged by {_listed(list(kinds))}" if kinds else ""

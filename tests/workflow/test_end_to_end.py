@@ -4,13 +4,13 @@ nothing. Then the same with a system that only exists in a temporary folder."""
 import json
 import sys
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from pages import parsed
 from safetensors.numpy import load_file
 from studies import TINY, serial, small, write_study
 
@@ -98,45 +98,6 @@ def test_the_verdict_is_printed(outcome: tuple[RunDirectory, Result]) -> None:
     settings = json.loads(run.verdict.read_text())
     assert len(settings) == 4
     assert {verdict["expected"] for verdict in settings} == {"order parameters", "collapse"}
-
-
-class Page(HTMLParser):
-    """What a page consists of and what it would load."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: set[str] = set()
-        self.tags: set[str] = set()
-        self.loads: list[str] = []
-
-    VOID = frozenset({"meta", "link", "br", "hr", "img", "input", "base"})
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        if tag not in self.VOID:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.add(value or "")
-            loading = name.rpartition(":")[2] in ("src", "href", "srcset", "data", "action")
-            if loading and not (value or "#").startswith(("#", "data:")):
-                self.loads.append(f"{tag} {name}={value}")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def parsed(text: str) -> Page:
-    page = Page()
-    page.feed(text)
-    page.close()
-    return page
 
 
 def test_the_page_stands_alone(run: RunDirectory) -> None:
