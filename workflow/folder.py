@@ -16,6 +16,7 @@ import tomli_w
 
 from workflow.blocks import Study
 from workflow.layout import RunDirectory, write_whole
+from workflow.study import StudyError, parse
 
 
 class FolderError(ValueError):
@@ -100,6 +101,9 @@ def _same_study(run: RunDirectory, study: Study) -> None:
         old = tomllib.loads(run.study.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FolderError(f"{run.study} is damaged: {error}; use --fresh to begin again beside it") from None
+    # What an older program did not know to write down is at its default.
+    with contextlib.suppress(StudyError):
+        old = parse(old).resolved
     found = list(differences(_that_counts(old), _that_counts(study.resolved)))
     text = tomli_w.dumps(study.resolved)
     if not found and run.study.read_text() != text:

@@ -258,10 +258,7 @@ def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -
     chosen = {(source.system, point.values) for source, point in selected(block, (*study.simulate, *study.data))}
     mine = [task for task in tasks if (task.system, task.spec) in chosen]
     sizes = sorted({task.size for task in mine}) if block.size is None else block.size
-    natural = mine[0].info.stored.likelihood
-    likelihood = natural if block.likelihood == "auto" else block.likelihood
-    values = {name: getattr(block, name) for name in (*SETTINGS, *FURTHER)} | {"likelihood": likelihood}
-    settings = tuple(values.items())
+    settings = tuple((name, getattr(block, name)) for name in (*SETTINGS, *FURTHER))
     for size in sizes if isinstance(sizes, list) else [sizes]:
         shards = [task for task in mine if task.size == size]
         for network in block.networks:

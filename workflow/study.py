@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
@@ -102,7 +102,7 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
             problems += _check_train(block, f"train.{i}", [*good, *good_data], complete)
     if problems or top is None or analyze is None:
         raise StudyError(source, dict.fromkeys(problems))
-    trained = tuple(block for block in train if block is not None)
+    trained = tuple(_with_likelihood(block, [*good, *good_data]) for block in train if block is not None)
     resolved: dict[str, Any] = {
         **asdict(top),
         "simulate": [_resolved_simulate(block, item) for block, item in zip(good, blocks["simulate"], strict=True)],
@@ -203,6 +203,13 @@ def _repeated_names(blocks: list[TrainBlock | None]) -> list[Problem]:
         for i, name in enumerate(names)
         if name is not None and names.index(name) < i
     ]
+
+
+def _with_likelihood(block: TrainBlock, sources: list[Source]) -> TrainBlock:
+    """``block`` with the natural likelihood in place of "auto"."""
+    if block.likelihood != "auto":
+        return block
+    return replace(block, likelihood=info_at(*selected(block, sources)[0]).stored.likelihood)
 
 
 def _resolved_simulate(block: SimulateBlock, raw: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Run folders: whole files, other studies refused, old folders set aside, costs added up."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
-from studies import TINY, changed
+import tomli_w
+from studies import TINY, changed, small
 
 from workflow import folder
 from workflow.folder import FolderError, open_run
@@ -92,3 +94,19 @@ def test_a_cut_line_of_costs_is_passed_over(tmp_path: Path) -> None:
     run = open_run(parse(TINY), tmp_path / "run")
     run.stages.write_text('{"stage": "simulate", "wall_seconds": 1.0, "core_seconds": 2.0, "done": 3}\n{"stage": "tr')
     assert list(folder.costs(run)) == ["simulate"]
+
+
+def test_a_folder_of_an_older_program_is_the_same_study(tmp_path: Path) -> None:
+    """Its study.toml lacks what that program did not know; every such key is at its default."""
+    study = parse(small())
+    run = open_run(study, tmp_path / "run")
+    old = tomllib.loads(run.study.read_text())
+    for key in ("variance", "hidden", "restarts", "free_energy"):
+        del old["train"][0][key]
+    del old["analyze"]["ideal"]
+    run.study.write_text(tomli_w.dumps(old))
+    assert open_run(study, tmp_path / "run") == run
+    old["train"][0]["latent"] = 3
+    run.study.write_text(tomli_w.dumps(old))
+    with pytest.raises(FolderError, match=r"train.0.latent: the run folder has 3, the study has 2"):
+        open_run(study, tmp_path / "run")
