@@ -102,8 +102,11 @@ def latent_scatter(
 
 def legend_columns(handles: Sequence[Line2D], width: float) -> int:
     """Columns of a legend that a figure of this width (inches) can hold."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    return max(1, min(len(handles), int(width / (0.5 + 0.075 * longest))))
+    widths = [0.42 + 0.075 * len(str(handle.get_label())) for handle in handles]
+    if sum(widths) <= width:
+        return len(handles)
+    rows = math.ceil(len(handles) / max(1, int(width / max(widths))))
+    return math.ceil(len(handles) / rows)
 
 
 def scatter_phases(

@@ -14,11 +14,18 @@ from workflow import __version__, report_tables
 from workflow.blocks import Study
 from workflow.executors import Executor
 from workflow.folder import costs, timed
-from workflow.gates import COLLAPSED
+from workflow.gates import COLLAPSED, HOT_ENERGIES
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import shard_tasks, training_runs
 from workflow.progress import Progress, duration
-from workflow.report_details import geometry_rows, restart_rows, settling_rows, temperature_rows, temperature_summary
+from workflow.report_details import (
+    geometry_rows,
+    ideal_rows,
+    restart_rows,
+    settling_rows,
+    temperature_rows,
+    temperature_summary,
+)
 from workflow.report_figures import draw_all
 from workflow.report_models import groups, load_analyzed
 from workflow.report_sweeps import brackets
@@ -66,6 +73,8 @@ def _page(study: Study, run: RunDirectory) -> str:
             sizes=report_tables.size_tables(several, records),
             distances=report_tables.distance_tables(run, several),
             geometry=geometry_rows(models),
+            ideal=ideal_rows(models),
+            heat=any(verdict["subject"] == HOT_ENERGIES for verdict in verdicts),
             temperatures=temperature_summary(local, models),
             local=local,
             settling=settling_rows(run, models),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from workflow.decoder_records import point_label
+from workflow.gates import COLLAPSED
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun
 from workflow.report_curves import metrics
@@ -59,6 +60,8 @@ def geometry_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
             if found["ratio"] is None or ordered < 3:
                 continue
             flat, simplex = SHAPES.get(ordered, ("flat", "simplex"))
+            shapes = {"flat": flat, "simplex": simplex, "between": f"between {flat} and {simplex}"}
+            strongest = max(unit["value"] for unit in model.content["information"]["divergence"])
             rows.append(
                 {
                     "name": model.item.name,
@@ -68,7 +71,7 @@ def geometry_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
                     "latents": model.latents,
                     "active": model.result["active_units"],
                     "order": words(order),
-                    "shape": {"flat": flat, "simplex": simplex}.get(found["shape"], f"between {flat} and {simplex}"),
+                    "shape": shapes[found["shape"]] if strongest > COLLAPSED[0].high else "collapsed",
                     "loss": model.result["loss"],
                     "cells": [
                         "" if found[name] is None else shown(found[name]["value"], found[name]["error"])
@@ -78,6 +81,26 @@ def geometry_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def ideal_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
+    """Arrangements of latents that the idealized objective was found to prefer, lowest loss first."""
+    return [
+        {
+            "name": model.item.name,
+            "size": model.item.size,
+            "latents": model.latents,
+            "ratio": model.ratio,
+            "rank": arrangement["rank"],
+            "found": arrangement["found"],
+            "restarts": model.content["ideal"]["restarts"],
+            "loss": arrangement["loss"],
+            "kl": ", ".join(f"{kl:.2f}" for kl in arrangement["kl"]),
+        }
+        for model in models
+        if model.content.get("ideal")
+        for arrangement in model.content["ideal"]["arrangements"]
+    ]
 
 
 def temperature_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:

@@ -143,20 +143,21 @@ def trade_off(models: Sequence[Analyzed], records: Sequence[Record], label: str)
     known = dict.fromkeys(quantity for values in found.values() for quantity in values)
     quantities = {q: order_name(q[12:]) for q in known if q.startswith("correlation_")}
     is_thermal = models[0].item["likelihood"] == "thermal"
-    panels: dict[str, list[physics_figures.BetaSeries]] = {"|correlation|": [], "energy error per site": []}
-    for quantity, text in [*quantities.items(), ("energy_error_posterior", "rms over points")]:
+    units = {f"kl_{unit}": name for unit, name in enumerate(latent_names(models[0]))}
+    panel_of = dict.fromkeys(units, "KL / nats") | dict.fromkeys(quantities, "|correlation|")
+    panels: dict[str, list[physics_figures.BetaSeries]] = {}
+    for quantity, text in [*units.items(), *quantities.items(), ("energy_error_posterior", "rms over points")]:
         mine = [model for model in models if quantity in found[model.item.train_id]]
         ratio = tuple(model.result["beta"] if is_thermal else model.ratio for model in mine)
         series = physics_figures.BetaSeries(text, ratio, tuple(found[m.item.train_id][quantity] for m in mine))
-        panels["|correlation|" if quantity in quantities else "energy error per site"].append(series)
+        panels.setdefault(panel_of.get(quantity, "energy error per site"), []).append(series)
     caption = (
-        f"What is traded for what, {label}, L = {models[0].item.size}: |correlation| of the order parameters with "
-        "their axes, and the error of the energy of drawn configurations (root mean square over parameter points, z of "
-        "the posteriors), every seed."
+        f"What is traded for what, {label}, L = {models[0].item.size}: KL per unit, |correlation| of the order "
+        "parameters with their axes, and the error of the energy of drawn configurations (root mean square over "
+        "parameter points, z of the posteriors), every seed."
     )
-    filled = {name: series for name, series in panels.items() if series}
     xlabel = r"$\beta$" if is_thermal else r"$\beta\,/\,\lambda$"
-    yield f"trade-off-{label}", caption, physics_figures.against_beta(filled, xlabel)
+    yield f"trade-off-{label}", caption, physics_figures.against_beta(panels, xlabel)
 
 
 def readings(model: Analyzed, label: str) -> Drawing:

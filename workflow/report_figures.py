@@ -57,9 +57,11 @@ def _group(
     good = best(models)
     yield from report_latents.latent_pictures(run, of_size, label)
     yield from report_fields.generated(run, of_size, label)
-    if report_sweeps.is_sweep(of_size):
-        yield from report_curves.collapse(of_size, records, label)
-    yield from report_sweeps.over_sizes(models, records, label)
+    # What a thermal decoder's latents are worth is no matter of lam, which counts spins as independent.
+    if models[0].item["likelihood"] != "thermal":
+        if report_sweeps.is_sweep(of_size):
+            yield from report_curves.collapse(of_size, records, label)
+        yield from report_sweeps.over_sizes(models, records, label)
     if good[0].latents == 2:
         yield from report_fields.plane(run, good[0], label)
     yield from report_curves.learning(run, models, label)

@@ -225,8 +225,9 @@ def shown_components(model: Analyzed) -> list[str]:
     vectors = [name for name in model.content["canonical"] if len(components(model.content, name)) > 1]
     if vectors:
         return components(model.content, vectors[0])[:3]
-    signs = [order.components[0] for order in model.physics.orders if order.kind == "sign"]
-    return signs[:3]
+    signs = [order for order in model.physics.orders if order.kind == "sign"]
+    present = [order for order in signs if order.name in model.content["canonical"]] or signs
+    return [order.components[0] for order in present[:3]]
 
 
 class Scatter(NamedTuple):

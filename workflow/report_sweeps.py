@@ -53,6 +53,8 @@ def brackets(named: dict[str, list[Analyzed]], records: Sequence[Record]) -> lis
     least = COLLAPSED[0].high
     rows = []
     for label, models in named.items():
+        if models[0].item["likelihood"] == "thermal":
+            continue
         for size in swept_sizes(models):
             mine = [model for model in models if model.item.size == size]
             strongest: dict[float, list[float]] = {}

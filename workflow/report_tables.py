@@ -96,6 +96,9 @@ def _model_row(model: Analyzed, records: Sequence[Record]) -> dict[str, Any]:
         found[column] = ", ".join(shown(*pair) for pair in values)
     if len(content["orders"]) < 2:
         found.pop("cosine", None)
+    if content["correlation"] is None:
+        # Confidence in the axes means something only where order parameters have axes.
+        found.pop("psi4", None)
     divergence = content["information"]["divergence"]
     kl = ", ".join(shown(unit["value"], unit["error"]) for unit in divergence)
     if len(divergence) > MOST_UNITS:

@@ -54,12 +54,15 @@ def headline(verdicts: Sequence[dict[str, Any]]) -> str:
     by = f", judged by {_listed(list(kinds))}" if kinds else ""
     verb = "comes" if len(judged) == 1 else "come"
     text = f"{len(judged) - failed} of {len(judged)} judged settings {verb} out as expected{by}."
-    found: dict[str, set[int]] = {}
+    outcomes: dict[tuple[str, int], list[bool]] = {}
     for verdict in judged:
-        if verdict["holds"] and verdict["expected"] in SENTENCES:
-            found.setdefault(SENTENCES[verdict["expected"]], set()).add(verdict["size"])
-    for sentence, sizes in found.items():
-        text += f" At L = {', '.join(map(str, sorted(sizes)))} {sentence}."
+        if verdict["expected"] in SENTENCES:
+            outcomes.setdefault((SENTENCES[verdict["expected"]], verdict["size"]), []).append(verdict["holds"])
+    for sentence in dict.fromkeys(sentence for sentence, _ in outcomes):
+        # Of a size where one of several settings fails, nothing can be said in a sentence.
+        sizes = sorted(size for (other, size), holds in outcomes.items() if other == sentence and all(holds))
+        if sizes:
+            text += f" At L = {', '.join(map(str, sizes))} {sentence}."
     return f"{text} {left_out}".strip()
 
 
@@ -78,11 +81,15 @@ def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+FAMILY = {SPARE: SIGNS, CONTINUOUS: VECTOR, HOT_ENERGIES: POINT_ENERGIES}
+"""Subjects that share a table: what they ask for differs by a gate alone."""
+
+
 def verdict_tables(verdicts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Columns and rows, a table per subject, so that none has columns for what others are judged by."""
     by_subject: dict[str, list[dict[str, Any]]] = {}
     for verdict in verdicts:
-        by_subject.setdefault(verdict["subject"], []).append(verdict)
+        by_subject.setdefault(FAMILY.get(verdict["subject"], verdict["subject"]), []).append(verdict)
     tables = []
     for mine in by_subject.values():
         columns = gate_columns(mine)
@@ -123,13 +130,13 @@ def verdict_markdown(verdicts: Sequence[dict[str, Any]]) -> str:
 
 
 def _markdown(columns: Sequence[dict[str, str]], rows: Sequence[dict[str, Any]]) -> str:
-    heads = ["model", "L", "β / λ", "seeds", "verdict"]
+    heads = ["model", "L", "β", "β / λ", "seeds", "verdict"]
     heads += [f"{column['words']} {column['bounds']}".strip() for column in columns]
     lines = ["| " + " | ".join(head.replace("|", "\\|") for head in heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
         mark = {True: "holds: ", False: "**fails**: ", None: ""}[row["holds"]]
         cells = [cell["text"] + ("" if cell["holds"] else " ✗") for cell in row["cells"]]
-        setting = [row["model"], str(row["size"]), f"{row['beta_over_lam']:.2g}"]
+        setting = [row["model"], str(row["size"]), f"{row['beta']:.4g}", f"{row['beta_over_lam']:.2g}"]
         verdict_cell = mark + row["words"].replace("|", "\\|")
         lines.append("| " + " | ".join([*setting, str(row["seeds"]), verdict_cell, *cells]) + " |")
     return "\n".join(lines) + "\n"

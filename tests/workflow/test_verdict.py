@@ -76,15 +76,15 @@ def test_what_is_not_judged(subject: str, numbers: dict[str, float], words: str)
 BAD = [
     (gates.SIGNS, SIGNS, {"correlation_magnetization": 0.9}, "|corr| on its own axis"),
     (gates.SIGNS, SIGNS, {"cross_correlation": 0.3}, "|corr| across"),
-    (gates.VECTOR, VECTOR, {"canonical_magnetization": 0.9}, "canonical corr², smallest"),
+    (gates.VECTOR, VECTOR, {"canonical_magnetization": 0.9}, "smallest canonical corr²"),
     (gates.CONTINUOUS, CONTINUOUS, {"aligned_magnetization": 0.9}, "|corr| after the best rotation"),
     (gates.CLASSES, CLASSES, {"accuracy": 0.9}, "cluster accuracy"),
-    (gates.ENERGIES, ENERGIES, {"energy_error_posterior": 0.3}, "energy error, z of the data"),
+    (gates.ENERGIES, ENERGIES, {"energy_error_posterior": 0.3}, "energy error (z of the data)"),
     (
         gates.HOT_ENERGIES,
         POINT | {"energy_error_prior": 0.05, "heat_ratio_prior": 0.9},
         {"heat_ratio_prior": 0.5},
-        "specific heat / data's",
+        "specific heat / that of the data",
     ),
 ]
 
@@ -119,7 +119,7 @@ def test_a_gate_that_does_not_apply_is_left_out() -> None:
     assert "|corr| across" not in [judgement.words for judgement in spare.judgements]
     assert [j.words for j in verdict(gates.VECTOR, VECTOR).judgements if j.bounds] == [
         "KL per unit (nat)",
-        "canonical corr², smallest",
+        "smallest canonical corr²",
     ]
 
 
@@ -204,6 +204,8 @@ def test_the_headline_says_what_was_judged() -> None:
         "2 of 2 judged settings come out as expected, judged by one order parameter on each axis and a collapse above "
         "λ. At L = 16 every seed's latents are the order parameters, one on each axis."
     )
+    mixed = headline(plain(verdict(gates.SIGNS, SIGNS), verdict(gates.SIGNS, SIGNS | {"angle": 40.0})))
+    assert mixed == "1 of 2 judged settings come out as expected, judged by one order parameter on each axis."
     assert "(no axis is preferred)" in headline(plain(verdict(gates.CONTINUOUS, CONTINUOUS)))
     assert headline(plain(verdict(gates.POINT, POINT))) == (
         "Nothing was judged. Models of a single parameter point are not judged for order."
@@ -220,11 +222,11 @@ def test_tables_have_the_columns_of_their_subject_alone() -> None:
     assert [column["bounds"] for column in second["columns"]] == ["", "", ""]
     assert gate_columns(found[:1])[0] == {"words": "KL per unit (nat)", "bounds": ">= 0.3"}
     lines = verdict_markdown(found).splitlines()
-    assert [line.count(" | ") for line in lines if line and "---" not in line] == [10, 10, 10, 7, 7]
+    assert [line.count(" | ") for line in lines if line and "---" not in line] == [11, 11, 11, 8, 8]
     assert "holds: each latent is one order parameter" in lines[2]
 
 
 def test_a_terminal_shows_what_was_asked_for() -> None:
     text = verdict_text(plain(verdict(gates.VECTOR, VECTOR | {"canonical_magnetization": 0.9})))
-    assert text.startswith("FAILS  a: shallow, L = 16, beta = 2 (0.20 lam), 1 seed: not within the gates: canonical")
-    assert "asked for: canonical corr², smallest >= 0.97" in text
+    assert text.startswith("FAILS  a: shallow, L = 16, beta = 2 (0.20 lam), 1 seed: not within the gates: smallest")
+    assert "asked for: smallest canonical corr² >= 0.97" in text
