@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.likelihood import Outputs
-from models.thermal_order import coarse_to_fine
+from models.thermal_order import add_up, coarse_to_fine
 
 ORDER = 1.5
 """Field g of a phase where the decoder says 0. At 0 the two phases are the same and nothing tells them apart: a network
@@ -85,8 +85,9 @@ class Thermal(nn.Module):
     def log_probability(self, x_F: Tensor, output_K: Tensor) -> Tensor:
         """ln p(x|z) in nats, summed over sites; all steps at once, since the parents are data."""
         terms = self.terms(output_K)
-        sum_N = x_F[..., self.parents_PN.flatten()].unflatten(-1, self.parents_PN.shape).sum(-2)
-        field_N = terms.field_N + terms.pair_N * sum_N + terms.cubic_N * sum_N**3
+        total_N = add_up(x_F, self.parents_PN)
+        field_N = torch.addcmul(terms.field_N, terms.pair_N, total_N)
+        field_N = torch.addcmul(field_N, terms.cubic_N, total_N * total_N * total_N)
         # p(x) = sigmoid(x times its field) for both values of x.
         common_N, split_N = x_F * field_N, x_F * terms.order_N
         up = F.logsigmoid(common_N + split_N).sum(-1) + F.logsigmoid(terms.odds)
@@ -124,7 +125,7 @@ class Thermal(nn.Module):
         for start, stop in pairwise(self.cuts):
             sites = self.sites_N[start:stop]
             # The parents of corners are not drawn yet, and not coupled.
-            total = x_N[..., self.parents_PN[:, sites]].sum(-2)
+            total = add_up(x_N, self.parents_PN[:, sites])
             coupled = terms.pair_N[..., sites] * total + terms.cubic_N[..., sites] * total**3
             probability = torch.sigmoid(field_N[..., sites] + coupled)
             probability_N[..., sites] = probability

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from models.likelihood import Outputs
 from models.thermal import DRAWS, ORDER
-from models.thermal_order import PARENTS, coarse_to_fine
+from models.thermal_order import PARENTS, add_up, coarse_to_fine
 
 
 class Terms(NamedTuple):
@@ -33,7 +33,7 @@ class Terms(NamedTuple):
     coupling_SQD: Tensor
     """(J, C) of every step but the first."""
     order_SMQ: Tensor
-    """0 in the last step."""
+    """Of every step but the last."""
     weight_M: Tensor
     """Log-probability of every phase."""
 
@@ -75,7 +75,8 @@ class ThermalStates(nn.Module):
 
     def _ordered(self, features_F: Tensor) -> Tensor:
         """(..., C, Q, N) with the sites in the order of the steps."""
-        return features_F.unflatten(-1, (self.channels, self.states, -1))[..., self.sites_N]
+        features_CQN = features_F.unflatten(-1, (self.channels, self.states, -1))
+        return features_CQN.gather(-1, self.sites_N.expand(features_CQN.shape))
 
     def _terms(self, output_K: Tensor) -> Terms:
         q, steps = self.states, len(self.cuts) - 1
@@ -86,36 +87,44 @@ class ThermalStates(nn.Module):
         return Terms(
             self._ordered(field_F),
             coupling.unflatten(-1, (steps - 1, q, 2 * q)),
-            F.pad(order.unflatten(-1, (steps - 1, q, q)) + ordered, (0, 0, 0, 0, 0, 1)),
+            order.unflatten(-1, (steps - 1, q, q)) + ordered,
             F.log_softmax(weight, dim=-1),
         )
 
     def _coupled(self, x_CQN: Tensor, step: int, terms: Terms) -> Tensor:
-        """Logits (..., C, Q, n) of a step, without the order of a phase."""
-        here = slice(self.cuts[step], self.cuts[step + 1])
-        field_CQn = terms.field_CQN[..., here]
+        """What the parents add to the logits (..., C, Q, n) of a step."""
+        parents_Pn = self.parents_PN[:, self.cuts[step] : self.cuts[step + 1]]
         if step == 0:
-            return field_CQn
-        parents_Pn = self.parents_PN[:, here]
-        counts_CQn = x_CQN[..., parents_Pn.flatten()].unflatten(-1, parents_Pn.shape).sum(-2)
-        deviation_CQn = counts_CQn - PARENTS / self.states
-        deviations_CDn = torch.cat([deviation_CQn, deviation_CQn**3 / 8], dim=-2)
-        return field_CQn + terms.coupling_SQD[..., step - 1, :, :].unsqueeze(-3) @ deviations_CDn
+            return torch.zeros_like(x_CQN[..., : self.cuts[1]])
+        deviation_CQn = add_up(x_CQN, parents_Pn) - PARENTS / self.states
+        cube_CQn = deviation_CQn * deviation_CQn * deviation_CQn
+        deviations_CDn = torch.cat([deviation_CQn, cube_CQn / 8], dim=-2)
+        return terms.coupling_SQD[..., step - 1, :, :].unsqueeze(-3) @ deviations_CDn
 
     def log_probability(self, x_F: Tensor, output_K: Tensor) -> Tensor:
-        """ln p(x|z) in nats, summed over sites."""
+        """ln p(x|z) in nats, summed over sites; all steps at once, since the parents are data."""
         terms = self._terms(output_K)
         x_CQN = self._ordered(x_F)
-        total_M = terms.weight_M
-        for step, (start, stop) in enumerate(pairwise(self.cuts)):
-            x_CQn = x_CQN[..., start:stop]
-            logits_CQn = self._coupled(x_CQN, step, terms)
-            order_MQ = terms.order_SMQ[..., step, :, :]
-            normalization_CMn = torch.logsumexp(logits_CQn.unsqueeze(-3) + order_MQ.unsqueeze(-3).unsqueeze(-1), dim=-2)
-            common = (x_CQn * logits_CQn).sum((-1, -2, -3)).unsqueeze(-1)
-            own_M = (order_MQ @ x_CQn.sum((-1, -3)).unsqueeze(-1)).squeeze(-1)
-            total_M = total_M + common + own_M - normalization_CMn.sum((-1, -3))
-        return torch.logsumexp(total_M, dim=-1)
+        steps = len(self.cuts) - 1
+        coupled_CQN = torch.cat([self._coupled(x_CQN, step, terms) for step in range(steps)], dim=-1)
+        log_CQN = torch.log_softmax(terms.field_CQN + coupled_CQN, dim=-2)
+        total_M = terms.weight_M + (x_CQN * log_CQN).sum((-1, -2, -3)).unsqueeze(-1)
+        return torch.logsumexp(total_M + self._ordering(x_CQN, log_CQN.exp(), terms.order_SMQ), dim=-1)
+
+    def _ordering(self, x_CQN: Tensor, probability_CQN: Tensor, order_SMQ: Tensor) -> Tensor:
+        """What each phase adds to ln p(x|z), (..., M): g of the states, and the normalization that it changes."""
+        # The largest g is taken out of the exponential, and put back with the sum over sites.
+        largest_SM1 = order_SMQ.amax(-1, keepdim=True).detach()
+        factor_SMQ = torch.exp(order_SMQ - largest_SM1)
+        added_M = torch.zeros_like(largest_SM1[..., 0, :, 0])
+        for step, (start, stop) in enumerate(pairwise(self.cuts[:-1])):
+            states_Q = x_CQN[..., start:stop].sum((-1, -3)).unsqueeze(-1)
+            own_M = (order_SMQ[..., step, :, :] - largest_SM1[..., step, :, :]) @ states_Q
+            changed_CMn = factor_SMQ[..., step, :, :].unsqueeze(-3) @ probability_CQN[..., start:stop]
+            # The floor is the smallest normal number: 0 would have no logarithm.
+            floor = torch.finfo(changed_CMn.dtype).tiny
+            added_M = added_M + own_M.squeeze(-1) - changed_CMn.clamp_min(floor).log().sum((-1, -3))
+        return added_M
 
     @torch.no_grad()
     def mean(self, output_K: Tensor) -> Tensor:
@@ -142,10 +151,12 @@ class ThermalStates(nn.Module):
         drawn with, in the order of the steps; (..., C, Q, N) both."""
         x_CQN, probability_CQN = torch.zeros_like(terms.field_CQN), torch.zeros_like(terms.field_CQN)
         chosen = phase[..., None, None, None].expand(*phase.shape, terms.order_SMQ.shape[-3], 1, self.states)
-        order_SQ = terms.order_SMQ.gather(-2, chosen).squeeze(-2)
+        # None in the last step.
+        order_SQ = F.pad(terms.order_SMQ.gather(-2, chosen).squeeze(-2), (0, 0, 0, 1))
         for step, (start, stop) in enumerate(pairwise(self.cuts)):
             order_CQn = order_SQ[..., step, :].unsqueeze(-2).unsqueeze(-1)
-            probability_CQn = torch.softmax(self._coupled(x_CQN, step, terms) + order_CQn, dim=-2)
+            logits_CQn = terms.field_CQN[..., start:stop] + self._coupled(x_CQN, step, terms) + order_CQn
+            probability_CQn = torch.softmax(logits_CQn, dim=-2)
             states_Cn = categorical(probability_CQn.movedim(-2, -1), generator)
             probability_CQN[..., start:stop] = probability_CQn
             x_CQN[..., start:stop] = F.one_hot(states_Cn, self.states).movedim(-1, -2)
