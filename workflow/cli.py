@@ -235,9 +235,10 @@ def presets(name: str | None) -> None:
     from workflow.study import preset_names, preset_text
 
     if name is None:
+        width = max(map(len, preset_names()))
         for preset in preset_names():
             first = preset_text(preset).splitlines()[0].lstrip("# ")
-            click.echo(f"{preset:16} {first}")
+            click.echo(f"{preset:{width}}  {first}")
     elif name in preset_names():
         click.echo(preset_text(name), nl=False)
     else:
