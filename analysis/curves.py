@@ -24,6 +24,10 @@ BETA_LINES = (0.2, 0.6, 0.9, 1.0)
 """beta / lambda: the rule, where alignment becomes too slow, where a run is refused, collapse."""
 
 
+NARROW = 0.01
+"""Least range of an axis of results."""
+
+
 class CollapsePoint(NamedTuple):
     """One trained model of a sweep over beta."""
 
@@ -126,6 +130,10 @@ def against_size(records: Sequence[Record], labels: Mapping[str, str], bounds: M
             plot.axhline(bound, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
         plot.set_ylabel(label)
         _size_axis(plot, sizes)
+        low, high = plot.get_ylim()
+        if high - low < NARROW:
+            # Else the ticks of equal values are differences from an offset.
+            plot.set_ylim((low + high - NARROW) / 2, (low + high + NARROW) / 2)
     for plot in axes.flat[len(labels) :]:
         plot.set_axis_off()
     legend_right(figure, axes.flat[0])

@@ -226,8 +226,9 @@ def neighbours(run: RunDirectory, systems: Iterable[str]) -> Drawing:
         drawn.sort(key=lambda curve: curve.size)
         plural = "temperatures" if parameter == "temperature" else f"values of the {parameter.replace('_', ' ')}"
         caption = (
-            f"Distance of first moments (Eq. 9) between neighbouring {plural} in input space, per root of the number "
-            "of sites, each sample first turned into one and the same ordered phase: largest at the transition."
+            f"Distance of first moments (Eq. 9) between neighbouring {plural} of {system} in input space, per root "
+            "of the number of sites, each sample first turned into one and the same ordered phase: largest at the "
+            "transition."
         )
         name = "neighbours" if len(set(systems)) == 1 else f"neighbours-{system}"
         xlabel = SYMBOLS.get(parameter, parameter)

@@ -56,9 +56,9 @@ def energies(models: Sequence[Analyzed]) -> Drawing:
         system = models[0].item.system
         known = _exact(models, size, coupling, [point.temperature for point in here])
         caption = (
-            f"Energy and specific heat per site of what decoders draw, L = {size}, J = {coupling:g}, mean over seeds; "
-            "z of the posteriors of held-out samples, or of the prior where a model knows a single temperature."
-            + (" Line: the exact finite lattice, for comparison only." if known else "")
+            f"Energy and specific heat per site of what decoders draw, {system}, L = {size}, J = {coupling:g}, mean "
+            "over seeds; z of the posteriors of held-out samples, or of the prior where a model knows a single "
+            "temperature." + (" Line: the exact finite lattice, for comparison only." if known else "")
         )
         figure = physics_figures.energy_and_heat(series, known)
         yield f"energies-{system}-L={size}-J={coupling:g}", caption, figure
