@@ -153,6 +153,12 @@ class AnalyzeBlock:
     """Largest energy error per site of what a thermal decoder draws (0.06 for one point, 0.08 for several)."""
 
 
+ASKED = (
+    "cluster_accuracy", "kl", "correlation", "cross", "angle", "isometry", "psi4", "cosine", "canonical", "energy",
+)  # fmt: skip
+"""Entries of ``[analyze]`` that the verdict alone depends on, and no result."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """A checked study; ``resolved`` is the file with every default filled in."""

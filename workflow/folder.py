@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import tomli_w
 
-from workflow.blocks import Study
+from workflow.blocks import ASKED, Study
 from workflow.layout import RunDirectory, write_whole
 from workflow.study import StudyError, parse
 
@@ -117,9 +117,10 @@ def _same_study(run: RunDirectory, study: Study) -> None:
 
 
 def _that_counts(resolved: dict[str, Any]) -> dict[str, Any]:
-    """What may be done with shards changes none of them, nor does the place of data whose contents are the same; the
-    folder then keeps the latest word on both."""
+    """What may be done with shards changes none of them, nor does the place of data whose contents are the same, nor
+    what the verdict asks for; the folder then keeps the latest word on all three."""
     kept = {key: value for key, value in resolved.items() if key != "allow_uncertified"}
+    kept["analyze"] = {key: value for key, value in kept.get("analyze", {}).items() if key not in ASKED}
     if "data" in kept:
         kept["data"] = [{key: value for key, value in block.items() if key != "path"} for block in kept["data"]]
     return kept

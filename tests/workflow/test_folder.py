@@ -106,6 +106,9 @@ def test_a_folder_of_an_older_program_is_the_same_study(tmp_path: Path) -> None:
     del old["analyze"]["ideal"]
     run.study.write_text(tomli_w.dumps(old))
     assert open_run(study, tmp_path / "run") == run
+    old["analyze"]["correlation"] = 0.9
+    run.study.write_text(tomli_w.dumps(old))
+    assert open_run(study, tmp_path / "run") == run, "what the verdict asks for changes no result"
     old["train"][0]["latent"] = 3
     run.study.write_text(tomli_w.dumps(old))
     with pytest.raises(FolderError, match=r"train.0.latent: the run folder has 3, the study has 2"):
