@@ -30,7 +30,8 @@ from models.thermal_order import add_up, coarse_to_fine
 
 ORDER = 1.5
 """Field g of a phase where the decoder says 0. At 0 the two phases are the same and nothing tells them apart: a network
-that starts near there still draws domain walls at low temperature. At 3 a paramagnet is far."""
+that starts near there still draws domain walls at low temperature. Measured at T = 1.5, L = 16: specific heat 30 % too
+large from .5, 10 % from 1.5 to 2."""
 DRAWS = 32
 """Configurations of each phase behind a mean."""
 
