@@ -31,6 +31,8 @@ figures: quickstart
 	$(BIN)/latentphase run ising-phases-hour
 	cp runs/quickstart/report/figures/latents-shallow.svg runs/quickstart/report/figures/thermal-shallow.svg docs/images/
 	cp runs/ising-phases-hour/report/figures/*.svg docs/results/
+	$(BIN)/latentphase run xy-vortices
+	cp runs/xy-vortices/report/figures/latents-von-mises.svg docs/results/xy-vortices/
 
 bench: install
 	$(BIN)/latentphase bench
