@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,6 +43,18 @@ class FieldPanel(NamedTuple):
     title: str
     field_NHW: Array
     """Probabilities m_k of +1."""
+
+
+class LocalRow(NamedTuple):
+    """What the decoder of one beta^2-VAE makes of the same sixteen latents."""
+
+    title: str
+    drawn_NHW: Array
+    """Configurations, spins -1 or +1."""
+    field_NHW: Array
+    """Local fields h_k."""
+    beta_NHW: Array
+    """Local inverse temperatures beta_k in (0, 1)."""
 
 
 @styled
@@ -159,6 +171,35 @@ def generated_fields(panels: Sequence[FieldPanel]) -> Figure:
     for plot in axes.flat:
         plot.set_axis_off()
     colour_bar(figure, axes, ScalarMappable(FIELD_SCALE, "gray_r"), "$m_k$")
+    return figure
+
+
+@styled
+def local_fields(rows: Sequence[LocalRow]) -> Figure:
+    """Sixteen configurations, local fields and local inverse temperatures per model, a row each (Fig. 7).
+
+    Raises:
+        ValueError: no rows, or a row without sixteen of each.
+    """
+    counts = [len(part) for row in rows for part in row[1:]]
+    if not rows or set(counts) != {16}:
+        raise ValueError(f"need rows of sixteen configurations, fields and temperatures, got {counts}")
+    largest = max(float(np.abs(row.field_NHW).max()) for row in rows)
+    columns: tuple[tuple[str, Normalize, Any], ...] = (
+        (r"$\sigma_k$", Normalize(-1, 1), "gray_r"),
+        ("$h_k$", Normalize(-largest, largest), DIVERGING),
+        (r"$\beta_k$", Normalize(0, 1), "viridis"),
+    )
+    figure = Figure(figsize=(7.4, 0.3 + 2.2 * len(rows)))
+    axes = figure.subplots(len(rows), len(columns), squeeze=False)
+    for row, plots in zip(rows, axes, strict=True):
+        for part_NHW, plot, (_, scale, colours) in zip(row[1:], plots, columns, strict=True):
+            _, height, width = part_NHW.shape
+            draw_tiles(plot, part_NHW.reshape(4, 4, height, width), (0, 1, 0, 1), cmap=colours, norm=scale)
+            plot.set_axis_off()
+        plots[0].set_title(row.title, loc="left")
+    for k, (label, scale, colours) in enumerate(columns):
+        colour_bar(figure, axes[:, k], ScalarMappable(scale, colours), label)
     return figure
 
 

@@ -2,13 +2,23 @@
 
 from dataclasses import dataclass
 from math import isfinite, prod
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Variable = Literal["spins", "states", "angles", "values"]
 """What is stored of a site: -1 or +1; one of q states; an angle in radians; a real number."""
 Network = Literal["shallow", "table-1", "convolutional"]
 Likelihood = Literal["bernoulli", "multinomial", "gaussian", "von-mises", "thermal"]
 Model = Literal["beta-vae", "beta2-vae"]
+Posterior = Literal["diagonal", "isotropic"]
+
+CHOICES: dict[str, Any] = {
+    "network": Network,
+    "variable": Variable,
+    "model": Model,
+    "posterior": Posterior,
+    "likelihood": Likelihood,
+}
+"""Settings of a network that are one of several names."""
 
 LIKELIHOODS: dict[Variable, tuple[Likelihood, ...]] = {
     "spins": ("bernoulli", "thermal", "gaussian"),
@@ -72,6 +82,9 @@ class ModelConfig:
     "convolutional": equivariant under translations, for lattices of any size with the same parameters."""
     latent: int = 2
     """Latent variables Z."""
+    posterior: Posterior = "diagonal"
+    """"diagonal": a standard deviation for each latent; "isotropic": one for all, so that the objective prefers no
+    axes: for order parameters whose components belong together."""
     likelihood: Likelihood = "bernoulli"
     """Distribution of a configuration given the decoder's output."""
     variance: float | Literal["learned"] = 1.0
@@ -86,7 +99,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or min(self.shape) < 1:
             raise ValueError(f"shape must be channels, rows, columns, each at least 1, got {self.shape}")
-        for name, kind in (("network", Network), ("variable", Variable), ("model", Model), ("likelihood", Likelihood)):
+        for name, kind in CHOICES.items():
             value = getattr(self, name)
             if value not in get_args(kind):
                 raise ValueError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}")

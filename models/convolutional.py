@@ -35,7 +35,7 @@ class ConvolutionalEncoder(nn.Module):
 
     stacked: ClassVar[bool] = False
 
-    def __init__(self, features: tuple[int, int, int], latent: int, hidden: int) -> None:
+    def __init__(self, features: tuple[int, int, int], latent: int, stds: int, hidden: int) -> None:
         super().__init__()
         self.features = features
         channels, *sides = features
@@ -44,15 +44,16 @@ class ConvolutionalEncoder(nn.Module):
         self.neighbours = skip_init(PeriodicConv2d, CHANNELS, CHANNELS, 3)
         self.hidden = skip_init(nn.Linear, CHANNELS, hidden)
         self.mean_head = skip_init(nn.Linear, hidden, latent)
-        self.std_head = skip_init(nn.Linear, hidden, latent)
+        self.std_head = skip_init(nn.Linear, hidden, stds)
 
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
         cells = F.leaky_relu_(self.cells(arranged(x_RBF.squeeze(0).unflatten(-1, self.features))), 0.2)
         pooled = F.leaky_relu_(self.neighbours(cells), 0.2).mean((-1, -2))
         hidden = F.leaky_relu_(self.hidden(pooled), 0.2)
-        std = F.softplus(self.std_head(hidden)) + SMALLEST_STD
-        return self.mean_head(hidden).unsqueeze(0), std.unsqueeze(0)
+        mean = self.mean_head(hidden)
+        std = (F.softplus(self.std_head(hidden)) + SMALLEST_STD).expand_as(mean)
+        return mean.unsqueeze(0), std.unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
         """Replace every posterior mean by mean @ rotation, in place."""

@@ -1,6 +1,6 @@
 """The objective of an idealized beta-VAE: Gaussian clusters, and the best decoder that there can be for them.
 
-Every class of the data is a mean field; its samples share one posterior, a diagonal Gaussian, and at z the decoder
+Every class of the data is a mean field; its samples share one posterior, a Gaussian, and at z the decoder
 gives the mean over classes of their mean fields, weighted by how likely each is there. What is left to minimize are
 centres and widths. So the energies of different arrangements (a plane, a tetrahedron, a line) can be compared without
 the accidents of training.
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.config import Posterior
 from models.vae import kl_divergence
 from models.validity import rank_of_means
 
@@ -53,6 +54,7 @@ def arrangements(
     latent: int,
     seed: int,
     restarts: int = 64,
+    posterior: Posterior = "diagonal",
 ) -> list[Arrangement]:
     """Local optima from random starts, the best first.
 
@@ -64,6 +66,7 @@ def arrangements(
         latent: Z.
         seed: of starts and draws.
         restarts: I.
+        posterior: of each class, with a width for each latent or one for all.
 
     Raises:
         ValueError: shapes that do not fit, shares that do not add up to 1, or probabilities that do not.
@@ -83,7 +86,7 @@ def arrangements(
         return torch.cat([half, -half], dim=2)
 
     centre = SPREAD * torch.randn(restarts, classes, latent, generator=generator, dtype=torch.float64)
-    width = torch.full_like(centre, -1.0)
+    width = torch.full_like(centre if posterior == "diagonal" else centre[..., :1], -1.0)
     optimizer = torch.optim.Adam([centre.requires_grad_(), width.requires_grad_()], lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     for _ in range(STEPS):
@@ -112,11 +115,11 @@ def _weighted(centre_AZ: Tensor, weight_A: Tensor) -> Tensor:
 
 
 def _objective(
-    centre_IAZ: Tensor, width_IAZ: Tensor, noise_IAMZ: Tensor, mean_AGQ: Tensor, weight_A: Tensor, sites_G: Tensor,
+    centre_IAZ: Tensor, width_IAW: Tensor, noise_IAMZ: Tensor, mean_AGQ: Tensor, weight_A: Tensor, sites_G: Tensor,
     beta: float,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Objective (I,) and KL divergences (I, Z)."""
-    std_IAZ = F.softplus(width_IAZ)
+    """Objective (I,) and KL divergences (I, Z); W is Z, or 1 where all latents share a width."""
+    std_IAZ = F.softplus(width_IAW).expand_as(centre_IAZ)
     z_IAMZ = centre_IAZ.unsqueeze(2) + std_IAZ.unsqueeze(2) * noise_IAMZ
     # How likely z is under every class: (I, A of the draw, M, A of the class).
     scaled = (z_IAMZ.unsqueeze(3) - centre_IAZ[:, None, None]) / std_IAZ[:, None, None]

@@ -28,20 +28,26 @@ class StackedLinear(nn.Module):
 
 
 class ShallowEncoder(nn.Module):
-    """Posterior of each sample: hidden layer with leaky ReLU(.2), linear mean, softplus standard deviation."""
+    """Posterior of each sample: hidden layer with leaky ReLU(.2), linear mean, softplus standard deviation.
+
+    Args:
+        runs, features, hidden, latent: of the network.
+        stds: standard deviations, one for each latent or one for all.
+    """
 
     stacked: ClassVar[bool] = True
 
-    def __init__(self, runs: int, features: int, hidden: int, latent: int) -> None:
+    def __init__(self, runs: int, features: int, hidden: int, latent: int, stds: int) -> None:
         super().__init__()
         self.hidden = StackedLinear(runs, features, hidden)
         self.mean_head = StackedLinear(runs, hidden, latent)
-        self.std_head = StackedLinear(runs, hidden, latent)
+        self.std_head = StackedLinear(runs, hidden, stds)
 
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (R, B, Z), of the diagonal Gaussian q(z|x)."""
         hidden = F.leaky_relu_(self.hidden(x_RBF), 0.2)
-        return self.mean_head(hidden), F.softplus(self.std_head(hidden)) + SMALLEST_STD
+        mean = self.mean_head(hidden)
+        return mean, (F.softplus(self.std_head(hidden)) + SMALLEST_STD).expand_as(mean)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
         """Replace every posterior mean by mean @ rotation, in place."""

@@ -40,7 +40,7 @@ class Table1Encoder(nn.Module):
 
     stacked: ClassVar[bool] = False
 
-    def __init__(self, shape: tuple[int, int, int], latent: int, padding: Padding) -> None:
+    def __init__(self, shape: tuple[int, int, int], latent: int, stds: int, padding: Padding) -> None:
         super().__init__()
         self.shape = shape
         channels, rows, columns = shape
@@ -59,14 +59,15 @@ class Table1Encoder(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.mean_head = skip_init(nn.Linear, FULLY_CONNECTED, latent)
-        self.std_head = skip_init(nn.Linear, FULLY_CONNECTED, latent)
+        self.std_head = skip_init(nn.Linear, FULLY_CONNECTED, stds)
 
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
         features = self.convolutions(arranged(x_RBF.squeeze(0).unflatten(-1, self.shape)))
         hidden = self.hidden(features.flatten(1))
-        std = F.softplus(self.std_head(hidden)) + SMALLEST_STD
-        return self.mean_head(hidden).unsqueeze(0), std.unsqueeze(0)
+        mean = self.mean_head(hidden)
+        std = (F.softplus(self.std_head(hidden)) + SMALLEST_STD).expand_as(mean)
+        return mean.unsqueeze(0), std.unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
         """Replace every posterior mean by mean @ rotation, in place."""

@@ -118,18 +118,19 @@ def build(config: ModelConfig, seeds: Sequence[int]) -> BetaVAE:
         raise ValueError(f"{config.network} trains one run at a time, got {runs}; split the sweep into single runs")
     likelihood = build_likelihood(config, runs)
     features, sides, latent = config.features, config.shape[1:], config.latent
+    stds = latent if config.posterior == "diagonal" else 1
     encoder: Encoder
     decoder: Decoder
     match config.network:
         case "shallow":
             site, shared = likelihood.outputs
-            encoder = ShallowEncoder(runs, prod(features), config.hidden, latent)
+            encoder = ShallowEncoder(runs, prod(features), config.hidden, latent, stds)
             decoder = ShallowDecoder(runs, site * prod(sides) + shared, config.hidden, latent)
         case "table-1":
-            encoder = Table1Encoder(features, latent, config.padding)
+            encoder = Table1Encoder(features, latent, stds, config.padding)
             decoder = Table1Decoder(likelihood.outputs, sides, latent, config.padding)
         case "convolutional":
-            encoder = ConvolutionalEncoder(features, latent, config.hidden)
+            encoder = ConvolutionalEncoder(features, latent, stds, config.hidden)
             decoder = ConvolutionalDecoder(likelihood.outputs, sides, latent, config.hidden)
     vae = BetaVAE(encoder, decoder, likelihood)
     _initialize(vae, [stream(seed, "initialization") for seed in seeds])

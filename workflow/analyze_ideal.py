@@ -12,6 +12,7 @@ from analysis.phases import Phases
 from workflow import shards
 from workflow.held_out import Samples
 from workflow.layout import RunDirectory
+from workflow.plan import TrainingRun
 
 CELL = 2
 """Side of the unit cell whose sites may differ in a phase: the sublattices of a staggered order."""
@@ -19,7 +20,7 @@ MOST_CLASSES = 12
 
 
 def ideal(
-    run: RunDirectory, system: str, samples: Samples, found: Phases, beta: float, latent: int, seed: int
+    run: RunDirectory, item: TrainingRun, samples: Samples, found: Phases, beta: float, seed: int
 ) -> dict[str, Any] | None:
     """Best arrangement of every rank, and how often each was found, for the phases of these samples.
 
@@ -30,9 +31,11 @@ def ideal(
     variable = samples.physics.variable
     if variable.kind not in ("spins", "states") or not 1 < len(found.present) <= MOST_CLASSES:
         return None
-    mean_AGQ, sites = _class_means(run, system, samples, found)
+    mean_AGQ, sites = _class_means(run, item.system, samples, found)
     weights = np.bincount(found.label_S, minlength=len(found.names))[list(found.present)] / len(found.label_S)
-    best = arrangements(mean_AGQ, weights.tolist(), [sites] * mean_AGQ.shape[1], beta, latent, seed)
+    best = arrangements(
+        mean_AGQ, weights.tolist(), [sites] * mean_AGQ.shape[1], beta, item["latent"], seed, posterior=item["posterior"]
+    )
     by_rank: dict[int, list[Any]] = {}
     for one in best:
         by_rank.setdefault(one.rank, []).append(one)

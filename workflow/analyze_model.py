@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analysis import correlation, latents, mean_fields, mmd, phases, scans, separation
+from analysis import correlation, latents, mmd, phases, scans, separation
 from analysis.errors import bootstrap
 from analysis.orders import columns, split
 from workflow.analyze_decoder import Decoder
 from workflow.analyze_ideal import ideal
 from workflow.analyze_latents import Latents, describe
+from workflow.analyze_pictures import generate
 from workflow.blocks import AnalyzeBlock
 from workflow.encode import load_model
 from workflow.held_out import (
@@ -36,16 +37,11 @@ from workflow.held_out import (
     training_rows,
 )
 from workflow.layout import RunDirectory, write_whole
-from workflow.order_parameters import Physics
 from workflow.plan import ShardTask, TrainingRun
+from workflow.tables import write_table
 
 if TYPE_CHECKING:
-    from models.inference import Model
-
-TILES = 16
-"""Generated mean fields kept for the report (Fig. 2)."""
-PLANE = np.linspace(-2.5, 2.5, 9)
-"""Grid of latents that are decoded for the report (Fig. 4)."""
+    pass
 
 
 class ModelJob(NamedTuple):
@@ -84,7 +80,7 @@ def analyze_model(job: ModelJob, root: str) -> float:
         "thermal": thermal_curves(mean_SZ, everything, job.settings, rng),
     }
     model = load_model(run, item)
-    content["generated"] = _generate(run, item, model, samples.physics, job.settings, rng)
+    content["generated"] = generate(run, item, model, samples.physics, job.settings, rng)
     seen = training_rows(samples, item.task_ids)
     training = Latents(
         *_read_latents(run, item, job.tasks, seen)[:2], phases_of(samples, job.settings.ordered_above, seen)
@@ -97,8 +93,7 @@ def analyze_model(job: ModelJob, root: str) -> float:
     content["energies"] = decoder.energies(run)
     content["local_temperatures"] = decoder.local_temperatures()
     content["readings"] = decoder.readings(matched_pairs(content))
-    beta, latent = float(result["beta"]), int(item["latent"])
-    content["ideal"] = ideal(run, item.system, samples, found, beta, latent, job.seed) if job.ideal else None
+    content["ideal"] = ideal(run, item, samples, found, float(result["beta"]), job.seed) if job.ideal else None
     write_whole(run.analysis / f"{item.train_id}.json", json.dumps(plain(content), indent=1) + "\n")
     _write_scatter(run, item, mean_SZ[keep], samples, found, rng)
     return time.monotonic() - start
@@ -204,56 +199,6 @@ def matched_pairs(content: dict[str, Any]) -> list[tuple[int, str]]:
     return [(units[pair.latent], names[orders[pair.order]]) for pair in matched.pairs]
 
 
-def _generate(
-    run: RunDirectory,
-    item: TrainingRun,
-    model: Model,
-    known: Physics,
-    settings: AnalyzeBlock,
-    rng: np.random.Generator,
-) -> tuple[separation.Share, ...] | None:
-    """Shares of phases among decoded z ~ N(0, 1); keeps the mean fields that the report shows."""
-    from models import inference
-
-    latent = int(item["latent"])
-    field_NCHW = inference.decode(model, rng.standard_normal((settings.generated, latent)).astype(np.float32))
-    pictures = [("generated", np.full((TILES, 2), np.nan), field_NCHW[:TILES])]
-    if latent == 2:
-        grid = np.stack(np.meshgrid(PLANE, PLANE), axis=-1).reshape(-1, 2)
-        pictures.append(("plane", grid, inference.decode(model, grid.astype(np.float32))))
-    _write_pictures(run.analysis / f"{item.train_id}-fields.parquet", pictures)
-    readable = mean_fields.readable(known.orders)
-    if not readable:
-        return None
-    lengths = [
-        known.orders[k].length(mean_fields.components(field_NCHW.astype(float), known.variable, known.orders[k]))
-        for k in readable
-    ]
-    return separation.generated_shares(np.stack(lengths, axis=1), [known.orders[k].name for k in readable])
-
-
-def _write_pictures(path: Path, pictures: list[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
-    """Decoded mean fields: kind, the latents they come from (null where random), and m_k as float32."""
-    kind = [name for name, z, _ in pictures for _ in z]
-    z = np.concatenate([z for _, z, _ in pictures])
-    fields = np.concatenate([field for _, _, field in pictures]).astype("<f4")
-    width = fields[0].nbytes
-    binary = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(width), len(fields), [None, pa.py_buffer(np.ascontiguousarray(fields))]
-    )
-    about = {"encoding": "float32", "shape": json.dumps(list(fields.shape[1:]))}
-    schema = pa.schema(
-        [
-            pa.field("kind", pa.string()),
-            pa.field("z_0", pa.float64()),
-            pa.field("z_1", pa.float64()),
-            pa.field("mean_field", pa.binary(width), metadata=about),
-        ]
-    )
-    columns = [pa.array(kind), pa.array(z[:, 0], from_pandas=True), pa.array(z[:, 1], from_pandas=True), binary]
-    _write_table(path, pa.table(columns, schema=schema))
-
-
 SCATTER = 1500
 """Held-out samples per model that the report's scatter plots show."""
 
@@ -271,10 +216,4 @@ def _write_scatter(
     table = {f"mean_{unit}": mean_SZ[few, unit] for unit in range(mean_SZ.shape[1])}
     table |= {name: samples.order_SK[few, k] for k, name in enumerate(columns(samples.orders))}
     table["phase"] = found.label_S[few]
-    _write_table(run.analysis / f"{item.train_id}-scatter.parquet", pa.table(table))
-
-
-def _write_table(path: Path, table: pa.Table) -> None:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    write_whole(path, sink.getvalue().to_pybytes())
+    write_table(run.analysis / f"{item.train_id}-scatter.parquet", pa.table(table))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import annotated_types
 from pydantic import ConfigDict, Strict
 
-from models.config import AUTO_FRACTION, HIDDEN, THERMAL_BETA, Likelihood, Model, Network
+from models.config import AUTO_FRACTION, HIDDEN, THERMAL_BETA, Likelihood, Model, Network, Posterior
 from workflow.data_tasks import DataSource
 from workflow.grid import Point
 
@@ -66,7 +66,7 @@ class Sampling:
     spacing: Whole | Literal["auto"] = "auto"
 
 
-MODEL_SETTINGS = ("model", "latent", "variance", "local_beta", "padding", "hidden")
+MODEL_SETTINGS = ("model", "latent", "posterior", "variance", "local_beta", "padding", "hidden")
 """Entries of a ``[[train]]`` block that a network takes as they are."""
 
 
@@ -81,6 +81,7 @@ class TrainBlock:
     """Lattice sizes, one network each; all that are selected when left out."""
     model: Model = "beta-vae"
     network: Network | list[Network] = "shallow"
+    posterior: Posterior = "diagonal"
     padding: Literal["periodic", "same"] = "periodic"
     hidden: Whole = HIDDEN
     likelihood: Likelihood | Literal["auto"] = "auto"

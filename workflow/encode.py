@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workflow import shards
 from workflow.blocks import Study
 from workflow.dataset import SPLIT_COLUMNS, numbers, unseen
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, require, timed
-from workflow.layout import RunDirectory, write_whole
+from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.restarts import kept
+from workflow.tables import write_table
 
 if TYPE_CHECKING:
     from models.inference import Model
@@ -71,9 +71,7 @@ def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> 
             columns[f"std_{unit}"] = pa.array(posterior.std[:, unit].astype(np.float32))
         columns["reconstruction"] = pa.array(posterior.reconstruction.astype(np.float64))
         columns["held_out"] = pa.array(left_out if trained else np.ones(rows, bool))
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.table(columns), sink, compression="zstd")
-        write_whole(run.latents(training.train_id) / f"{task.task_id}.parquet", sink.getvalue().to_pybytes())
+        write_table(run.latents(training.train_id) / f"{task.task_id}.parquet", pa.table(columns))
     return time.monotonic() - start
 
 

@@ -198,7 +198,13 @@ SETTINGS = (
     "padding",
     "held_out",
 )
-FURTHER: dict[str, Any] = {"variance": 1.0, "local_beta": 0.5, "hidden": HIDDEN, "free_energy": False}
+FURTHER: dict[str, Any] = {
+    "posterior": "diagonal",
+    "variance": 1.0,
+    "local_beta": 0.5,
+    "hidden": HIDDEN,
+    "free_energy": False,
+}
 """Settings with the value that leaves a train id as it is without them."""
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis import figures, state_figures
-from workflow.analyze_model import PLANE
+from workflow.analyze_pictures import PLANE
 from workflow.layout import RunDirectory
 from workflow.report_latents import reference
 from workflow.report_models import PANELS, Analyzed, Drawing, compared
@@ -28,7 +28,8 @@ FEW = 256
 
 
 def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
-    """Decoded means of the features (n, F, H, W) kept by the analysis: ``generated`` or ``plane``."""
+    """Decoded means of the features (n, F, H, W) kept by the analysis: ``generated`` or ``plane``; of a beta2-vae
+    also configurations ``drawn`` from the first, ``local_field`` and ``local_beta``."""
     table = pq.read_table(run.analysis / f"{model.item.train_id}-fields.parquet").combine_chunks()
     shape = json.loads(table.schema.field("mean_field").metadata[b"shape"])
     rows = [row for row, name in enumerate(table.column("kind").to_pylist()) if name == kind]
@@ -53,6 +54,7 @@ def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing
     for model in sorted(models, key=lambda model: model.item.seed):
         first.setdefault((model.item.name, model.item.size, model.setting), model)
     by_kind: dict[tuple[Any, ...], list[Analyzed]] = {}
+    yield from local(run, list(first.values()), "points")
     for model in first.values():
         by_kind.setdefault((model.physics.variable, model.item.system), []).append(model)
     for (_, system), mine in by_kind.items():
@@ -69,6 +71,25 @@ def _point(model: Analyzed) -> str:
     point = dict(model.points[0])
     short = {"temperature": "T", "coupling": "J", "hopping": "κ"}
     return ", ".join(f"{short[name]} = {value:g}" for name, value in point.items() if name in short)
+
+
+def local(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
+    """Configurations, local fields and local inverse temperatures of the spin models with both, a row each."""
+    mine = [model for model in models if model.item["model"] == "beta2-vae"]
+    mine = [model for model in mine if model.physics.variable.kind == "spins"][:PANELS]
+    if mine:
+        rows = [
+            figures.LocalRow(
+                f"{model.item.name}, {_point(model)}" if model.is_one_point else model.title,
+                *(fields(run, model, kind)[:, 0] for kind in ("drawn", "local_field", "local_beta")),
+            )
+            for model in mine
+        ]
+        caption = (
+            f"What z ~ N(0, 1) decode to, {label}, L = {mine[0].item.size}: configurations drawn, local fields h_k, "
+            f"local inverse temperatures β_k{reference('local', mine[0])}. Only the product β_k h_k is fixed by data."
+        )
+        yield f"local-{label}", caption, figures.local_fields(rows)
 
 
 def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:

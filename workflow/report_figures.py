@@ -9,7 +9,7 @@ from analysis.style import to_svg
 from workflow import report_curves, report_energies, report_fields, report_latents, report_sweeps
 from workflow.blocks import AnalyzeBlock
 from workflow.layout import RunDirectory, write_whole
-from workflow.report_models import Analyzed, Drawing, best, groups, size_of_sweep
+from workflow.report_models import Analyzed, Drawing, best, compared, groups, size_of_sweep
 from workflow.verdict import Record
 
 
@@ -57,6 +57,7 @@ def _group(
     good = best(models)
     yield from report_latents.latent_pictures(run, of_size, label)
     yield from report_fields.generated(run, of_size, label)
+    yield from report_fields.local(run, compared(of_size).models, label)
     # What a thermal decoder's latents are worth is no matter of lam, which counts spins as independent.
     if models[0].item["likelihood"] != "thermal":
         if report_sweeps.is_sweep(of_size):

@@ -45,7 +45,7 @@ def reference(kind: str, model: Analyzed) -> str:
     """Which figure of the paper it is the counterpart of, in brackets; empty if none."""
     if model.item["likelihood"] == "thermal":
         return ""
-    if model.item["model"] == "beta2-vae" and kind == "generated":
+    if model.item["model"] == "beta2-vae" and kind in ("generated", "local"):
         return " (the paper's Fig. 7)"
     return REFERENCES.get((kind, model.source), "")
 

@@ -47,6 +47,19 @@ def test_three_ordered_classes_and_a_disordered_one_prefer_a_plane() -> None:
     assert 5 < best[3] - best[2] < 25
 
 
+def test_only_an_isotropic_posterior_prefers_a_triangle() -> None:
+    """Half of the data disordered, a sixth in each of three phases: widths along axes make a T of them."""
+    uneven = {}
+    for posterior in ("diagonal", "isotropic"):
+        best = arrangements(
+            FOUR, [1 / 2, 1 / 6, 1 / 6, 1 / 6], [256], 60.0, 2, seed=0, restarts=8, posterior=posterior
+        )[0]
+        sides = [float(np.linalg.norm(best.centres[a] - best.centres[b])) for a, b in ((1, 2), (1, 3), (2, 3))]
+        assert best.rank == 2
+        uneven[posterior] = max(sides) / min(sides)
+    assert uneven["isotropic"] < 1.1 and uneven["diagonal"] > 1.3
+
+
 @pytest.mark.parametrize(
     ("mean", "weights", "sites", "message"),
     [

@@ -1,7 +1,7 @@
 """Terms of the objective against independent formulas; stacking; rotations of the latent space."""
 
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -40,6 +40,7 @@ MODELS = [
         for kind in KINDS
     ),
     *(ModelConfig(shape=(2, 4, 8), network=network, **kind) for network in NETWORKS for kind in THERMAL),
+    *(ModelConfig(shape=(2, 4, 8), network=network, posterior="isotropic", latent=3) for network in NETWORKS),
 ]
 """Every likelihood, plain and with a local temperature, with every network."""
 
@@ -154,3 +155,22 @@ def test_convolutional_networks_are_not_stacked() -> None:
             build(ModelConfig(shape=(1, 4, 4), network=network), [0, 1])
     with pytest.raises(ValueError, match="at least one run"):
         build(ModelConfig(shape=(1, 4, 4)), [])
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.usefixtures("double_precision")
+def test_only_an_isotropic_posterior_leaves_the_objective_blind_to_a_rotation(network: Network) -> None:
+    rotation = torch.linalg.qr(noise(1, 3, 3)).Q
+
+    def change(posterior: Literal["diagonal", "isotropic"]) -> float:
+        config = ModelConfig(shape=(1, 4, 4), network=network, posterior=posterior, latent=3)
+        vae = build(config, [0]).eval()
+        x, eps = configurations(config, 1, 6), noise(1, 6, 3)
+        with torch.no_grad():
+            before = objective(vae(x, eps), torch.ones(1))
+            vae.rotate(rotation)
+            # The noise turned along: the same draws of a posterior that a rotation takes to itself.
+            return float((objective(vae(x, eps @ rotation), torch.ones(1)) - before).abs() / before)
+
+    assert change("isotropic") < 1e-12
+    assert change("diagonal") > 1e-9
