@@ -176,7 +176,8 @@ def generated_fields(panels: Sequence[FieldPanel]) -> Figure:
 
 @styled
 def local_fields(rows: Sequence[LocalRow]) -> Figure:
-    """Sixteen configurations, local fields and local inverse temperatures per model, a row each (Fig. 7).
+    """Sixteen configurations, local fields and local inverse temperatures per model, a row each (Fig. 7): a spin that
+    is up is black.
 
     Raises:
         ValueError: no rows, or a row without sixteen of each.
@@ -186,7 +187,7 @@ def local_fields(rows: Sequence[LocalRow]) -> Figure:
         raise ValueError(f"need rows of sixteen configurations, fields and temperatures, got {counts}")
     largest = max(float(np.abs(row.field_NHW).max()) for row in rows)
     columns: tuple[tuple[str, Normalize, Any], ...] = (
-        (r"$\sigma_k$", Normalize(-1, 1), "gray_r"),
+        ("", Normalize(-1, 1), "gray_r"),
         ("$h_k$", Normalize(-largest, largest), DIVERGING),
         (r"$\beta_k$", Normalize(0, 1), "viridis"),
     )
@@ -198,8 +199,8 @@ def local_fields(rows: Sequence[LocalRow]) -> Figure:
             draw_tiles(plot, part_NHW.reshape(4, 4, height, width), (0, 1, 0, 1), cmap=colours, norm=scale)
             plot.set_axis_off()
         plots[0].set_title(row.title, loc="left")
-    for k, (label, scale, colours) in enumerate(columns):
-        colour_bar(figure, axes[:, k], ScalarMappable(scale, colours), label)
+    for (label, scale, colours), plots in zip(columns[1:], axes.T[1:], strict=True):
+        colour_bar(figure, plots, ScalarMappable(scale, colours), label)
     return figure
 
 

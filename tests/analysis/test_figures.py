@@ -86,6 +86,11 @@ def generated() -> Figure:
     return figures.generated_fields([figures.FieldPanel(f"β = {beta}", field_NHW) for beta in (1, 10, 100)])
 
 
+def local() -> Figure:
+    part = np.random.default_rng(0).normal(size=(16, 8, 8))
+    return figures.local_fields([figures.LocalRow(name, np.sign(part), 4 * part, part**2) for name in ("FM", "PM")])
+
+
 def plane() -> Figure:
     grid = np.linspace(-2.5, 2.5, 4)
     return figures.latent_plane(np.random.default_rng(0).uniform(size=(4, 4, 8, 8)), grid, grid)
@@ -164,6 +169,7 @@ DRAWINGS: dict[Callable[[], Figure], int] = {
     thermal: 2,
     scatter: 6 + 2,
     generated: 3 + 1,
+    local: 2 * 3 + 2,
     plane: 1 + 1,
     projections: 6,
     cosines: 2 + 1,
@@ -284,6 +290,8 @@ def test_nothing_to_draw_is_refused() -> None:
         figures.latent_scatter([], phase_names(signs(ORDERS)), ORDERS)
     with pytest.raises(ValueError, match="sixteen"):
         figures.generated_fields([figures.FieldPanel("", np.zeros((3, 4, 4)))])
+    with pytest.raises(ValueError, match="sixteen"):
+        figures.local_fields([figures.LocalRow("", *[np.zeros((3, 4, 4))] * 3)])
     with pytest.raises(ValueError, match="one number of latents"):
         latent_figures.latent_projections([], ("a",))
     with pytest.raises(ValueError, match="none"):

@@ -54,6 +54,7 @@ def test_single_points_local_temperatures_and_free_energy(tmp_path: Path) -> Non
     assert subjects(run)[1:] == ["one point", "one point"]
     of_all = ("latents", "generated", "plane", "learning", "free-energy", "thermal", "readings")
     energies = {"generated-points-ising", "energies-ising-L=4-J=1", "energies-ising-L=4-J=-1"}
+    energies |= {"local-shallow", "local-points"}
     assert figures(run) == energies | {f"{kind}-shallow" for kind in of_all}
     for head in ("Local temperatures", "Free energy of latent space", "Distances between phases"):
         assert f"<h2>{head}</h2>" in text
