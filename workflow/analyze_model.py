@@ -19,6 +19,7 @@ from analysis.orders import columns, split
 from workflow.analyze_decoder import Decoder
 from workflow.analyze_ideal import ideal
 from workflow.analyze_latents import Latents, describe
+from workflow.analyze_measured import measured
 from workflow.analyze_pictures import generate
 from workflow.blocks import AnalyzeBlock
 from workflow.encode import load_model
@@ -87,6 +88,9 @@ def analyze_model(job: ModelJob, root: str) -> float:
     )
     held_out = Latents(mean_SZ[keep], std_SZ[keep], found)
     content |= describe(held_out, samples, training, content["units"], job.settings.resamples, job.seed, item.train_id)
+    content["measured"] = measured(
+        run, job.tasks[0], samples, mean_SZ[keep], content["units"], job.settings.resamples, job.seed, item.train_id
+    )
     # A stream of its own, so that what is drawn here changes no result above.
     draws = generator(job.seed, f"{item.train_id}-decoder")
     decoder = Decoder(model, item.system, samples, mean_SZ[keep], std_SZ[keep], job.settings, draws)

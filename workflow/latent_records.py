@@ -12,6 +12,8 @@ def latent_records(content: dict[str, Any]) -> Found:
     found: Found = []
     for order, result in content.get("canonical", {}).items():
         found.append((f"canonical_{order}", result["smallest"]))
+    for column, result in content.get("measured", {}).items():
+        found += [(f"measured_{column}", result["together"]), (f"measured_by_one_{column}", result["alone"])]
     for order, result in content.get("aligned", {}).items():
         found.append((f"aligned_{order}", result["worst"]))
     for order, result in content.get("geometry", {}).items():

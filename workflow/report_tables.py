@@ -129,6 +129,7 @@ NAMES = {
     "distance_ratio_": "edge / spoke of", "unevenness_": "longest / shortest edge of",
     "probe_accuracy_": "linear probe of", "cosine": "|cos| between directions",
     "energy_error_posterior": "energy error, z of the posteriors", "energy_error_prior": "energy error, z of the prior",
+    "measured_by_one_": "corr² of one unit with", "measured_": "multiple corr² with",
     "reading_deviation_": "deviation of m(z) from E[o | z],",
 }  # fmt: skip
 """How quantities of an order parameter, or of a unit, are called."""

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from workflow import held_out
+from workflow import held_out, shards
 from workflow.analyze_data import SizeJob, analyze_size
 from workflow.analyze_latents import Latents, describe
+from workflow.analyze_measured import measured
 from workflow.analyze_model import thermal_curves
 from workflow.blocks import AnalyzeBlock, Study
 from workflow.executors import SerialExecutor
@@ -230,3 +231,24 @@ def test_labels_that_came_with_the_data_are_the_phases(tmp_path: Path, monkeypat
     assert described["canonical"] == {}
     assert described["geometry"]["classes"].unevenness.value == pytest.approx(1)
     assert described["probe"]["means"].accuracy.value == 1
+
+
+def test_latents_against_every_other_number_that_is_measured(simulated: dict[str, Simulated]) -> None:
+    data = simulated["blume-capel"]
+    samples = data.samples()
+    loaded = [shards.read(data.run.shard(t.system, t.size, t.task_id)).columns for t in data.tasks]
+    energy_S, share_S = (np.concatenate([c[name] for c in loaded])[samples.rows] for name in ("energy", "quadrupole"))
+    noise = np.random.default_rng(0).normal(size=(3, len(energy_S)))
+    mean_SZ = np.stack([noise[0], 2 - 3 * energy_S, share_S + 0.2 * noise[1], noise[2]], axis=1)
+    found = measured(data.run, data.tasks[0], samples, mean_SZ, [0, 1, 2], 50, 0, "a")
+    assert set(found) == {"energy", "quadrupole"}
+    energy, share = found["energy"], found["quadrupole"]
+    assert energy.unit == 1 and energy.alone.value == pytest.approx(1) and energy.together.value == pytest.approx(1)
+    one = float(np.corrcoef(mean_SZ[:, share.unit], share_S)[0, 1] ** 2)
+    assert share.alone.value == pytest.approx(one)
+    design = np.column_stack([mean_SZ[:, :3], np.ones(len(share_S))])
+    residual = share_S - design @ np.linalg.lstsq(design, share_S, rcond=None)[0]
+    assert share.together.value == pytest.approx(1 - residual.var() / share_S.var())
+    # Negative control: a latent of noise carries neither.
+    none = measured(data.run, data.tasks[0], samples, mean_SZ, [0], 50, 0, "a")
+    assert max(held.together.value for held in none.values()) < 0.1

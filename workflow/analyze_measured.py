@@ -1,0 +1,86 @@
+"""What latents hold of numbers that are no order parameters: energy, and whatever else a system measures."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.canonical import canonical
+from analysis.errors import Estimate
+from analysis.orders import columns
+from simulators import contract
+from workflow import shards
+from workflow.data_tasks import DataTask
+from workflow.held_out import Samples, generator
+from workflow.layout import RunDirectory
+from workflow.plan import ShardTask
+
+
+class Held(NamedTuple):
+    """Of one number; squared correlations, free of scale like every correlation: check the KL first."""
+
+    together: Estimate
+    """Squared multiple correlation with all latents."""
+    alone: Estimate
+    """Squared correlation with the latent that correlates most."""
+    unit: int
+    """Which one that is."""
+
+
+def measured(
+    run: RunDirectory,
+    task: ShardTask,
+    samples: Samples,
+    mean_SZ: NDArray[np.float64],
+    units: list[int],
+    resamples: int,
+    seed: int,
+    name: str,
+) -> dict[str, Held]:
+    """Correlations of the latents with every column of a simulated shard that is not an order parameter.
+
+    Args:
+        run: where the shards are.
+        task: one of the shards.
+        samples: held-out samples of shards of the same system and size.
+        mean_SZ: their latents.
+        units: latents that correlations are made with.
+        resamples: of the bootstrap.
+        seed: of the study.
+        name: of the model.
+    """
+    if isinstance(task, DataTask):
+        return {}
+    known = contract.load(task.system).names(task.point).columns
+    wanted = tuple(column for column in known if column not in columns(samples.orders))
+    value_SV = _columns(run, task, samples, wanted)
+    found = {}
+    for column, value_S in zip(wanted, value_SV.T, strict=True):
+        if np.ptp(value_S) == 0:
+            continue
+        shared = [
+            abs(np.corrcoef(mean_SZ[:, unit], value_S)[0, 1]) if np.ptp(mean_SZ[:, unit]) else 0 for unit in units
+        ]
+        unit = units[int(np.argmax(shared))]
+        rng = generator(seed, f"{name}-measured-{column}")
+        together, alone = (
+            canonical(mean_SZ[:, chosen], value_S[:, None], samples.chains, rng, resamples).smallest
+            for chosen in (units, [unit])
+        )
+        found[column] = Held(together, alone, unit)
+    return found
+
+
+def _columns(run: RunDirectory, task: ShardTask, samples: Samples, wanted: tuple[str, ...]) -> NDArray[np.float64]:
+    """(S, V) the wanted columns of the samples."""
+    labelled, shard_S = samples.labelled, samples.labelled.shard[samples.rows]
+    parts = []
+    for point in np.unique(shard_S):
+        path = run.shard(task.system, task.size, labelled.task_ids[point])
+        read = shards.read(path, columns=wanted).columns
+        rows = samples.rows[shard_S == point] - int(np.searchsorted(labelled.shard, point))
+        parts.append(np.stack([read[column][rows] for column in wanted], axis=1).astype(float))
+    # Shards come in the order of their rows.
+    return np.concatenate(parts)
