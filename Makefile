@@ -26,13 +26,16 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The figures of README.md and docs/results: quickstart, and an hour of the paper's own size (tables: report/verdict.md).
-figures: quickstart
-	$(BIN)/latentphase run ising-phases-hour
+# The figures of README.md and docs/results: a folder there has the name of its preset, and those of the preset's figures
+# that the page shows. Tables are each preset's report/verdict.md. Some four hours of one core; `make results/NAME` for one.
+RESULTS := $(patsubst docs/%/,%,$(wildcard docs/results/*/))
+
+figures: quickstart $(RESULTS)
 	cp runs/quickstart/report/figures/latents-shallow.svg runs/quickstart/report/figures/thermal-shallow.svg docs/images/
-	cp runs/ising-phases-hour/report/figures/*.svg docs/results/
-	$(BIN)/latentphase run xy-vortices
-	cp runs/xy-vortices/report/figures/latents-von-mises.svg docs/results/xy-vortices/
+
+results/%: install
+	$(BIN)/latentphase run $*
+	for figure in docs/$@/*.svg; do cp runs/$*/report/figures/$${figure##*/} $$figure || exit 1; done
 
 bench: install
 	$(BIN)/latentphase bench
