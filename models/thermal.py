@@ -14,8 +14,8 @@ antiferromagnet differs from a ferromagnet in this J alone.
 
 The probability is the product over steps, summed over c: normalized, with no other approximation than its form.
 
-Axes: ... any leading ones (R runs, B samples), N sites of all channels (the features F), S steps, K numbers that the
-decoder gives, P = 4 parents.
+Axes: ... any leading ones (R runs, B samples), M all of them together, N sites of all channels (the features F), n of
+them in one step, S steps, K numbers that the decoder gives, P = 4 parents.
 """
 
 from itertools import pairwise
@@ -50,6 +50,17 @@ class Terms(NamedTuple):
     """(...) log-odds of the phase c = +1."""
 
 
+class Rows(NamedTuple):
+    """What drawing needs: sites as rows, in the order of their steps, so that a parent is a row and copied whole; the
+    samples as columns."""
+
+    field_NM: Tensor
+    pair_SM: Tensor
+    """J of each step; this and what follows as in ``Terms``."""
+    cubic_SM: Tensor
+    order_SM: Tensor
+
+
 class Thermal(nn.Module):
     """Spins -1 and +1 from coarse to fine; the channels share their couplings and the phase.
 
@@ -68,12 +79,19 @@ class Thermal(nn.Module):
         self.cuts = order.cuts
         # Shared numbers: J and C of all steps but the first, g of all but the last, the odds of the phase.
         self.outputs = Outputs(shape[0], 3 * len(order.steps) - 2)
+        sites_N = torch.cat(order.steps)
+        place_N = sites_N.argsort()
         self.sites_N: Tensor
+        self.place_N: Tensor
         self.spread_SN: Tensor
         self.parents_PN: Tensor
+        self.rows_PN: Tensor
         self.register_buffer("spread_SN", order.spread_SN, persistent=False)
         self.register_buffer("parents_PN", order.parents_PN, persistent=False)
-        self.register_buffer("sites_N", torch.cat(order.steps), persistent=False)
+        self.register_buffer("sites_N", sites_N, persistent=False)
+        self.register_buffer("place_N", place_N, persistent=False)
+        # Sites and parents by their place in the order of the steps.
+        self.register_buffer("rows_PN", place_N[order.parents_PN[:, sites_N]], persistent=False)
 
     def terms(self, output_K: Tensor) -> Terms:
         """Fields and couplings of every site."""
@@ -103,32 +121,44 @@ class Thermal(nn.Module):
         most .5 / sqrt(DRAWS), the same one in every call.
         """
         terms = self.terms(output_K)
+        rows = self._rows(terms)
         generator = torch.Generator(output_K.device).manual_seed(0)
-        mean_N = torch.zeros_like(terms.field_N)
+        mean_NM = torch.zeros_like(rows.field_NM)
         for phase in (1.0, -1.0):
-            weight = torch.sigmoid(phase * terms.odds).unsqueeze(-1)
-            phases = torch.full_like(weight, phase)
+            weight_M = torch.sigmoid(phase * terms.odds).flatten()
+            phase_M = torch.full_like(weight_M, phase)
             for _ in range(DRAWS):
-                mean_N += self._draw(terms, phases, generator)[1] * (weight / DRAWS)
-        return mean_N
+                mean_NM.addcmul_(self._draw(rows, phase_M, generator)[1], weight_M / DRAWS)
+        return self._sites(mean_NM, terms)
 
     @torch.no_grad()
     def sample(self, output_K: Tensor, generator: torch.Generator) -> Tensor:
         """Configurations of -1 and +1; ``generator`` must be on the device of the output."""
         terms = self.terms(output_K)
-        up = torch.bernoulli(torch.sigmoid(terms.odds), generator=generator).unsqueeze(-1)
-        return self._draw(terms, 2 * up - 1, generator)[0]
+        up_M = torch.bernoulli(torch.sigmoid(terms.odds), generator=generator).flatten()
+        return self._sites(self._draw(self._rows(terms), 2 * up_M - 1, generator)[0], terms)
 
-    def _draw(self, terms: Terms, phase: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A configuration of a phase (..., 1), and the probabilities of +1 that its sites were drawn with."""
-        field_N = terms.field_N + phase * terms.order_N
-        x_N, probability_N = torch.zeros_like(field_N), torch.zeros_like(field_N)
-        for start, stop in pairwise(self.cuts):
-            sites = self.sites_N[start:stop]
-            # The parents of corners are not drawn yet, and not coupled.
-            total = add_up(x_N, self.parents_PN[:, sites])
-            coupled = terms.pair_N[..., sites] * total + terms.cubic_N[..., sites] * total**3
-            probability = torch.sigmoid(field_N[..., sites] + coupled)
-            probability_N[..., sites] = probability
-            x_N[..., sites] = 2 * torch.bernoulli(probability, generator=generator) - 1
-        return x_N, probability_N
+    def _rows(self, terms: Terms) -> Rows:
+        first = self.sites_N[self.cuts[:-1]]
+        field_NM = terms.field_N.reshape(-1, len(self.sites_N)).T[self.sites_N]
+        steps = (part.reshape(-1, len(self.sites_N)).T[first] for part in (terms.pair_N, terms.cubic_N, terms.order_N))
+        return Rows(field_NM, *steps)
+
+    def _sites(self, rows_NM: Tensor, terms: Terms) -> Tensor:
+        """(..., N) again, sites in natural order."""
+        return rows_NM[self.place_N].T.reshape(terms.field_N.shape)
+
+    def _draw(self, rows: Rows, phase_M: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A configuration of these phases, and the probabilities of +1 that its sites were drawn with, as rows."""
+        x_NM, probability_NM = torch.zeros_like(rows.field_NM), torch.empty_like(rows.field_NM)
+        for step, (start, stop) in enumerate(pairwise(self.cuts)):
+            field_nM = torch.addcmul(rows.field_NM[start:stop], phase_M, rows.order_SM[step])
+            if step > 0:
+                total_nM = x_NM[self.rows_PN[0, start:stop]]
+                for parent_n in self.rows_PN[1:, start:stop]:
+                    total_nM += x_NM[parent_n]
+                field_nM += total_nM * (rows.pair_SM[step] + rows.cubic_SM[step] * total_nM.square())
+            torch.sigmoid(field_nM, out=probability_NM[start:stop])
+            torch.bernoulli(probability_NM[start:stop], generator=generator, out=x_NM[start:stop])
+            x_NM[start:stop].mul_(2).sub_(1)
+        return x_NM, probability_NM
