@@ -129,7 +129,8 @@ class Thermal(nn.Module):
             phase_M = torch.full_like(weight_M, phase)
             for _ in range(DRAWS):
                 mean_NM.addcmul_(self._draw(rows, phase_M, generator)[1], weight_M / DRAWS)
-        return self._sites(mean_NM, terms)
+        # Rounding of the sum may lead out of what a probability can be.
+        return self._sites(mean_NM.clamp_(0, 1), terms)
 
     @torch.no_grad()
     def sample(self, output_K: Tensor, generator: torch.Generator) -> Tensor:

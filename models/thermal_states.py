@@ -138,7 +138,8 @@ class ThermalStates(nn.Module):
             for _ in range(DRAWS):
                 probability_CQN = self._draw(terms, phases, generator)[1]
                 mean_CQN += probability_CQN * (weight / DRAWS)[..., None, None, None]
-        return mean_CQN[..., self.place_N].flatten(-3)
+        # Rounding of the sum may lead out of what a probability can be.
+        return mean_CQN.clamp_(0, 1)[..., self.place_N].flatten(-3)
 
     @torch.no_grad()
     def sample(self, output_K: Tensor, generator: torch.Generator) -> Tensor:

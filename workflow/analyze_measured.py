@@ -12,6 +12,7 @@ from analysis.errors import Estimate
 from analysis.orders import columns
 from simulators import contract
 from workflow import shards
+from workflow.analyze_decoder import BONDS
 from workflow.data_tasks import DataTask
 from workflow.held_out import Samples, generator
 from workflow.layout import RunDirectory
@@ -41,6 +42,9 @@ def measured(
 ) -> dict[str, Held]:
     """Correlations of the latents with every column of a simulated shard that is not an order parameter.
 
+    Where couplings of several strengths or signs are mixed, also with ``bonds``, -energy / coupling: the sum over bonds,
+    per site, that the energy is made of. With it a configuration says all there is to be known of coupling / temperature.
+
     Args:
         run: where the shards are.
         task: one of the shards.
@@ -55,9 +59,11 @@ def measured(
         return {}
     known = contract.load(task.system).names(task.point).columns
     wanted = tuple(column for column in known if column not in columns(samples.orders))
-    value_SV = _columns(run, task, samples, wanted)
+    values = dict(zip(wanted, _columns(run, task, samples, wanted).T, strict=True))
+    if (coupling_S := _couplings(task, samples)) is not None:
+        values["bonds"] = -values["energy"] / coupling_S
     found = {}
-    for column, value_S in zip(wanted, value_SV.T, strict=True):
+    for column, value_S in values.items():
         if np.ptp(value_S) == 0:
             continue
         shared = [
@@ -71,6 +77,15 @@ def measured(
         )
         found[column] = Held(together, alone, unit)
     return found
+
+
+def _couplings(task: ShardTask, samples: Samples) -> NDArray[np.float64] | None:
+    """(S,) the coupling of each sample; None where there is only one, or where it is not all of the energy."""
+    points = samples.labelled.points
+    if task.system not in BONDS or any(point.get("field", 0.0) for point in points):
+        return None
+    coupling_S = np.array([float(point["coupling"]) for point in points])[samples.labelled.shard[samples.rows]]
+    return coupling_S if np.ptp(coupling_S) > 0 and np.all(coupling_S != 0) else None
 
 
 def _columns(run: RunDirectory, task: ShardTask, samples: Samples, wanted: tuple[str, ...]) -> NDArray[np.float64]:

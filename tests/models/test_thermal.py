@@ -97,6 +97,19 @@ def test_means_agree_with_enumeration(shape: tuple[int, int, int], states: int |
     assert torch.equal(likelihood.mean(output), likelihood.mean(output))
 
 
+@pytest.mark.parametrize("states", [None, 3])
+def test_means_are_probabilities_where_nothing_is_left_to_chance(states: int | None) -> None:
+    """In single precision the weights of the phases and draws do not add up to exactly one."""
+    likelihood = (Thermal((1, 4, 4)) if states is None else ThermalStates((1, 4, 4), states)).float()
+    output = torch.zeros(400, likelihood.outputs.site * 16 + likelihood.outputs.shared, dtype=torch.float32)
+    output[:, :16] = 100
+    output[:, -1] = torch.linspace(-2, 2, 400)
+    mean = likelihood.mean(output)
+    assert mean.dtype == torch.float32
+    assert mean[:, :16].min() > 0.9999
+    assert mean.max() <= 1
+
+
 @pytest.mark.parametrize("shape", [(1, 2, 2), (1, 16, 16), (1, 12, 12), (2, 12, 8), (1, 6, 10)], ids=str)
 def test_steps_take_every_site_once_and_after_its_parents(shape: tuple[int, int, int]) -> None:
     order = coarse_to_fine(shape)

@@ -50,8 +50,8 @@ ALGORITHM = "swendsen-wang"
 class Simulated:
     """One system's data: run folder, tasks and held-out samples."""
 
-    def __init__(self, system: str, root: Path) -> None:
-        block = {"system": system, "size": 6, "samples": 256, "algorithm": ALGORITHM, **POINTS[system]}
+    def __init__(self, system: str, root: Path, **changed: Any) -> None:
+        block = {"system": system, "size": 6, "samples": 256, "algorithm": ALGORITHM, **POINTS[system], **changed}
         study: Study = parse({"name": system, "simulate": [block], "analyze": {"resamples": 50}})
         self.run: RunDirectory = open_run(study, root / system)
         simulate(study, self.run, SerialExecutor(), quiet=True)
@@ -252,3 +252,17 @@ def test_latents_against_every_other_number_that_is_measured(simulated: dict[str
     # Negative control: a latent of noise carries neither.
     none = measured(data.run, data.tasks[0], samples, mean_SZ, [0], 50, 0, "a")
     assert max(held.together.value for held in none.values()) < 0.1
+
+
+def test_couplings_of_both_signs_are_taken_out_of_the_energy(tmp_path: Path) -> None:
+    """A latent that is the sum over bonds: all of it is found, and little of it in the energy."""
+    data = Simulated("ising", tmp_path, coupling=[1.0, -1.0])
+    samples = data.samples()
+    loaded = [shards.read(data.run.shard(t.system, t.size, t.task_id)) for t in data.tasks]
+    parts = [read.configurations().astype(float) for read in loaded]
+    bonds_S = np.concatenate([(x * (np.roll(x, 1, -1) + np.roll(x, 1, -2))).mean((1, 2, 3)) for x in parts])
+    mean_SZ = bonds_S[samples.rows, None]
+    found = measured(data.run, data.tasks[0], samples, mean_SZ, [0], 50, 0, "a")
+    assert set(found) == {"energy", "bonds"}
+    assert found["bonds"].alone.value == pytest.approx(1)
+    assert found["energy"].alone.value < 0.1
