@@ -42,8 +42,8 @@ def measured(
 ) -> dict[str, Held]:
     """Correlations of the latents with every column of a simulated shard that is not an order parameter.
 
-    Where couplings of several strengths or signs are mixed, also with ``bonds``, -energy / coupling: the sum over bonds,
-    per site, that the energy is made of. With it a configuration says all there is to be known of coupling / temperature.
+    Where couplings of several strengths or signs are mixed, also with ``bonds``, -energy / coupling: the sum over
+    bonds, per site, that the energy is made of. It is all that a configuration says of coupling / temperature.
 
     Args:
         run: where the shards are.
