@@ -20,7 +20,8 @@ SIGNS = "order parameters"
 SPARE = "order parameters and spare latents"
 """The same with latents left over that carry nothing: what those correlate with is left to chance."""
 VECTOR = "vector"
-"""An order parameter of several components that a discrete symmetry permutes or turns."""
+"""An order parameter of several components that a discrete symmetry permutes or turns, or any order parameters where
+the posterior has one width for all latents."""
 CONTINUOUS = "continuous vector"
 """One that turns by any angle."""
 CLASSES = "classes"
@@ -159,6 +160,9 @@ def subject_of(content: dict[str, Any], is_one_point: bool) -> str:
         return CONTINUOUS if all(_is_continuous(content, name) for name in vectors) else VECTOR
     if content["correlation"] is None:
         return NOTHING
+    if content["result"]["model"].get("posterior") == "isotropic":
+        # The objective is then the same after every rotation: there are no axes to ask for.
+        return VECTOR
     matched = {pair["latent"] for pair in content["correlation"]["pairs"]}
     spare = {unit for k, unit in enumerate(content["units"]) if k not in matched}
     return SIGNS if spare <= set(content["information"]["active"]) else SPARE

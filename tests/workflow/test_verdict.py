@@ -170,6 +170,11 @@ SUBJECTS: list[tuple[dict[str, Any], bool, str]] = [
     ({"information": {"active": [0]}}, False, gates.SPARE),
     ({"correlation": None}, False, gates.NOTHING),
     ({}, True, gates.POINT),
+    (
+        {"result": {"system": "ising", "model": {"likelihood": "bernoulli", "posterior": "isotropic"}}},
+        False,
+        gates.VECTOR,
+    ),
     ({"order_parameters": ["magnetization_0", "magnetization_1"]}, False, gates.VECTOR),
     (
         {"order_parameters": ["magnetization_x", "magnetization_y"], "phases": ["magnetization", "disordered"]}
