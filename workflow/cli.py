@@ -119,23 +119,23 @@ def _load(study: str, seed: int | None = None) -> Study:
 
 @contextmanager
 def _failures(verbose: bool) -> Iterator[dict[str, str]]:
-    """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 interrupted."""
+    """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 and 143 signals."""
     context: dict[str, str] = {}
     from workflow.certified import Uncertified
     from workflow.executors import Unavailable
     from workflow.folder import FolderError, StageFailed
+    from workflow.interruption import INTERRUPTED, TERMINATED, Terminated, terminable
     from workflow.shards import ShardError
     from workflow.study import StudyError
 
     try:
-        yield context
+        with terminable():
+            yield context
     except (StudyError, FolderError, Unavailable) as error:
         _leave(str(error), 2)
-    except KeyboardInterrupt:
-        _leave(
-            f"interrupted; finished work is kept, go on with\n  {context.get('resume', 'the same command')}",
-            130,
-        )
+    except KeyboardInterrupt as error:
+        how, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+        _leave(f"{how}; finished work is kept, go on with\n  {context.get('resume', 'the same command')}", code)
     except json.JSONDecodeError as error:
         if verbose:
             raise
