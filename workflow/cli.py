@@ -205,6 +205,29 @@ def plan(study: str, workers: int | None) -> None:
 
 
 @main.command()
+@click.argument("study")
+@click.option("--to", "target", type=click.Choice(["ray", "slurm", "kubernetes"]), required=True)
+@click.option(
+    "--dry-run", is_flag=True, help="Print the script, manifest or request, and what it may cost; do nothing."
+)
+@click.option(
+    "--site", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File of [cluster.*] tables."
+)
+@click.option("--run-dir", help="Run folder, on a file system that all nodes share.")
+@click.option("--address", help="Dashboard of the Ray cluster, such as http://127.0.0.1:8265 (with --to ray).")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Take this seed instead of the study's.")
+def submit(study: str, target: Any, dry_run: bool, **options: Any) -> None:
+    """Run STUDY on a cluster: a batch job of SLURM, a job of a Ray cluster, a RayJob of Kubernetes."""
+    with _failures(verbose=False):
+        from workflow.submit import prepare
+        from workflow.submit import submit as hand_over
+
+        code = hand_over(prepare(study, target, **options), target, dry_run, click.echo)
+    sys.exit(code)
+
+
+@main.command()
 @click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def status(run_dir: Path) -> None:
     """How far a run is: a line per stage."""

@@ -27,6 +27,13 @@ class Unavailable(RuntimeError):
     """What was asked for on the command line is not there: a cluster, a device, room for the workers."""
 
 
+def prepare_environment() -> None:
+    """Settings that Ray reads when it is imported: silence a warning, notice dead training workers soon."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+
+
 class Outcome(NamedTuple):
     """What became of one item: its value, or the error with its traceback."""
 
@@ -86,10 +93,7 @@ class RayExecutor:
         """Connect to the cluster at the given address (or RAY_ADDRESS), or start a local Ray."""
         if self._started:
             return
-        # Set before Ray is imported: silences a warning, and keeps training restarts quick to notice.
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-        os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+        prepare_environment()
         import ray
 
         # Token authentication is Ray's default and stays on; it is no news to whoever starts a study.

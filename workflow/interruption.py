@@ -67,8 +67,8 @@ def held() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in dict.fromkeys(received):
-            signal.raise_signal(number)
+        for waiting in dict.fromkeys(received):
+            signal.raise_signal(waiting)
 
 
 def _main_thread() -> bool:
