@@ -93,7 +93,7 @@ class Group:
     """A group of equal Kubernetes workers."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    most: Count
+    most: Whole
     """Workers at most; they are started when there is work for them."""
     cpus: Whole
     memory: Quantity

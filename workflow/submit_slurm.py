@@ -114,9 +114,13 @@ def submit(job: Submission, say: Callable[[str], None]) -> int:
         write_whole(where.script, script)
     except OSError as error:
         raise Unavailable(f"cannot write {where.script}: {error}; give another --run-dir") from None
+    # Many sites take jobs that can never start; asked before, SLURM says so.
+    tested = subprocess.run(["sbatch", "--test-only", str(where.script)], capture_output=True, text=True)
+    if tested.returncode and (known := refusal(tested.stderr, job.site)):
+        raise Unavailable(known)
     done = subprocess.run(["sbatch", "--parsable", str(where.script)], capture_output=True, text=True)
     if done.returncode:
-        raise Unavailable(refusal(done.stderr, job.site))
+        raise Unavailable(refusal(done.stderr, job.site) or f"sbatch refuses the job: {done.stderr.strip()}")
     number = done.stdout.strip().split(";")[0]
     say(f"job {number}; its script is {where.script}, its log {str(where.log).replace('%j', number)}")
     say(f"follow it with\n  squeue --job {number}\n  latentphase status {shlex.quote(str(where.run))}")
@@ -140,14 +144,14 @@ REFUSALS: tuple[tuple[str, str, str], ...] = (
 """What sbatch says, the setting that is to be changed, and what sinfo can be asked about it."""
 
 
-def refusal(message: str, site: Slurm) -> str:
-    """``message`` of sbatch with the setting behind it, and what the site has instead."""
+def refusal(message: str, site: Slurm) -> str | None:
+    """``message`` of sbatch with the setting behind it, and what the site has instead; None for unknown messages."""
     said = message.strip().removeprefix("sbatch: ").replace("\nsbatch: ", "; ")
     for pattern, text, asked in REFUSALS:
         if re.search(pattern, message):
             known = f"\n  sinfo knows: {_sinfo(asked)}" if asked else ""
             return f"cluster.slurm.{text.format(site=site)}{known}\n  sbatch said: {said}"
-    return f"sbatch refuses the job: {said}"
+    return None
 
 
 def _sinfo(form: str) -> str:

@@ -1,4 +1,4 @@
-"""A real SLURM of two nodes on this machine, in folders of its own; skipped, saying why, where its programs are missing.
+"""A real SLURM of two nodes on this machine, in folders of its own; skipped where its programs are missing.
 
 Both nodes share the host, so that what runs on them must not count on ports and folders of its own.
 """
