@@ -98,6 +98,8 @@ class RayExecutor:
 
         # Token authentication is Ray's default and stays on; it is no news to whoever starts a study.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+        # Nor is it that .git and .venv are not shipped.
+        logging.getLogger("ray._private.runtime_env.working_dir").setLevel(logging.ERROR)
         environment: dict[str, Any] = {"env_vars": {"NUMBA_NUM_THREADS": "1"}}
         options: dict[str, Any] = {"address": self._address}
         joined = not self.local

@@ -72,6 +72,10 @@ class Slurm:
         command = [python, "-m", "workflow", *map(str, words)]
         return subprocess.run(command, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True)
 
+    def private(self) -> list[str]:
+        """What jobs have left on the disk of their nodes."""
+        return [path.name for path in (self.folder / "tmp").glob("lp.*")]
+
     def state(self, job: str) -> str:
         """PENDING, RUNNING, COMPLETED, ..."""
         return self.job(job)["JobState"]
@@ -122,9 +126,11 @@ def slurm() -> Iterator[Slurm]:
     (folder / "slurm.conf").write_text(CONFIGURATION.format(host=host, folder=folder, ports=free_ports(3)))
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
     (folder / "gres.conf").write_text("NodeName=n2 Name=gpu File=/dev/null\n")
-    (folder / "state").mkdir()
+    for name in ("state", "tmp"):
+        (folder / name).mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "RAY_"))}
     environment |= {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": f"{os.environ['PATH']}:{DEFAULT_PATH}"}
+    environment["TMPDIR"] = str(folder / "tmp")
     site = Slurm(folder, environment)
     site("mungekey", "--create", f"--keyfile={folder}/munge.key")
     daemons: list[subprocess.Popen[bytes]] = []

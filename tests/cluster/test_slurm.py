@@ -1,7 +1,6 @@
 """Studies on a real SLURM of two nodes: same bytes, time limits, lost nodes, and what is said of wrong settings."""
 
 import json
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -148,13 +147,7 @@ def test_both_nodes_make_the_same_shards(slurm: Slurm, tmp_path: Path) -> None:
     assert serial("simulate", study, tmp_path / "whole").exit_code == 0
     assert digest(tmp_path / "run") == digest(tmp_path / "whole")
     assert (tmp_path / "run" / "report" / "index.html").exists()
-    assert not leftovers(), "private folders are removed"
-
-
-def leftovers() -> list[str]:
-    """Processes of a Ray in a private folder of a job."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "/lp." in line and "raylet" in line]
+    assert not slurm.private()
 
 
 def test_a_time_limit_that_is_too_short(slurm: Slurm, tmp_path: Path, long_digest: str) -> None:
@@ -173,6 +166,7 @@ def test_a_time_limit_that_is_too_short(slurm: Slurm, tmp_path: Path, long_diges
     assert digest(run.root) == long_digest
     done = [json.loads(line)["done"] for line in run.stages.read_text().splitlines() if '"simulate"' in line]
     assert sum(done) == 6, "nothing was done twice"
+    assert not slurm.private()
 
 
 def test_a_node_that_goes_down(slurm: Slurm, tmp_path: Path, long_digest: str) -> None:
