@@ -122,6 +122,10 @@ def submit(job: Submission, say: Callable[[str], None]) -> int:
     if done.returncode:
         raise Unavailable(refusal(done.stderr, job.site) or f"sbatch refuses the job: {done.stderr.strip()}")
     number = done.stdout.strip().split(";")[0]
+    if known := refusal(_reason(number), job.site):
+        # It would wait forever.
+        subprocess.run(["scancel", number], check=False)
+        raise Unavailable(known)
     say(f"job {number}; its script is {where.script}, its log {str(where.log).replace('%j', number)}")
     say(f"follow it with\n  squeue --job {number}\n  latentphase status {shlex.quote(str(where.run))}")
     return 0
@@ -135,29 +139,32 @@ REFUSALS: tuple[tuple[str, str, str], ...] = (
     (r"[Ii]nvalid feature", "constraint = {site.constraint!r}: no node has these features", "%R %f"),
     (r"generic resource|gres|GRES|TRES", "gpus = {site.gpus}: the partition has no such GPUs; set gpus = 0 or take one "
      "that has", "%R %G"),
-    (r"[Nn]ode count", "nodes = {site.nodes}: more than the partition has or allows", "%R %D"),
+    (r"[Nn]ode count|PartitionNodeLimit", "nodes = {site.nodes}: more than the partition has or allows", "%R %D"),
     (r"configuration is not available|[Mm]ore processors|CPU count|[Mm]emory specification",
      "nodes = {site.nodes}, cpus = {site.cpus}, gpus = {site.gpus}, memory = {site.memory}: no node of the partition "
      "is so large", "%R %D nodes of %c CPUs, %m MB, GPUs %G"),
-    (r"[Tt]ime limit", "time = {site.time!r}: longer than the partition allows", "%R %l"),
+    (r"[Tt]ime limit|PartitionTimeLimit", "time = {site.time!r}: longer than the partition allows", "%R %l"),
 )  # fmt: skip
-"""What sbatch says, the setting that is to be changed, and what sinfo can be asked about it."""
+"""What sbatch says, or why a job waits, the setting that is to be changed, and what sinfo can be asked about it."""
 
 
 def refusal(message: str, site: Slurm) -> str | None:
-    """``message`` of sbatch with the setting behind it, and what the site has instead; None for unknown messages."""
+    """``message`` of SLURM with the setting behind it, and what the site has instead; None for unknown messages."""
     said = message.strip().removeprefix("sbatch: ").replace("\nsbatch: ", "; ")
     for pattern, text, asked in REFUSALS:
         if re.search(pattern, message):
             known = f"\n  sinfo knows: {_sinfo(asked)}" if asked else ""
-            return f"cluster.slurm.{text.format(site=site)}{known}\n  sbatch said: {said}"
+            return f"cluster.slurm.{text.format(site=site)}{known}\n  SLURM said: {said}"
     return None
+
+
+def _reason(number: str) -> str:
+    """Why the job waits, in SLURM's word; empty if it is not known."""
+    done = subprocess.run(["squeue", "--noheader", "--format=%r", "--job", number], capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def _sinfo(form: str) -> str:
     """What sinfo says of every partition."""
-    try:
-        done = subprocess.run(["sinfo", "--noheader", f"--format={form}"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"nothing ({error})"
+    done = subprocess.run(["sinfo", "--noheader", f"--format={form}"], capture_output=True, text=True)
     return ", ".join(dict.fromkeys(line.strip() for line in done.stdout.splitlines())) or "nothing"

@@ -104,7 +104,7 @@ def test_sbatch_accepts_the_script(slurm: Slurm, setting: dict[str, Any], tmp_pa
         ({"partition": "gpu"}, ["cluster.slurm.partition = 'gpu'", "sinfo knows: debug, short"]),
         ({"partition": "short", "time": "02:00:00"}, ["cluster.slurm.time = '02:00:00'", "short 1:00"]),
         ({"partition": "short", "gpus": 1, "time": "1"}, ["cluster.slurm."]),
-        ({"nodes": 3}, ["cluster.slurm.nodes = 3", "sinfo knows: debug 2"]),
+        ({"nodes": 3}, ["cluster.slurm.nodes = 3", "debug 2 nodes of 1 CPUs"]),
         ({"cpus": 64}, ["cluster.slurm.nodes = 1, cpus = 64", "2 nodes of 1 CPUs"]),
         ({"constraint": "a100"}, ["cluster.slurm.constraint = 'a100'"]),
     ],
@@ -117,7 +117,8 @@ def test_settings_that_the_site_does_not_have(
     done = slurm.latentphase("submit", study, "--to", "slurm", "--run-dir", tmp_path / "run")
     assert done.returncode == 2, done.stdout
     assert all(text in done.stderr for text in said), done.stderr
-    assert "sbatch said: " in done.stderr
+    assert "SLURM said: " in done.stderr
+    assert slurm("squeue", "--noheader") == "", "nothing is left waiting"
 
 
 def test_a_head_whose_name_does_not_resolve(slurm: Slurm, tmp_path: Path) -> None:
