@@ -178,6 +178,7 @@ def test_a_node_that_goes_down(slurm: Slurm, tmp_path: Path, long_digest: str) -
     slurm("scontrol", "update", "nodename=n2", "state=down", "reason=test")
     try:
         text = ended(slurm, job, tmp_path, 900)
+        assert "down" in slurm("sinfo", "--noheader", "--Node", "--nodes=n2", "--format=%T")
     finally:
         slurm("scontrol", "update", "nodename=n2", "state=resume")
     assert slurm.state(job) == "COMPLETED", text
