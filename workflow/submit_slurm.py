@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,9 @@ from workflow.cluster_blocks import Slurm
 from workflow.executors import Unavailable
 from workflow.layout import write_whole
 from workflow.submit import CHECKOUT, Submission
+
+SCHEDULER_SECONDS = 5.0
+"""How long to wait for the scheduler's first word on a job."""
 
 
 class Places(NamedTuple):
@@ -83,9 +87,9 @@ def shown(job: Submission) -> str:
     )
 
 
-def hours(time: str) -> float:
+def hours(limit: str) -> float:
     """A time of SLURM (minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S) in hours."""
-    days, _, rest = time.rpartition("-")
+    days, _, rest = limit.rpartition("-")
     parts = [int(part) for part in rest.split(":")]
     units = [1.0, 1 / 60, 1 / 3600]
     if not days and len(parts) < 3:
@@ -150,7 +154,7 @@ REFUSALS: tuple[tuple[str, str, str], ...] = (
 
 def refusal(message: str, site: Slurm) -> str | None:
     """``message`` of SLURM with the setting behind it, and what the site has instead; None for unknown messages."""
-    said = message.strip().removeprefix("sbatch: ").replace("\nsbatch: ", "; ")
+    said = "; ".join(line.removeprefix("sbatch: ") for line in message.strip().splitlines())
     for pattern, text, asked in REFUSALS:
         if re.search(pattern, message):
             known = f"\n  sinfo knows: {_sinfo(asked)}" if asked else ""
@@ -159,9 +163,14 @@ def refusal(message: str, site: Slurm) -> str | None:
 
 
 def _reason(number: str) -> str:
-    """Why the job waits, in SLURM's word; empty if it is not known."""
-    done = subprocess.run(["squeue", "--noheader", "--format=%r", "--job", number], capture_output=True, text=True)
-    return done.stdout.strip()
+    """Why the job waits, in SLURM's word, as soon as the scheduler has looked at it; else "None", or nothing."""
+    command = ["squeue", "--noheader", "--format=%r", "--job", number]
+    end = time.monotonic() + SCHEDULER_SECONDS
+    while True:
+        reason = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        if reason != "None" or time.monotonic() > end:
+            return reason
+        time.sleep(0.5)
 
 
 def _sinfo(form: str) -> str:
