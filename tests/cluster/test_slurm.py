@@ -60,7 +60,8 @@ def shards(root: Path) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def all_idle(slurm: Slurm, tmp_path: Path) -> None:
-    """A job of the test before may still be ending."""
+    """A job of the test before may still be ending, or wait if that test has failed."""
+    slurm("scancel", "--user=root")
     slurm.wait(lambda: idle(slurm) == 2, 120, tmp_path)
 
 
