@@ -69,6 +69,12 @@ def wait(address: str, nodes: int, gpus: int, seconds: float) -> None:
 
 def _connect(address: str, end: float) -> None:
     """Join the cluster; its head may still be starting."""
+    host, _, port = address.rpartition(":")
+    # Ray itself would try for many minutes.
+    while not _answers(host, int(port)):
+        if time.monotonic() > end:
+            _leave(f"no Ray head answers at {address}; what it said when it started is above")
+        time.sleep(1.0)
     import ray
 
     while True:
@@ -79,6 +85,14 @@ def _connect(address: str, end: float) -> None:
             if time.monotonic() > end:
                 _leave(f"no Ray head answers at {address}: {error}")
             time.sleep(1.0)
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=2.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _leave(message: str) -> None:
