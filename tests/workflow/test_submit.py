@@ -90,7 +90,7 @@ def test_the_script_is_bash(tmp_path: Path) -> None:
         < text.index("module load 'python/3.11'")
         < text.index("python='/opt/my python'")
     )
-    assert 'getent ahostsv4 "$1-ib0"' in text
+    assert 'lookup "$1-ib0"' in text
 
 
 def test_a_script_that_is_no_bash_would_be_noticed() -> None:
