@@ -119,23 +119,23 @@ def _load(study: str, seed: int | None = None) -> Study:
 
 @contextmanager
 def _failures(verbose: bool) -> Iterator[dict[str, str]]:
-    """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 interrupted."""
+    """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 and 143 signals."""
     context: dict[str, str] = {}
     from workflow.certified import Uncertified
     from workflow.executors import Unavailable
     from workflow.folder import FolderError, StageFailed
+    from workflow.interruption import INTERRUPTED, TERMINATED, Terminated, terminable
     from workflow.shards import ShardError
     from workflow.study import StudyError
 
     try:
-        yield context
+        with terminable():
+            yield context
     except (StudyError, FolderError, Unavailable) as error:
         _leave(str(error), 2)
-    except KeyboardInterrupt:
-        _leave(
-            f"interrupted; finished work is kept, go on with\n  {context.get('resume', 'the same command')}",
-            130,
-        )
+    except KeyboardInterrupt as error:
+        how, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+        _leave(f"{how}; finished work is kept, go on with\n  {context.get('resume', 'the same command')}", code)
     except json.JSONDecodeError as error:
         if verbose:
             raise
@@ -202,6 +202,29 @@ def plan(study: str, workers: int | None) -> None:
         from workflow.status import plan_table
 
         click.echo(plan_table(_load(study), workers))
+
+
+@main.command()
+@click.argument("study")
+@click.option("--to", "target", type=click.Choice(["ray", "slurm", "kubernetes"]), required=True)
+@click.option(
+    "--dry-run", is_flag=True, help="Print the script, manifest or request, and what it may cost; do nothing."
+)
+@click.option(
+    "--site", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File of [cluster.*] tables."
+)
+@click.option("--run-dir", help="Run folder, on a file system that all nodes share.")
+@click.option("--address", help="Dashboard of the Ray cluster, such as http://127.0.0.1:8265 (with --to ray).")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Take this seed instead of the study's.")
+def submit(study: str, target: Any, dry_run: bool, **options: Any) -> None:
+    """Run STUDY on a cluster: a batch job of SLURM, a job of a Ray cluster, a RayJob of Kubernetes."""
+    with _failures(verbose=False):
+        from workflow.submit import prepare
+        from workflow.submit import submit as hand_over
+
+        code = hand_over(prepare(study, target, **options), target, dry_run, click.echo)
+    sys.exit(code)
 
 
 @main.command()

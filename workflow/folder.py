@@ -118,8 +118,8 @@ def _same_study(run: RunDirectory, study: Study) -> None:
 
 def _that_counts(resolved: dict[str, Any]) -> dict[str, Any]:
     """What may be done with shards changes none of them, nor does the place of data whose contents are the same, nor
-    what the verdict asks for; the folder then keeps the latest word on all three."""
-    kept = {key: value for key, value in resolved.items() if key != "allow_uncertified"}
+    what the verdict asks for, nor the machines; the folder then keeps the latest word on all of these."""
+    kept = {key: value for key, value in resolved.items() if key not in ("allow_uncertified", "cluster")}
     kept["analyze"] = {key: value for key, value in kept.get("analyze", {}).items() if key not in ASKED}
     if "data" in kept:
         kept["data"] = [{key: value for key, value in block.items() if key != "path"} for block in kept["data"]]

@@ -25,6 +25,7 @@ from workflow.certified import objections
 from workflow.data_tasks import SourceError
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, timed
+from workflow.interruption import held
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import (
     ShardTask,
@@ -63,18 +64,19 @@ def draw(task: SimulationTask) -> Samples:
 
 
 def run_sampler(work: Sampler, saved: Path | None, save_seconds: float = SAVE_SECONDS) -> list[Samples]:
-    """Run ``work`` to its end, from ``saved`` if that is there, and save it there every minute.
+    """Run ``work`` to its end, from ``saved`` if that is there, and save it there every minute and when interrupted.
 
     The clock decides when to save and nothing else, so the samples do not depend on it.
     """
     if saved is not None:
         _resume(work, saved)
     last = time.monotonic()
-    while not work.done:
-        work.step()
-        if saved is not None and time.monotonic() - last > save_seconds:
-            _save(work, saved)
-            last = time.monotonic()
+    with held() as signals:
+        while not work.done and not signals:
+            work.step()
+            if saved is not None and (signals or time.monotonic() - last > save_seconds):
+                _save(work, saved)
+                last = time.monotonic()
     return work.result()
 
 

@@ -94,6 +94,18 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     return "\n".join(lines)
 
 
+def core_hours(study: Study) -> tuple[float, float]:
+    """Estimated core-hours of the simulations, and of the trainings on CPUs."""
+    tasks = shard_tasks(study)
+    by_id = {task.task_id: task for task in tasks}
+    simulate = sum(shard_cost(task).core_seconds for task in tasks)
+    train = sum(
+        training_cost(item, training_samples([by_id[t] for t in item.task_ids], float(item["held_out"])))
+        for item in training_runs(study)
+    )
+    return simulate / 3600, train / 3600
+
+
 def _algorithms(tasks: Sequence[SimulationTask]) -> list[str]:
     """What ``auto`` is expected to choose, from rough autocorrelation times and the table of costs."""
     expected: dict[tuple[str, int], Counter[str]] = {}

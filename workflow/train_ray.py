@@ -6,11 +6,13 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from workflow.executors import RayExecutor, Unavailable
 from workflow.folder import note_failure
+from workflow.interruption import GRACE_SECONDS
 from workflow.layout import RunDirectory
 from workflow.train_worker import Job
 
@@ -60,6 +62,8 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
     # Our own checkpoints resume a training; Ray's state is only needed while it runs, under a name never used before
     # (a name used again would silently continue the old run).
     storage = Path(job.root) / "training" / ".ray"
+    name = uuid.uuid4().hex
+    stop = storage / f"{name}.stop"
     resources: dict[str, float] = {"CPU": job.threads}
     if job.device == "cuda":
         resources["GPU"] = 1
@@ -72,16 +76,16 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
         scaling["label_selector"] = labels
     trainer = TorchTrainer(
         ray_train_loop,
-        train_loop_config={"job": job, "workers": workers},
+        train_loop_config={"job": replace(job, stop=str(stop)), "workers": workers},
         scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
-            name=uuid.uuid4().hex,
+            name=name,
             storage_path=str(storage),
             failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
         ),
     )
     try:
-        _in_thread(trainer.fit)
+        _in_thread(trainer.fit, stop)
     except TrainingFailedError as error:
         for item in (item for lane in job.lanes for stack in lane for item in stack):
             folder = RunDirectory(Path(job.root))
@@ -91,8 +95,11 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
         shutil.rmtree(storage, ignore_errors=True)
 
 
-def _in_thread(work: Callable[[], object]) -> None:
-    """Do ``work`` in another thread: in the main one Ray Train takes Ctrl-C for itself and leaves with its own code."""
+def _in_thread(work: Callable[[], object], stop: Path) -> None:
+    """Do ``work`` in another thread: in the main one Ray Train takes Ctrl-C for itself and leaves with its own code.
+
+    On Ctrl-C or SIGTERM the file ``stop`` asks the workers to save what they have.
+    """
     failures: list[BaseException] = []
 
     def attempt() -> None:
@@ -100,11 +107,20 @@ def _in_thread(work: Callable[[], object]) -> None:
             work()
         except BaseException as error:
             failures.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.5)
+    # Not Thread.join: a signal that interrupts it makes Python 3.11 take the thread for dead.
+    ended = threading.Event()
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        while not ended.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        stop.parent.mkdir(parents=True, exist_ok=True)
+        stop.touch()
+        ended.wait(GRACE_SECONDS)
+        raise
     if failures:
         raise failures[0]
 

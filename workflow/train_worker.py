@@ -44,6 +44,16 @@ class Job:
     device: str
     threads: int
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    stop: str | None = None
+    """A file: once it is there, trainings write their checkpoint after the epoch they are in, and end."""
+
+    @property
+    def stopped(self) -> bool:
+        return self.stop is not None and Path(self.stop).exists()
+
+
+class Stopped(Exception):
+    """The driver wants to leave."""
 
 
 def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
@@ -59,7 +69,7 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
     data: dict[Any, TrainingData] = {}
     alone = group is None or group.size == 1
     queue = list(job.lanes[lane])
-    while queue:
+    while queue and not job.stopped:
         stack = tuple(item for item in queue.pop(0) if not run.training(item.train_id).result.exists())
         if not stack:
             continue
@@ -68,6 +78,8 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
             continue
         try:
             _train_stack(stack, _data_of(stack[0], run, data), run, job, group)
+        except Stopped:
+            return
         except Exception as error:
             if not alone and not isinstance(error, TrainingDiverged | ValueError | ShardError):
                 # These come to all workers alike. After any other the rest of the group waits in a collective, and
@@ -129,25 +141,34 @@ def _train(trainer: Trainer, records: Sequence[_Recorder], job: Job) -> None:
     """Train all epochs, with notes and checkpoints of every run in ``records``.
 
     Raises:
-        TrainingDiverged: after the last good state of every run was written as its checkpoint.
+        TrainingDiverged, Stopped, KeyboardInterrupt: after the last good state of every run was written as its
+            checkpoint.
     """
     last = time.monotonic()
     good = [] if trainer.epoch == 0 else trainer.states()
     try:
         for epoch in trainer.epochs():
-            if not records:
-                continue
+            unfinished = epoch.epoch < trainer.config.epochs
             for index, recorder in enumerate(records):
                 recorder.note(epoch, index)
-            good = trainer.states()
-            if epoch.epoch < trainer.config.epochs and time.monotonic() - last >= job.checkpoint_seconds:
-                for recorder, state in zip(records, good, strict=True):
-                    recorder.keep(epoch.epoch, state)
+            if records:
+                good = trainer.states()
+            if unfinished and time.monotonic() - last >= job.checkpoint_seconds:
+                _keep(records, good)
                 last = time.monotonic()
-    except TrainingDiverged:
-        for recorder, state in zip(records, good, strict=bool(good)):
-            recorder.keep(int(state["epoch"]), state)
+            if unfinished and job.stopped:
+                raise Stopped
+    except (TrainingDiverged, Stopped, KeyboardInterrupt):
+        # A checkpoint after the last epoch would leave no epoch from which the result could be written.
+        if good and int(good[0]["epoch"]) < trainer.config.epochs:
+            _keep(records, good)
         raise
+
+
+def _keep(records: Sequence[_Recorder], states: Sequence[dict[str, torch.Tensor]]) -> None:
+    """Checkpoints of all runs; ``records`` is empty where another worker of the group writes them."""
+    for recorder, state in zip(records, states, strict=bool(records)):
+        recorder.keep(int(state["epoch"]), state)
 
 
 def _eigenvalues(
