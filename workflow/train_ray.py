@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from workflow.executors import RayExecutor, Unavailable
 from workflow.folder import note_failure
 from workflow.layout import RunDirectory
+from workflow.storage import ObjectPath, Place, remove_tree
 from workflow.train_worker import Job
 
 GROUP_RESTARTS = 5
@@ -59,7 +58,7 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
 
     # Our own checkpoints resume a training; Ray's state is only needed while it runs, under a name never used before
     # (a name used again would silently continue the old run).
-    storage = Path(job.root) / "training" / ".ray"
+    state = RunDirectory.at(job.root).trainings / ".ray"
     resources: dict[str, float] = {"CPU": job.threads}
     if job.device == "cuda":
         resources["GPU"] = 1
@@ -76,7 +75,7 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
         scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
             name=uuid.uuid4().hex,
-            storage_path=str(storage),
+            **_kept_in(state),
             failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
         ),
     )
@@ -84,11 +83,18 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
         _in_thread(trainer.fit)
     except TrainingFailedError as error:
         for item in (item for lane in job.lanes for stack in lane for item in stack):
-            folder = RunDirectory(Path(job.root))
+            folder = RunDirectory.at(job.root)
             if not folder.training(item.train_id).result.exists():
                 note_failure(folder, item.train_id, f"{item}\n\n{error}")
     finally:
-        shutil.rmtree(storage, ignore_errors=True)
+        remove_tree(state)
+
+
+def _kept_in(state: Place) -> dict[str, Any]:
+    """Where Ray Train keeps its state."""
+    if isinstance(state, ObjectPath):
+        return {"storage_path": state.key, "storage_filesystem": state.store.filesystem}
+    return {"storage_path": str(state)}
 
 
 def _in_thread(work: Callable[[], object]) -> None:
