@@ -237,6 +237,25 @@ def verify(run_dir: str, rebuild_manifest: bool) -> None:
 
 
 @main.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def sync(source: str, target: str, quiet: bool) -> None:
+    """Copy a run folder between paths and URIs, checked by checksums; resumes, and deletes nothing."""
+    with _failures(verbose=False) as context:
+        from workflow import storage
+        from workflow.sync import sync as copy
+
+        context["resume"] = shlex.join(["latentphase", "sync", source, target])
+        found = copy(storage.place(source), storage.place(target), (lambda _: None) if quiet else click.echo)
+        if not quiet:
+            click.echo(
+                f"{found.copied} files copied, {found.replaced} of them in place of another version; "
+                f"{found.same} were there already"
+            )
+
+
+@main.command()
 @click.argument("name", required=False)
 def presets(name: str | None) -> None:
     """List the studies that come with the program, or print the one called NAME."""

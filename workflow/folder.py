@@ -19,7 +19,7 @@ from workflow import lock, storage
 from workflow.blocks import ASKED, Study
 from workflow.layout import RunDirectory, write_whole
 from workflow.storage import Lines, Place
-from workflow.storage_errors import PATIENCE, FolderError, patience
+from workflow.storage_errors import LITTLE_PATIENCE, PATIENCE, FolderError, patience
 from workflow.store import PROBE, check_access
 from workflow.study import StudyError, parse
 
@@ -120,12 +120,12 @@ def _prepared(root: Place, fresh: bool) -> RunDirectory:
         except OSError as error:
             raise FolderError(f"the run folder {root} cannot be written: {error}") from None
         refuse_links(run.root)
-    if not run.study.exists() and any(not _is_passing(run, name) for name in _names(run.root)):
+    if not run.study.exists() and any(not is_passing(run, name) for name in _names(run.root)):
         raise FolderError(f"{root} is not empty and holds no study.toml; choose another --run-dir")
     return run
 
 
-def _is_passing(run: RunDirectory, name: str) -> bool:
+def is_passing(run: RunDirectory, name: str) -> bool:
     """Whether a file is a lock or what a kill may leave of it or of a file that was being written."""
     lock_name = run.lock.name
     return name.startswith((lock_name, PROBE)) or (name.startswith(".") and name.endswith(".tmp"))
@@ -227,11 +227,8 @@ def timed(run: RunDirectory, stage: str) -> Iterator[dict[str, float]]:
         if note["done"]:
             record = {"stage": stage, "wall_seconds": round(time.monotonic() - start, 3), **note}
             # A full disk or a lost store has its own message already; what the stage cost is worth less.
-            with (
-                contextlib.suppress(OSError),
-                patience(0.0 if sys.exc_info()[0] else PATIENCE),
-                Lines(run.stages) as lines,
-            ):
+            seconds = LITTLE_PATIENCE if sys.exc_info()[0] else PATIENCE
+            with contextlib.suppress(OSError), patience(seconds), Lines(run.stages) as lines:
                 lines.add(json.dumps(record))
 
 

@@ -28,7 +28,7 @@ from typing import Any
 from workflow.layout import write_whole
 from workflow.progress import duration
 from workflow.storage import ObjectPath, Place
-from workflow.storage_errors import FolderError, patience
+from workflow.storage_errors import LITTLE_PATIENCE, FolderError, patience
 from workflow.store import PROBE
 
 REFRESH = 15.0
@@ -193,7 +193,7 @@ def read(file: Place) -> Owner | None:
 
 def release(file: Place, owner: Owner) -> None:
     """Delete the lock if it is still ours; a failure leaves it to be taken over."""
-    with contextlib.suppress(OSError), patience(REFRESH / 3):
+    with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
         found = read(file)
         if found is not None and found.nonce == owner.nonce:
             file.unlink(missing_ok=True)
@@ -213,7 +213,7 @@ class _Keeper(threading.Thread):
         while not self._end.wait(REFRESH):
             beat += 1
             # The next refresh may succeed; if none does for long, the lock may go to another driver.
-            with contextlib.suppress(OSError), patience(REFRESH / 3):
+            with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
                 found = read(self._file)
                 if found is not None and found.nonce != self._owner.nonce:
                     self.lost = found

@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from workflow.storage_errors import StorageError, retried
+from workflow.storage_errors import LITTLE_PATIENCE, StorageError, patience, retried
 
 if TYPE_CHECKING:
     from workflow.store import Store
@@ -227,8 +227,13 @@ class Lines:
     def __enter__(self) -> Lines:
         return self
 
-    def __exit__(self, *failure: object) -> None:
-        self.flush()
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.flush()
+            return
+        # What is on its way already says more than that this failed too.
+        with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
+            self.flush()
 
     def add(self, text: str) -> None:
         """Add a line; one that a crash cut short before it is ended first."""

@@ -17,6 +17,8 @@ Result = TypeVar("Result")
 PATIENCE = 90.0
 """Seconds for which an operation that fails is tried again."""
 _patience: ContextVar[float | None] = ContextVar("patience", default=None)
+LITTLE_PATIENCE = 5.0
+"""The same for what is worth less, or done while another error is on its way."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0
 """Seconds between attempts: the first, doubled after each."""
 
