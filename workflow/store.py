@@ -75,6 +75,9 @@ def parse(uri: str) -> tuple[Store, str] | Path:
 
 def _refuse_credentials(scheme: str, kind: str, authority: str, query: str) -> None:
     """Nothing of a URI that is refused here is shown."""
+    if kind in ("s3", "gs") and ":" in authority:
+        # A secret key may hold a slash, so that its rest looks like a path.
+        raise FolderError(f"{scheme}://...: a URI must not hold credentials; set them in the environment")
     user, at, host = authority.rpartition("@")
     # The container of a storage account stands before an @.
     if at and (kind != "abfs" or ":" in user):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from workflow import manifest, storage
@@ -47,7 +47,7 @@ def sync(source: Place, target: Place, say: Callable[[str], None]) -> Synced:
 
 
 def _resolved(place: Place) -> Place:
-    return storage.place(str(place)).resolve() if not isinstance(place, storage.ObjectPath) else place
+    return place.resolve() if isinstance(place, Path) else place
 
 
 def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) -> Synced:
@@ -64,7 +64,7 @@ def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) ->
             same += 1
             continue
         say(f"{name}{'' if size is None else ' (in place of another version)'}")
-        _copy_file(file, copy, expected, is_shard=name in known)
+        _copy_file(file, copy, known.get(name))
         copied += 1
         replaced += size is not None
     return Synced(copied, replaced, same)
@@ -76,13 +76,11 @@ def _is_left_out(run: RunDirectory, name: str) -> bool:
     return is_passing(run, parts[-1]) or ".ray" in parts
 
 
-def _copy_file(file: Place, copy: Place, expected: str, is_shard: bool) -> None:
+def _copy_file(file: Place, copy: Place, expected: str | None) -> None:
     content = file.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != expected and is_shard:
-        raise ShardError(
-            f"{file} was altered: its sha256 is not the one in the manifest; `latentphase verify` lists all"
-        )
+    if expected is not None and found != expected:
+        raise ShardError(f"{file} was altered: its sha256 is not the one in the manifest; see `latentphase verify`")
     write_whole(copy, content)
     if manifest.sha256(copy) != found:
         raise ShardError(f"{copy} is not what was written to it: its sha256 differs from that of {file}")
