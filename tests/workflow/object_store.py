@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test", "AWS_DEFAULT_REGION": "us-east-1"}
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
@@ -74,7 +75,7 @@ key = iam.create_access_key(UserName="reader")["AccessKey"]
 print(json.dumps({{"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}}))
 """
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, **KEYS}, capture_output=True, check=True)
-    request(port, "POST", "/moto-api/reset-auth", b"0")
+    request(port, "POST", "/moto-api/reset-auth", b"0", **{"Content-Type": "text/plain"})
     return dict(json.loads(done.stdout))
 
 
@@ -92,6 +93,8 @@ class Trouble:
     """Called before an object is put."""
     after_put: Callable[[int], None] = lambda number: None
     """Called when it has been, before the answer."""
+    refuses_strangers: bool = False
+    """Whether requests that nobody has signed are answered as S3 does; moto has an error of its own there."""
     failed: int = 0
     numbers: dict[str, int] = field(default_factory=lambda: {"all": 0, "PUT": 0})
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -135,6 +138,9 @@ def proxy(target: int, trouble: Trouble) -> Iterator[int]:
             body = self.body()
             number = trouble.count("all")
             time.sleep(trouble.delay(number))
+            if trouble.refuses_strangers and "Authorization" not in self.headers:
+                self.answer(403, [("Content-Length", str(len(DENIED)))], DENIED)
+                return
             if trouble.hangs_up(number):
                 trouble.failed += 1
                 self.close_connection = True

@@ -143,14 +143,18 @@ def test_missing_permission_is_said_before_any_work(study: str, monkeypatch: pyt
         result = serial("run", study, uri(port, "runs/x"))
         assert result.exit_code == REFUSED, result.output
         assert "these credentials are not permitted to read, write, list and delete there" in result.stderr
-        for name in KEYS:
-            monkeypatch.delenv(name)
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
-            monkeypatch.setenv(name, "/nonexistent")
-        nobody = serial("run", study, uri(port, "runs/y"))
-        assert nobody.exit_code == REFUSED, nobody.output
-        assert "no credentials were found; set AWS_ACCESS_KEY_ID in the environment" in nobody.stderr
+
+
+def test_missing_credentials_are_said_before_any_work(study: str, server: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    with proxy(server, Trouble(refuses_strangers=True)) as port:
+        result = serial("run", study, uri(port, "runs/x"))
+    assert result.exit_code == REFUSED, result.output
+    assert "no credentials were found; set AWS_ACCESS_KEY_ID in the environment" in result.stderr
 
 
 def bursts(number: int) -> bool:
