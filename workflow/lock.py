@@ -9,12 +9,12 @@ does them, so that two drivers for a moment cost work, not data.
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import json
 import os
 import platform
 import secrets
+import signal
 import sys
 import threading
 import time
@@ -217,7 +217,8 @@ class _Keeper(threading.Thread):
                 found = read(self._file)
                 if found is not None and found.nonce != self._owner.nonce:
                     self.lost = found
-                    _thread.interrupt_main()
+                    # As Ctrl-C, which ends what the main thread waits for.
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                     return
                 content = asdict(self._owner) | {"held": round(time.monotonic() - start, 1), "beat": beat}
                 write_whole(self._file, json.dumps(content))

@@ -1,5 +1,6 @@
 """Two drivers on one run folder: the second is refused, unless the first is dead."""
 
+import contextlib
 import json
 import os
 import signal
@@ -137,10 +138,8 @@ def test_of_many_that_take_over_one_wins(file: Path, here: lock.Owner) -> None:
 
     def attempt() -> None:
         gate.wait()
-        try:
+        with contextlib.suppress(FolderError):
             won.append(lock.acquire(file))
-        except FolderError:
-            pass
 
     threads = [threading.Thread(target=attempt) for _ in range(8)]
     for thread in threads:
