@@ -142,14 +142,23 @@ def refuse_links(root: Place) -> None:
     """Raises FolderError where a link in the run folder ``root`` leads out of it: what is written must stay inside."""
     if not isinstance(root, Path):
         return
-    for folder, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-                raise FolderError(
-                    f"{path} is a link to {path.resolve()}, outside the run folder: nothing is written through it; "
-                    "put the whole run folder there with --run-dir"
-                )
+    folders = [str(root)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                # The kind of an entry comes with the listing: no request per file.
+                if entry.is_symlink():
+                    _refuse_outside(Path(entry.path), root)
+                elif entry.is_dir():
+                    folders.append(entry.path)
+
+
+def _refuse_outside(link: Path, root: Path) -> None:
+    if not link.resolve().is_relative_to(root.resolve()):
+        raise FolderError(
+            f"{link} is a link to {link.resolve()}, outside the run folder: nothing is written through it; "
+            "put the whole run folder there with --run-dir"
+        )
 
 
 def _begin(study: Study, run: RunDirectory) -> None:

@@ -54,6 +54,10 @@ def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) ->
     known = {record.path: record.sha256 for record in manifest.load(run).values()}
     here, there = storage.listing(run.root), storage.listing(other.root)
     names = [name for name in here.names if not _is_left_out(run, name)]
+    for name in names:
+        # Names of objects may be anything.
+        if name.startswith("/") or ".." in PurePosixPath(name).parts:
+            raise FolderError(f"{run.root} holds an object whose name leads out of a folder: {name!r}")
     names.sort(key=lambda name: (LAST.index(base) if (base := PurePosixPath(name).name) in LAST else -1, name))
     copied = replaced = same = 0
     for name in names:
