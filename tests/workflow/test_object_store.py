@@ -1,18 +1,21 @@
 """Run folders in an object store, with a real S3 server: the same bytes as on a disk, whatever happens on the way."""
 
+import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from object_store import KEYS, Trouble, proxy, reader, s3_server, uri
+from object_store import KEYS, Trouble, proxy, reader, request, s3_server, uri
 from studies import contents, serial, small, start, write_study
 
-from workflow import manifest, storage, storage_errors
+from workflow import lock, manifest, storage, storage_errors
 from workflow.cli import main
+from workflow.folder import FolderError
 from workflow.layout import RunDirectory, write_whole
 
 FAILED, REFUSED = 1, 2
@@ -221,6 +224,72 @@ def test_a_run_that_is_killed_again_and_again_ends_the_same(
     result = serial("run", study, address)
     assert result.exit_code == 0, result.output
     same_results(address, local)
+
+
+KILLED = """
+import os, signal
+from models.trainer import Trainer
+from workflow.train_worker import Job
+Job.__init__.__kwdefaults__["checkpoint_seconds"] = 0.0
+step, steps = Trainer._step, iter(range(1, 1000))
+def deadly(self, *batch):
+    if next(steps) > 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *batch)
+Trainer._step = deadly
+"""
+"""Checkpoints after every epoch of three steps; killed in the third."""
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_from_its_checkpoint(server: int, study: str, local: RunDirectory) -> None:
+    address = uri(server, "runs/checkpoint")
+    process = start("run", study, "--run-dir", address, "--executor", "serial", program=KILLED)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL, errors
+    run = RunDirectory.at(address)
+    (name,) = {path.parent.name for path in local.trainings.rglob("result.json")}
+    assert "epoch-00002.safetensors" in {path.name for path in run.training(name).checkpoint.glob("*")}
+    assert len(run.training(name).metrics.read_text().splitlines()) == 2
+    result = serial("run", study, address)
+    assert result.exit_code == 0, result.output
+    assert f"is taken over: process {process.pid} has ended" in result.stderr
+    assert run.training(name).weights.read_bytes() == local.training(name).weights.read_bytes()
+    assert len(run.training(name).metrics.read_text().splitlines()) == 4
+    same_results(address, local)
+
+
+def test_one_driver_per_folder(server: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SETTLE", 0.5)
+    file = storage.place(uri(server, "runs/locked")) / "run.lock"
+    with lock.held(file):
+        with pytest.raises(FolderError, match=r"is in use by process \d+"), lock.held(file):
+            pass
+        assert file.exists()
+    assert not file.exists()
+    won: list[lock.Owner] = []
+
+    def attempt() -> None:
+        with contextlib.suppress(FolderError):
+            won.append(lock.acquire(file))
+
+    threads = [threading.Thread(target=attempt) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1 and lock.read(file) == won[0]
+
+
+def test_a_name_that_leads_out_of_the_folder_is_not_copied(stored: str, server: int, tmp_path: Path) -> None:
+    request(server, "PUT", "/bucket/runs/whole/analysis%2F..%2F..%2Fescaped", b"x")
+    try:
+        result = CliRunner().invoke(main, ["sync", stored, str(tmp_path / "copy")])
+    finally:
+        request(server, "DELETE", "/bucket/runs/whole/analysis%2F..%2F..%2Fescaped")
+    assert result.exit_code == REFUSED
+    assert "holds an object whose name leads out of a folder" in result.stderr
+    assert not (tmp_path / "escaped").exists()
 
 
 @pytest.mark.slow
