@@ -132,12 +132,7 @@ def _take_over(file: Place, mine: Owner) -> None:
     if theirs is not None and theirs.is_here and theirs.is_alive:
         raise _refusal(file, theirs, age)
     if theirs is not None and not theirs.is_here:
-        if age < STALE:
-            raise _refusal(file, theirs, age)
-        # A clock that was set would make a living owner look old: it refreshes while we look.
-        time.sleep(2 * REFRESH)
-        if (again := read(file)) is not None and again != theirs:
-            raise _refusal(file, again, 0.0)
+        _watch(file, theirs, age)
     print(f"  the lock {file} is taken over: {_epitaph(theirs, age)}", file=sys.stderr)
     if isinstance(file, ObjectPath):
         taken = _put(file, mine)
@@ -145,6 +140,22 @@ def _take_over(file: Place, mine: Owner) -> None:
         taken = _bury(Path(str(file)), theirs, mine) and _create(file, mine)
     if not taken:
         raise FolderError(f"{file}: another driver was faster: {read(file)}")
+
+
+def _watch(file: Place, theirs: Owner, age: float) -> None:
+    """Wait until an owner on another host has been silent for ``STALE``, or let go.
+
+    Even an old lock is looked at for a while: a clock that was set would make a living owner look dead.
+
+    Raises:
+        FolderError: it has refreshed the lock.
+    """
+    print(f"  {file} belongs to {theirs}: waiting for a sign of life", file=sys.stderr)
+    end = time.monotonic() + min(max(STALE - age, 2 * REFRESH), STALE)
+    while time.monotonic() < end and file.exists():
+        time.sleep(REFRESH / 3)
+        if (again := read(file)) is not None and again != theirs:
+            raise _refusal(file, again, 0.0)
 
 
 def _bury(file: Path, theirs: Owner | None, mine: Owner) -> bool:
@@ -165,7 +176,7 @@ def _epitaph(theirs: Owner | None, age: float) -> str:
         return "it is damaged"
     if theirs.is_here:
         return f"process {theirs.pid} has ended"
-    return f"{theirs} has not refreshed it for {duration(age)}"
+    return f"{theirs} has not refreshed it for {duration(max(age, STALE))}"
 
 
 def _refusal(file: Place, theirs: Owner, age: float) -> FolderError:
