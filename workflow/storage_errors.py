@@ -44,7 +44,7 @@ CREDENTIALS = {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     ),
     "gs": ("GOOGLE_APPLICATION_CREDENTIALS",),
-    "abfs": ("AZURE_STORAGE_KEY", "AZURE_CLIENT_ID"),
+    "abfs": ("AZURE_CLIENT_ID",),
 }
 """Variables that point to credentials, by kind of store; machines in a cloud may have a role instead."""
 
@@ -105,7 +105,8 @@ def retried(work: Callable[[], Result], where: str) -> Result:
 def explained(error: OSError, where: str) -> str | None:
     """What to change when a store refuses, None for errors of another kind."""
     text = str(error)
-    kind = where.partition("://")[0].rstrip("s") if where.startswith("abfs") else where.partition("://")[0]
+    scheme = where.partition("://")[0]
+    kind = {"abfss": "abfs", "gcs": "gs"}.get(scheme, scheme)
     if NO_BUCKET.search(text):
         return f"{where}: there is no such bucket; make it first, or correct the URI ({_short(error)})"
     if ELSEWHERE.search(text):

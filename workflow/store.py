@@ -16,7 +16,7 @@ from workflow.storage_errors import FolderError, StorageError, patience, retried
 ALLOWED = {
     "s3": ("region", "scheme", "endpoint_override", "force_virtual_addressing"),
     "gs": ("scheme", "endpoint_override", "retry_limit_seconds"),
-    "abfs": ("enable_tls", "blob_storage_authority", "dfs_storage_authority"),
+    "abfs": ("credential_kind", "enable_tls", "blob_storage_authority", "dfs_storage_authority"),
     "hdfs": ("user", "replication", "buffer_size"),
 }
 """What may stand behind the ? of a URI; whatever is not here might be a secret, and URIs are shown and written down."""
