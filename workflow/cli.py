@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workflow.blocks import Study
     from workflow.executors import Executor
     from workflow.layout import RunDirectory
+    from workflow.storage import Place
 
 STAGES = ("simulate", "train", "encode", "analyze", "report")
 
@@ -36,7 +37,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         [
             click.argument("study"),
-            click.option("--run-dir", type=click.Path(path_type=Path), help="Run folder; default runs/<study name>."),
+            click.option("--run-dir", help="Run folder, a path or a URI (s3://...); default runs/<study name>."),
             click.option("--executor", type=click.Choice(["ray", "serial"]), default="ray", show_default=True),
             click.option("--address", help="Address of a Ray cluster; default: a local Ray."),
             click.option("--workers", type=click.IntRange(min=1), help="CPUs to use; default: all."),
@@ -51,24 +52,24 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-def _stages(stages: tuple[str, ...], study: str, run_dir: Path | None, seed: int | None, **options: Any) -> None:
+def _stages(stages: tuple[str, ...], study: str, run_dir: str | None, seed: int | None, **options: Any) -> None:
     if options["fresh"] and "simulate" not in stages:
         _leave("--fresh begins again from the start: give it to run or simulate", 2)
     with _failures(options["verbose"]) as context:
+        from workflow import executors, storage
+        from workflow.folder import opened
+
         loaded = _load(study, seed)
-        folder = run_dir or Path("runs") / loaded.name
+        folder = storage.place(run_dir or f"runs/{loaded.name}")
         command = stages[0] if len(stages) == 1 else "run"
         context["resume"] = _resume_command(command, study, folder, seed, options)
-        from workflow import executors
-        from workflow.folder import open_run
-
-        run = open_run(loaded, folder, options["fresh"])
-        executor = executors.make(options["executor"], options["workers"], options["address"], options["verbose"])
-        try:
-            for stage in stages:
-                _run_stage(stage, loaded, run, executor, options)
-        finally:
-            executor.close()
+        with opened(loaded, folder, options["fresh"]) as run:
+            executor = executors.make(options["executor"], options["workers"], options["address"], options["verbose"])
+            try:
+                for stage in stages:
+                    _run_stage(stage, loaded, run, executor, options)
+            finally:
+                executor.close()
         if not options["quiet"]:
             _closing(run, stages)
 
@@ -95,12 +96,14 @@ def _closing(run: RunDirectory, stages: tuple[str, ...]) -> None:
         click.echo(f"{', '.join(stages)} done in {shown}")
 
 
-def _relative(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+def _relative(place: Place) -> Place | PurePath:
+    """A local path as seen from here."""
+    if isinstance(place, Path) and place.is_relative_to(Path.cwd()):
+        return place.relative_to(Path.cwd())
+    return place
 
 
-def _resume_command(command: str, study: str, folder: Path, seed: int | None, options: dict[str, Any]) -> str:
+def _resume_command(command: str, study: str, folder: Place, seed: int | None, options: dict[str, Any]) -> str:
     """The same command, but never again --fresh."""
     parts = ["latentphase", command, study, "--run-dir", str(folder)]
     given = {"seed": seed, "executor": options["executor"], "device": options["device"]}
@@ -228,27 +231,51 @@ def submit(study: str, target: Any, dry_run: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def status(run_dir: Path) -> None:
-    """How far a run is: a line per stage."""
+@click.argument("run_dir")
+def status(run_dir: str) -> None:
+    """How far a run is: a line per stage. RUN_DIR is a path or a URI."""
     with _failures(verbose=False):
+        from workflow import storage
         from workflow.status import status_table
 
-        click.echo(status_table(run_dir))
+        click.echo(status_table(storage.place(run_dir)))
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run_dir")
 @click.option("--rebuild-manifest", is_flag=True, help="Write the manifest anew from the shard files first.")
-def verify(run_dir: Path, rebuild_manifest: bool) -> None:
-    """Check a run folder: checksums, schema, certificates, exact energies; exit 1 on any failure."""
+def verify(run_dir: str, rebuild_manifest: bool) -> None:
+    """Check a run folder: checksums, schema, certificates, exact energies; exit 1 on any failure.
+
+    RUN_DIR is a path or a URI; all of its shards are read.
+    """
     with _failures(verbose=False):
+        from workflow import storage
         from workflow.verify import verify_run
 
-        findings = verify_run(run_dir, rebuild_manifest)
+        findings = verify_run(storage.place(run_dir), rebuild_manifest)
         click.echo("\n".join(findings.lines))
         if findings.failed:
             sys.exit(1)
+
+
+@main.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def sync(source: str, target: str, quiet: bool) -> None:
+    """Copy a run folder between paths and URIs, checked by checksums; resumes, and deletes nothing."""
+    with _failures(verbose=False) as context:
+        from workflow import storage
+        from workflow.sync import sync as copy
+
+        context["resume"] = shlex.join(["latentphase", "sync", source, target])
+        found = copy(storage.place(source), storage.place(target), (lambda _: None) if quiet else click.echo)
+        if not quiet:
+            click.echo(
+                f"{found.copied} files copied, {found.replaced} of them in place of another version; "
+                f"{found.same} were there already"
+            )
 
 
 @main.command()

@@ -213,7 +213,8 @@ def test_a_line_after_one_cut_short_is_not_lost(uninterrupted: RunDirectory, tmp
     run = RunDirectory(tmp_path)
     first, second, *_ = manifest.load(uninterrupted).values()
     run.manifest.write_text(manifest.line(first)[:-40])
-    manifest.append(run, second)
+    with manifest.appending(run) as lines:
+        lines.add(manifest.line(second))
     assert set(manifest.load(run)) == {second.task_id}
 
 
