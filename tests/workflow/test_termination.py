@@ -27,6 +27,8 @@ STEPS = 6
 TERMINATED_IN_EPOCH_5 = f"""
 import os, signal
 from models.trainer import Trainer
+from workflow.train_worker import Job
+Job.__init__.__kwdefaults__["checkpoint_seconds"] = 1e9
 step, steps = Trainer._step, iter(range(1, 1000))
 def terminated(self, *batch):
     if next(steps) == {STEPS} * 4 + 2:
@@ -116,7 +118,7 @@ def test_a_simulation_saves_at_once_and_repeats_no_step(tmp_path: Path, monkeypa
 
 
 def test_a_training_keeps_its_last_epoch(tmp_path: Path) -> None:
-    """Checkpoints come every twenty seconds, so this one is there because of the signal."""
+    """No other checkpoint is due, so this one is there because of the signal."""
     study = write_study(tmp_path / "study.toml", TRAINING)
     whole, left = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "left")
     for root in (whole.root, left.root):
