@@ -281,12 +281,11 @@ def test_one_driver_per_folder(server: int, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(won) == 1 and lock.read(file) == won[0]
 
 
-def test_a_name_that_leads_out_of_the_folder_is_not_copied(stored: str, server: int, tmp_path: Path) -> None:
-    request(server, "PUT", "/bucket/runs/whole/analysis%2F..%2F..%2Fescaped", b"x")
-    try:
-        result = CliRunner().invoke(main, ["sync", stored, str(tmp_path / "copy")])
-    finally:
-        request(server, "DELETE", "/bucket/runs/whole/analysis%2F..%2F..%2Fescaped")
+def test_a_name_that_leads_out_of_the_folder_is_not_copied(server: int, local: RunDirectory, tmp_path: Path) -> None:
+    study = (local.root / "study.toml").read_bytes()
+    request(server, "PUT", "/bucket/runs/odd/study.toml", study, **{"Content-Type": "application/toml"})
+    request(server, "PUT", "/bucket/runs/odd/analysis%2F..%2F..%2Fescaped", b"x")
+    result = CliRunner().invoke(main, ["sync", uri(server, "runs/odd"), str(tmp_path / "copy")])
     assert result.exit_code == REFUSED
     assert "holds an object whose name leads out of a folder" in result.stderr
     assert not (tmp_path / "escaped").exists()
