@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install quickstart figures test test-slow lint bench clean
+.PHONY: install quickstart figures test test-slow test-cluster lint bench clean
 
 install: $(STAMP)
 
@@ -16,10 +16,14 @@ quickstart: install
 	$(BIN)/latentphase run quickstart
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not cluster"
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not cluster"
+
+# Needs slurmctld, slurmd and munge (Debian: slurm-wlm, munge) and root; what is missing is said, and skipped.
+test-cluster: install
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from workflow import storage
 from workflow.analyze_data import SizeJob, analyze_size
 from workflow.analyze_model import ModelJob, analyze_model
 from workflow.blocks import Study
 from workflow.certified import require_certified
-from workflow.encode import shards_of
+from workflow.encode import encoded, shards_of
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, require, timed
 from workflow.layout import RunDirectory
@@ -32,13 +33,12 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
         ModelJob(item, tuple(shards_of(item, tasks)), study.analyze, study.seed, item.train_id in firsts.values())
         for item in runs
     ]
-    jobs: list[ModelJob | SizeJob] = [
-        job for job in models if not (run.analysis / f"{job.item.train_id}.json").exists()
-    ]
-    sizes = [job for job in _size_jobs(study, tasks, runs) if not (run.analysis / f"{job.name}.json").exists()]
+    there = storage.listing(run.root)
+    jobs: list[ModelJob | SizeJob] = [job for job in models if run.analysis / f"{job.item.train_id}.json" not in there]
+    sizes = [job for job in _size_jobs(study, tasks, runs) if run.analysis / f"{job.name}.json" not in there]
     jobs += sizes
-    require("analyze", "simulate", "shard", [t for t in tasks if not run.shard(t.system, t.size, t.task_id).exists()])
-    require("analyze", "encode", "encoded model", [item for item in runs if not _encoded(run, item, tasks)])
+    require("analyze", "simulate", "shard", [t for t in tasks if run.shard(t.system, t.size, t.task_id) not in there])
+    require("analyze", "encode", "encoded model", [item for item in runs if not encoded(run, item, tasks, there)])
     require_certified(run, tasks, "analyze", study.allow_uncertified)
     failures: dict[str, str] = {}
     with timed(run, "analyze") as cost, Progress("analyze", len(jobs), "results", quiet) as progress:
@@ -62,11 +62,6 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
 def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
     """One task of the stage."""
     return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
-
-
-def _encoded(run: RunDirectory, item: TrainingRun, tasks: tuple[ShardTask, ...]) -> bool:
-    folder = run.latents(item.train_id)
-    return all((folder / f"{task.task_id}.parquet").exists() for task in shards_of(item, tasks))
 
 
 def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +50,7 @@ class SizeJob(NamedTuple):
 def analyze_size(job: SizeJob, root: str) -> float:
     """Analyze the data of one size in input space and write the results; returns the seconds it took."""
     start = time.monotonic()
-    run = RunDirectory(Path(root))
+    run = RunDirectory.at(root)
     rng = generator(job.seed, job.name)
     samples = held_out_samples(run, job.tasks, set(job.trained), job.fraction)
     parts = [shards.read(run.shard(t.system, t.size, t.task_id), columns=()).configurations() for t in job.tasks]

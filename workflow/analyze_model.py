@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis import correlation, latents, mmd, phases, scans, separation
@@ -39,7 +37,7 @@ from workflow.held_out import (
 )
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import ShardTask, TrainingRun
-from workflow.tables import write_table
+from workflow.tables import read_table, write_table
 
 if TYPE_CHECKING:
     pass
@@ -62,7 +60,7 @@ def analyze_model(job: ModelJob, root: str) -> float:
 
     torch.set_num_threads(1)
     start = time.monotonic()
-    item, run = job.item, RunDirectory(Path(root))
+    item, run = job.item, RunDirectory.at(root)
     rng = generator(job.seed, item.train_id)
     everything = held_out_samples(run, job.tasks, set(item.task_ids), item["held_out"])
     mean_SZ, std_SZ, loss_S = _read_latents(run, item, job.tasks, everything.rows)
@@ -108,7 +106,7 @@ def _read_latents(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Means (S, Z), standard deviations (S, Z) and reconstruction losses (S,) of the chosen rows."""
     folder = run.latents(item.train_id)
-    table = pa.concat_tables([pq.read_table(folder / f"{task.task_id}.parquet") for task in tasks])
+    table = pa.concat_tables([read_table(folder / f"{task.task_id}.parquet") for task in tasks])
     units = range(int(item["latent"]))
 
     def values(kind: str) -> NDArray[np.float64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from workflow.blocks import AnalyzeBlock
 from workflow.layout import RunDirectory
 from workflow.order_parameters import Physics
 from workflow.plan import TrainingRun
+from workflow.storage import Place
 from workflow.tables import write_table
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def generate(
     return separation.generated_shares(np.stack(lengths, axis=1), [known.orders[k].name for k in readable])
 
 
-def _write_pictures(path: Path, pictures: list[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
+def _write_pictures(path: Place, pictures: list[tuple[str, NDArray[Any], NDArray[Any]]]) -> None:
     """What was decoded, float32: its kind, the latents it comes from (null where random), and the numbers."""
     kind = [name for name, z, _ in pictures for _ in z]
     z = np.concatenate([z for _, z, _ in pictures])

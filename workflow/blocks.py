@@ -171,6 +171,8 @@ class Study:
     train: tuple[TrainBlock, ...]
     analyze: AnalyzeBlock
     allow_uncertified: bool
+    cluster: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """``[cluster.*]``: what was given, checked; no result depends on it."""
     resolved: dict[str, Any]
 
 

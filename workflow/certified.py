@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from workflow import shards
+from workflow import shards, storage
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, SimulationTask
 
@@ -42,9 +42,8 @@ def require_certified(run: RunDirectory, tasks: Iterable[ShardTask], stage: str,
 
 def objections(run: RunDirectory, tasks: Iterable[ShardTask]) -> Iterable[tuple[SimulationTask, list[str]]]:
     """The simulated tasks whose shards are not certified, with the reasons; other data were not simulated here."""
-    for task in tasks:
-        if not isinstance(task, SimulationTask):
-            continue
-        certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
-        if not certificate["certified"]:
-            yield task, certificate["reasons"]
+    simulated = [task for task in tasks if isinstance(task, SimulationTask)]
+    paths = [run.shard(task.system, task.size, task.task_id) for task in simulated]
+    for task, metadata in zip(simulated, storage.each(shards.read_metadata, paths), strict=True):
+        if not metadata["certificate"]["certified"]:
+            yield task, metadata["certificate"]["reasons"]

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workflow.blocks import Study
     from workflow.executors import Executor
     from workflow.layout import RunDirectory
+    from workflow.storage import Place
 
 STAGES = ("simulate", "train", "encode", "analyze", "report")
 
@@ -36,7 +37,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         [
             click.argument("study"),
-            click.option("--run-dir", type=click.Path(path_type=Path), help="Run folder; default runs/<study name>."),
+            click.option("--run-dir", help="Run folder, a path or a URI (s3://...); default runs/<study name>."),
             click.option("--executor", type=click.Choice(["ray", "serial"]), default="ray", show_default=True),
             click.option("--address", help="Address of a Ray cluster; default: a local Ray."),
             click.option("--workers", type=click.IntRange(min=1), help="CPUs to use; default: all."),
@@ -51,24 +52,24 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-def _stages(stages: tuple[str, ...], study: str, run_dir: Path | None, seed: int | None, **options: Any) -> None:
+def _stages(stages: tuple[str, ...], study: str, run_dir: str | None, seed: int | None, **options: Any) -> None:
     if options["fresh"] and "simulate" not in stages:
         _leave("--fresh begins again from the start: give it to run or simulate", 2)
     with _failures(options["verbose"]) as context:
+        from workflow import executors, storage
+        from workflow.folder import opened
+
         loaded = _load(study, seed)
-        folder = run_dir or Path("runs") / loaded.name
+        folder = storage.place(run_dir or f"runs/{loaded.name}")
         command = stages[0] if len(stages) == 1 else "run"
         context["resume"] = _resume_command(command, study, folder, seed, options)
-        from workflow import executors
-        from workflow.folder import open_run
-
-        run = open_run(loaded, folder, options["fresh"])
-        executor = executors.make(options["executor"], options["workers"], options["address"], options["verbose"])
-        try:
-            for stage in stages:
-                _run_stage(stage, loaded, run, executor, options)
-        finally:
-            executor.close()
+        with opened(loaded, folder, options["fresh"]) as run:
+            executor = executors.make(options["executor"], options["workers"], options["address"], options["verbose"])
+            try:
+                for stage in stages:
+                    _run_stage(stage, loaded, run, executor, options)
+            finally:
+                executor.close()
         if not options["quiet"]:
             _closing(run, stages)
 
@@ -95,12 +96,14 @@ def _closing(run: RunDirectory, stages: tuple[str, ...]) -> None:
         click.echo(f"{', '.join(stages)} done in {shown}")
 
 
-def _relative(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+def _relative(place: Place) -> Place | PurePath:
+    """A local path as seen from here."""
+    if isinstance(place, Path) and place.is_relative_to(Path.cwd()):
+        return place.relative_to(Path.cwd())
+    return place
 
 
-def _resume_command(command: str, study: str, folder: Path, seed: int | None, options: dict[str, Any]) -> str:
+def _resume_command(command: str, study: str, folder: Place, seed: int | None, options: dict[str, Any]) -> str:
     """The same command, but never again --fresh."""
     parts = ["latentphase", command, study, "--run-dir", str(folder)]
     given = {"seed": seed, "executor": options["executor"], "device": options["device"]}
@@ -119,23 +122,23 @@ def _load(study: str, seed: int | None = None) -> Study:
 
 @contextmanager
 def _failures(verbose: bool) -> Iterator[dict[str, str]]:
-    """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 interrupted."""
+    """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 and 143 signals."""
     context: dict[str, str] = {}
     from workflow.certified import Uncertified
     from workflow.executors import Unavailable
     from workflow.folder import FolderError, StageFailed
+    from workflow.interruption import INTERRUPTED, TERMINATED, Terminated, terminable
     from workflow.shards import ShardError
     from workflow.study import StudyError
 
     try:
-        yield context
+        with terminable():
+            yield context
     except (StudyError, FolderError, Unavailable) as error:
         _leave(str(error), 2)
-    except KeyboardInterrupt:
-        _leave(
-            f"interrupted; finished work is kept, go on with\n  {context.get('resume', 'the same command')}",
-            130,
-        )
+    except KeyboardInterrupt as error:
+        how, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+        _leave(f"{how}; finished work is kept, go on with\n  {context.get('resume', 'the same command')}", code)
     except json.JSONDecodeError as error:
         if verbose:
             raise
@@ -205,27 +208,74 @@ def plan(study: str, workers: int | None) -> None:
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def status(run_dir: Path) -> None:
-    """How far a run is: a line per stage."""
+@click.argument("study")
+@click.option("--to", "target", type=click.Choice(["ray", "slurm", "kubernetes"]), required=True)
+@click.option(
+    "--dry-run", is_flag=True, help="Print the script, manifest or request, and what it may cost; do nothing."
+)
+@click.option(
+    "--site", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File of [cluster.*] tables."
+)
+@click.option("--run-dir", help="Run folder, on a file system that all nodes share.")
+@click.option("--address", help="Dashboard of the Ray cluster, such as http://127.0.0.1:8265 (with --to ray).")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Take this seed instead of the study's.")
+def submit(study: str, target: Any, dry_run: bool, **options: Any) -> None:
+    """Run STUDY on a cluster: a batch job of SLURM, a job of a Ray cluster, a RayJob of Kubernetes."""
     with _failures(verbose=False):
-        from workflow.status import status_table
+        from workflow.submit import prepare
+        from workflow.submit import submit as hand_over
 
-        click.echo(status_table(run_dir))
+        code = hand_over(prepare(study, target, **options), target, dry_run, click.echo)
+    sys.exit(code)
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--rebuild-manifest", is_flag=True, help="Write the manifest anew from the shard files first.")
-def verify(run_dir: Path, rebuild_manifest: bool) -> None:
-    """Check a run folder: checksums, schema, certificates, exact energies; exit 1 on any failure."""
+@click.argument("run_dir")
+def status(run_dir: str) -> None:
+    """How far a run is: a line per stage. RUN_DIR is a path or a URI."""
     with _failures(verbose=False):
+        from workflow import storage
+        from workflow.status import status_table
+
+        click.echo(status_table(storage.place(run_dir)))
+
+
+@main.command()
+@click.argument("run_dir")
+@click.option("--rebuild-manifest", is_flag=True, help="Write the manifest anew from the shard files first.")
+def verify(run_dir: str, rebuild_manifest: bool) -> None:
+    """Check a run folder: checksums, schema, certificates, exact energies; exit 1 on any failure.
+
+    RUN_DIR is a path or a URI; all of its shards are read.
+    """
+    with _failures(verbose=False):
+        from workflow import storage
         from workflow.verify import verify_run
 
-        findings = verify_run(run_dir, rebuild_manifest)
+        findings = verify_run(storage.place(run_dir), rebuild_manifest)
         click.echo("\n".join(findings.lines))
         if findings.failed:
             sys.exit(1)
+
+
+@main.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def sync(source: str, target: str, quiet: bool) -> None:
+    """Copy a run folder between paths and URIs, checked by checksums; resumes, and deletes nothing."""
+    with _failures(verbose=False) as context:
+        from workflow import storage
+        from workflow.sync import sync as copy
+
+        context["resume"] = shlex.join(["latentphase", "sync", source, target])
+        found = copy(storage.place(source), storage.place(target), (lambda _: None) if quiet else click.echo)
+        if not quiet:
+            click.echo(
+                f"{found.copied} files copied, {found.replaced} of them in place of another version; "
+                f"{found.same} were there already"
+            )
 
 
 @main.command()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from workflow import shards
 from workflow.layout import RunDirectory
+from workflow.storage import Place
 from workflow.variables import Stored, stored_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Labelled:
     """Parameters of each shard."""
 
 
-def label_samples(paths: Iterable[Path], order_parameters: Iterable[str], fraction: float) -> Labelled:
+def label_samples(paths: Iterable[Place], order_parameters: Iterable[str], fraction: float) -> Labelled:
     """Chains, order parameters and parameters of all samples of the shards at ``paths``, in their order; ``fraction``
     as in ``unseen``."""
     shard, chain, left_out, points, task_ids = [], [], [], [], []

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from workflow import shards
+from workflow import shards, storage
 from workflow.blocks import Study
 from workflow.dataset import SPLIT_COLUMNS, numbers, unseen
 from workflow.executors import Executor
@@ -20,6 +19,7 @@ from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.restarts import kept
+from workflow.storage import Listing
 from workflow.tables import write_table
 
 if TYPE_CHECKING:
@@ -31,9 +31,15 @@ def shards_of(item: TrainingRun, tasks: Sequence[ShardTask]) -> list[ShardTask]:
     return [task for task in tasks if task.system == item.system and task.size == item.size]
 
 
+def encoded(run: RunDirectory, item: TrainingRun, tasks: Sequence[ShardTask], there: Listing) -> bool:
+    """Whether all that ``item`` can read has its latents ``there``, in a listing of the run folder."""
+    folder = run.latents(item.train_id)
+    return all(folder / f"{task.task_id}.parquet" in there for task in shards_of(item, tasks))
+
+
 def load_model(run: RunDirectory, item: TrainingRun) -> Model:
     """The trained model of one run, ready for inference."""
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     from models import inference
     from models.config import ModelConfig
@@ -41,7 +47,7 @@ def load_model(run: RunDirectory, item: TrainingRun) -> Model:
     folder = run.training(item.train_id)
     config = json.loads(folder.config.read_text())["model"]
     config["shape"] = tuple(config["shape"])
-    return inference.from_tensors(ModelConfig(**config), load_file(folder.weights))
+    return inference.from_tensors(ModelConfig(**config), load(folder.weights.read_bytes()))
 
 
 def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> float:
@@ -54,7 +60,7 @@ def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> 
     start = time.monotonic()
     training, tasks = item
     torch.set_num_threads(1)
-    run = RunDirectory(Path(root))
+    run = RunDirectory.at(root)
     model = load_model(run, training)
     for task in tasks:
         shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=SPLIT_COLUMNS)
@@ -84,15 +90,16 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
     """
     tasks = shard_tasks(study)
     todo = []
+    there = storage.listing(run.root)
     for item in kept(training_runs(study), run):
         folder = run.latents(item.train_id)
-        missing = tuple(t for t in shards_of(item, tasks) if not (folder / f"{t.task_id}.parquet").exists())
+        missing = tuple(t for t in shards_of(item, tasks) if folder / f"{t.task_id}.parquet" not in there)
         if missing:
             todo.append((item, missing))
-    untrained = [item for item, _ in todo if not run.training(item.train_id).result.exists()]
+    untrained = [item for item, _ in todo if run.training(item.train_id).result not in there]
     require("encode", "train", "model", untrained)
     unread = {task.task_id: task for _, missing in todo for task in missing}.values()
-    require("encode", "simulate", "shard", [t for t in unread if not run.shard(t.system, t.size, t.task_id).exists()])
+    require("encode", "simulate", "shard", [t for t in unread if run.shard(t.system, t.size, t.task_id) not in there])
     failures: dict[str, str] = {}
     with timed(run, "encode") as cost, Progress("encode", len(todo), "models", quiet) as progress:
         for outcome in executor.run_all(encode_model, todo, str(run.root)):

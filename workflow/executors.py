@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from workflow.interruption import GRACE_SECONDS, raise_on_sigterm
+
 WINDOW = 4
 """Ray tasks in flight per worker: enough to keep every worker busy, few enough that the driver stays small."""
 CLUSTER_WINDOW = 256
@@ -17,8 +19,19 @@ SYSTEM_RETRIES = 5
 """How often a task is started again when its worker or node dies; errors of the task itself are not retried."""
 
 
+IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray in the environment of a job that was handed to a cluster."""
+
+
 class Unavailable(RuntimeError):
     """What was asked for on the command line is not there: a cluster, a device, room for the workers."""
+
+
+def prepare_environment() -> None:
+    """Settings that Ray reads when it is imported: silence a warning, notice dead training workers soon."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
 
 
 class Outcome(NamedTuple):
@@ -69,6 +82,7 @@ class RayExecutor:
         self._verbose = verbose
         self._started = False
         self._window = WINDOW * self.workers
+        self._pending: dict[Any, Any] = {}
 
     @property
     def local(self) -> bool:
@@ -79,21 +93,20 @@ class RayExecutor:
         """Connect to the cluster at the given address (or RAY_ADDRESS), or start a local Ray."""
         if self._started:
             return
-        # Set before Ray is imported: silences a warning, and keeps training restarts quick to notice.
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-        os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+        prepare_environment()
         import ray
 
         # Token authentication is Ray's default and stays on; it is no news to whoever starts a study.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+        # Nor is it that .git and .venv are not shipped.
+        logging.getLogger("ray._private.runtime_env.working_dir").setLevel(logging.ERROR)
         environment: dict[str, Any] = {"env_vars": {"NUMBA_NUM_THREADS": "1"}}
         options: dict[str, Any] = {"address": self._address}
         joined = not self.local
-        if joined:
-            # Nodes of a cluster run exactly this checkout.
+        if joined and IN_JOB not in os.environ:
+            # Nodes of a cluster run exactly this checkout; those of a Ray job have what came with the job.
             environment["working_dir"] = str(Path(__file__).parents[1])
-        else:
+        if not joined:
             # "local", or a Ray that somebody else started on this machine would be joined.
             options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
         try:
@@ -101,6 +114,8 @@ class RayExecutor:
         except (ConnectionError, ValueError, TimeoutError) as error:
             where = self._address or os.environ.get("RAY_ADDRESS", "this machine")
             raise Unavailable(f"cannot use the Ray cluster at {where}: {error}") from None
+        finally:
+            raise_on_sigterm()
         self._window = max(WINDOW * self.workers, CLUSTER_WINDOW if joined else 0)
         self._started = True
 
@@ -132,7 +147,7 @@ class RayExecutor:
             num_cpus=1, max_retries=SYSTEM_RETRIES, label_selector=self.placement(label)
         )
         queue = iter(items)
-        pending: dict[Any, Any] = {}
+        pending = self._pending
         try:
             while True:
                 while len(pending) < self._window and (item := next(queue, None)) is not None:
@@ -144,13 +159,25 @@ class RayExecutor:
                 for reference in ready:
                     yield _outcome(pending.pop(reference), reference)
         finally:
-            for reference in pending:
-                ray.cancel(reference, force=False)
+            self._cancel()
+
+    def _cancel(self) -> None:
+        """Stop the tasks that are not done yet; a simulation that runs saves its state first."""
+        if not self._started or not self._pending:
+            return
+        import ray
+
+        for reference in self._pending:
+            ray.cancel(reference, force=False)
+        ray.wait(list(self._pending), num_returns=len(self._pending), timeout=GRACE_SECONDS)
+        self._pending.clear()
 
     def close(self) -> None:
         if self._started:
             import ray
 
+            # After an interruption the loop over the outcomes may not have come to its own end.
+            self._cancel()
             ray.shutdown()
             self._started = False
 

@@ -5,32 +5,39 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomli_w
 
+from workflow import lock, storage
 from workflow.blocks import ASKED, Study
 from workflow.layout import RunDirectory, write_whole
+from workflow.storage import Lines, Place
+from workflow.storage_errors import LITTLE_PATIENCE, PATIENCE, FolderError, patience
+from workflow.store import PROBE, check_access
 from workflow.study import StudyError, parse
-
-
-class FolderError(ValueError):
-    """A run folder that cannot be used for this study."""
 
 
 class StageFailed(RuntimeError):
     """Some of a stage's work failed; what succeeded is kept."""
 
-    def __init__(self, stage: str, failures: dict[str, str], logs: Path, total: int) -> None:
+    def __init__(self, stage: str, failures: dict[str, str], logs: Place, total: int) -> None:
         first, reason = next(iter(failures.items()))
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        where = f"\n  tracebacks are in {logs}" if logs.exists() else ""
+        where = f"\n  tracebacks are in {logs}" if _is_there(logs) else ""
         super().__init__(f"{stage}: {len(failures)} of {total} failed: {first}: {reason}{more}{where}")
+
+
+def _is_there(logs: Place) -> bool:
+    with contextlib.suppress(OSError):
+        return logs.exists()
+    return False
 
 
 def require(stage: str, before: str, what: str, missing: Sequence[object]) -> None:
@@ -62,8 +69,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def open_run(study: Study, root: Path, fresh: bool = False) -> RunDirectory:
-    """The run folder of ``study`` at ``root``, made if it is not there.
+def open_run(study: Study, root: Place, fresh: bool = False) -> RunDirectory:
+    """The run folder of ``study`` at ``root``, made if it is not there; for one who is alone with it.
 
     Args:
         study: the study to be run.
@@ -73,27 +80,95 @@ def open_run(study: Study, root: Path, fresh: bool = False) -> RunDirectory:
     Raises:
         FolderError: it cannot be written, or holds another study (which fields differ is said).
     """
-    run = RunDirectory(root.resolve())
-    try:
-        if fresh and root.exists():
-            if not (root / "study.toml").exists():
-                raise FolderError(f"--fresh: {root} holds no study.toml, so it is no run folder to set aside")
-            _set_aside(root.resolve())
-        root.mkdir(parents=True, exist_ok=True)
-        if not os.access(root, os.W_OK | os.X_OK):
-            raise PermissionError("no permission to write there")
-    except OSError as error:
-        raise FolderError(f"the run folder {root} cannot be written: {error}") from None
-    if run.study.exists():
-        _same_study(run, study)
-    elif any(root.iterdir()):
-        raise FolderError(f"{root} is not empty and holds no study.toml; choose another --run-dir")
+    run = _prepared(root, fresh)
+    if fresh:
+        _set_aside(run.root)
+    _begin(study, run)
+    return run
+
+
+@contextmanager
+def opened(study: Study, root: Place, fresh: bool = False) -> Iterator[RunDirectory]:
+    """The same, locked against other drivers as long as the body runs.
+
+    Raises:
+        FolderError: as ``open_run``, or another driver is at work there.
+    """
+    run = _prepared(root, fresh)
+    with lock.held(run.lock):
+        if fresh:
+            _set_aside(run.root)
+        _begin(study, run)
+        yield run
+
+
+def _prepared(root: Place, fresh: bool) -> RunDirectory:
+    """The folder, which is there then and may be written; refused if it is something else than a run folder."""
+    if not isinstance(root, Path):
+        if fresh:
+            raise FolderError(f"--fresh renames a folder, which {root} cannot be: choose another --run-dir")
+        check_access(root)
+        run = RunDirectory(root)
     else:
+        run = RunDirectory(root.resolve())
         try:
-            write_whole(run.study, tomli_w.dumps(study.resolved))
+            if fresh and root.exists() and not (root / "study.toml").exists():
+                raise FolderError(f"--fresh: {root} holds no study.toml, so it is no run folder to set aside")
+            root.mkdir(parents=True, exist_ok=True)
+            if not os.access(root, os.W_OK | os.X_OK):
+                raise PermissionError("no permission to write there")
         except OSError as error:
             raise FolderError(f"the run folder {root} cannot be written: {error}") from None
+        refuse_links(run.root)
+    if not run.study.exists() and any(not is_passing(run, name) for name in _names(run.root)):
+        raise FolderError(f"{root} is not empty and holds no study.toml; choose another --run-dir")
     return run
+
+
+def is_passing(run: RunDirectory, name: str) -> bool:
+    """Whether a file is a lock or what a kill may leave of it or of a file that was being written."""
+    lock_name = run.lock.name
+    return name.startswith((lock_name, PROBE)) or (name.startswith(".") and name.endswith(".tmp"))
+
+
+def _names(root: Place) -> Iterable[str]:
+    """What lies directly in a folder."""
+    if isinstance(root, Path):
+        return (path.name for path in root.iterdir())
+    return (name.partition("/")[0] for name in storage.listing(root).names)
+
+
+def refuse_links(root: Place) -> None:
+    """Raises FolderError where a link in the run folder ``root`` leads out of it: what is written must stay inside."""
+    if not isinstance(root, Path):
+        return
+    folders = [str(root)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                # The kind of an entry comes with the listing: no request per file.
+                if entry.is_symlink():
+                    _refuse_outside(Path(entry.path), root)
+                elif entry.is_dir():
+                    folders.append(entry.path)
+
+
+def _refuse_outside(link: Path, root: Path) -> None:
+    if not link.resolve().is_relative_to(root.resolve()):
+        raise FolderError(
+            f"{link} is a link to {link.resolve()}, outside the run folder: nothing is written through it; "
+            "put the whole run folder there with --run-dir"
+        )
+
+
+def _begin(study: Study, run: RunDirectory) -> None:
+    if run.study.exists():
+        _same_study(run, study)
+        return
+    try:
+        write_whole(run.study, tomli_w.dumps(study.resolved))
+    except OSError as error:
+        raise FolderError(f"the run folder {run.root} cannot be written: {error}") from None
 
 
 def _same_study(run: RunDirectory, study: Study) -> None:
@@ -118,19 +193,27 @@ def _same_study(run: RunDirectory, study: Study) -> None:
 
 def _that_counts(resolved: dict[str, Any]) -> dict[str, Any]:
     """What may be done with shards changes none of them, nor does the place of data whose contents are the same, nor
-    what the verdict asks for; the folder then keeps the latest word on all three."""
-    kept = {key: value for key, value in resolved.items() if key != "allow_uncertified"}
+    what the verdict asks for, nor the machines; the folder then keeps the latest word on all of these."""
+    kept = {key: value for key, value in resolved.items() if key not in ("allow_uncertified", "cluster")}
     kept["analyze"] = {key: value for key, value in kept.get("analyze", {}).items() if key not in ASKED}
     if "data" in kept:
         kept["data"] = [{key: value for key, value in block.items() if key != "path"} for block in kept["data"]]
     return kept
 
 
-def _set_aside(root: Path) -> None:
+def _set_aside(root: Place) -> None:
+    """Rename all that is in a folder away, but for the lock of who does it."""
+    assert isinstance(root, Path)
+    if not (root / "study.toml").exists():
+        return
     number = 1
     while (target := root.with_name(f"{root.name}.{number}")).exists():
         number += 1
-    root.rename(target)
+    target.mkdir()
+    # Last what makes it a run folder: a kill in between leaves one that can be set aside again.
+    for path in sorted(root.iterdir(), key=lambda path: path.name == "study.toml"):
+        if path.name != RunDirectory(root).lock.name:
+            path.rename(target / path.name)
 
 
 class StageCost(NamedTuple):
@@ -152,9 +235,10 @@ def timed(run: RunDirectory, stage: str) -> Iterator[dict[str, float]]:
     finally:
         if note["done"]:
             record = {"stage": stage, "wall_seconds": round(time.monotonic() - start, 3), **note}
-            # A full disk has its own message already; what the stage cost is worth less.
-            with contextlib.suppress(OSError), run.stages.open("a") as stream:
-                stream.write(json.dumps(record) + "\n")
+            # A full disk or a lost store has its own message already; what the stage cost is worth less.
+            seconds = LITTLE_PATIENCE if sys.exc_info()[0] else PATIENCE
+            with contextlib.suppress(OSError), patience(seconds), Lines(run.stages) as lines:
+                lines.add(json.dumps(record))
 
 
 def costs(run: RunDirectory) -> dict[str, StageCost]:

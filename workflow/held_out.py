@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis import mmd, phases
@@ -19,6 +18,7 @@ from workflow.dataset import Labelled, label_samples
 from workflow.layout import RunDirectory
 from workflow.order_parameters import Physics, physics
 from workflow.plan import ShardTask
+from workflow.tables import read_schema, read_table
 
 
 class Given(NamedTuple):
@@ -98,9 +98,9 @@ def _given(run: RunDirectory, tasks: Iterable[ShardTask]) -> Given | None:
     named: dict[str, str] = {}
     for task in tasks:
         path = run.shard(task.system, task.size, task.task_id)
-        if "label" not in pq.read_schema(path).names:
+        if "label" not in read_schema(path).names:
             return None
-        labels.append(pq.read_table(path, columns=["label"], partitioning=None).column("label").to_numpy())
+        labels.append(read_table(path, ["label"]).column("label").to_numpy())
         named |= shards.read_metadata(path).get("label_names", {})
     label_A = np.concatenate(labels).astype(np.intp)
     return Given(label_A, tuple(named.get(str(k), str(k)) for k in range(int(label_A.max()) + 1)))

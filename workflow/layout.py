@@ -7,81 +7,99 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow import storage
+from workflow.storage import ObjectPath, Place
+
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
     """Where everything of one run lies."""
 
-    root: Path
+    root: Place
+
+    @classmethod
+    def at(cls, text: str) -> RunDirectory:
+        """The run folder that ``str(run.root)`` names, on whatever machine."""
+        return cls(storage.place(text))
 
     @property
-    def study(self) -> Path:
+    def lock(self) -> Place:
+        """Who is at work in the folder."""
+        return self.root / "run.lock"
+
+    @property
+    def study(self) -> Place:
         return self.root / "study.toml"
 
     @property
-    def manifest(self) -> Path:
+    def manifest(self) -> Place:
         return self.root / "manifest.jsonl"
 
     @property
-    def dataset(self) -> Path:
+    def dataset(self) -> Place:
         return self.root / "dataset"
 
     @property
-    def failures(self) -> Path:
+    def failures(self) -> Place:
         """Tracebacks of failed tasks."""
         return self.root / "failures"
 
     @property
-    def stages(self) -> Path:
+    def stages(self) -> Place:
         """What each stage cost: one line per time it ran."""
         return self.root / "stages.jsonl"
 
-    def shard_folder(self, system: str, size: int) -> Path:
+    def shard_folder(self, system: str, size: int) -> Place:
         return self.dataset / system / f"L={size}"
 
-    def shard(self, system: str, size: int, task_id: str) -> Path:
+    def shard(self, system: str, size: int, task_id: str) -> Place:
         return self.shard_folder(system, size) / f"{task_id}.parquet"
 
-    def unfinished(self, job_id: str) -> Path:
+    def unfinished(self, job_id: str) -> Place:
         """State of a simulation that has not come to its end yet."""
         return self.root / "unfinished" / f"{job_id}.npz"
 
+    @property
+    def trainings(self) -> Place:
+        """The folders of all trained models."""
+        return self.root / "training"
+
     def training(self, train_id: str) -> TrainingDirectory:
-        return TrainingDirectory(self.root / "training" / train_id)
+        return TrainingDirectory(self.trainings / train_id)
 
     @property
-    def tensorboard(self) -> Path:
-        return self.root / "training" / "tensorboard"
+    def tensorboard(self) -> Place:
+        return self.trainings / "tensorboard"
 
-    def latents(self, train_id: str) -> Path:
+    def latents(self, train_id: str) -> Place:
         return self.root / "latents" / train_id
 
     @property
-    def analysis(self) -> Path:
+    def analysis(self) -> Place:
         return self.root / "analysis"
 
     @property
-    def summary(self) -> Path:
+    def summary(self) -> Place:
         return self.analysis / "summary.json"
 
     @property
-    def verdict(self) -> Path:
+    def verdict(self) -> Place:
         return self.analysis / "verdict.json"
 
     @property
-    def report(self) -> Path:
+    def report(self) -> Place:
         return self.root / "report"
 
     @property
-    def page(self) -> Path:
+    def page(self) -> Place:
         return self.report / "index.html"
 
     @property
-    def markdown(self) -> Path:
+    def markdown(self) -> Place:
         return self.report / "verdict.md"
 
     @property
-    def figures(self) -> Path:
+    def figures(self) -> Place:
         return self.report / "figures"
 
 
@@ -89,34 +107,42 @@ class RunDirectory:
 class TrainingDirectory:
     """One trained model."""
 
-    root: Path
+    root: Place
 
     @property
-    def config(self) -> Path:
+    def config(self) -> Place:
         return self.root / "config.json"
 
     @property
-    def metrics(self) -> Path:
+    def metrics(self) -> Place:
         return self.root / "metrics.jsonl"
 
     @property
-    def checkpoint(self) -> Path:
+    def checkpoint(self) -> Place:
         return self.root / "checkpoint"
 
     @property
-    def weights(self) -> Path:
+    def weights(self) -> Place:
         return self.root / "weights.safetensors"
 
     @property
-    def result(self) -> Path:
+    def result(self) -> Place:
         """Written last: its existence means that the model is trained."""
         return self.root / "result.json"
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file so that it is there whole or not at all: temporary name in the same folder, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_whole(place: Place, content: bytes | str) -> None:
+    """Write a file so that it is there whole or not at all: temporary name in the same folder, then rename; or one PUT.
+
+    Raises:
+        OSError: it could not be written; what was there before is there still.
+    """
     data = content.encode() if isinstance(content, str) else content
+    if isinstance(place, ObjectPath):
+        place.write_bytes(data)
+        return
+    path = Path(str(place))
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:

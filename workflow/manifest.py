@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from workflow.layout import RunDirectory, write_whole
 from workflow.shards import ShardError, ShardRecord, read_metadata
+from workflow.storage import Lines, Listing, Place, read_with
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Place) -> str:
     """Checksum of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return read_with(path, lambda stream: hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def line(record: ShardRecord) -> str:
-    return json.dumps(record._asdict()) + "\n"
+    return json.dumps(record._asdict())
 
 
 def load(run: RunDirectory) -> dict[str, ShardRecord]:
@@ -38,25 +36,20 @@ def load(run: RunDirectory) -> dict[str, ShardRecord]:
     return records
 
 
-def append(run: RunDirectory, record: ShardRecord) -> None:
-    """Add one line; a killed driver loses at most that line, and the shard is found again from its file."""
-    with run.manifest.open("a+b") as stream:
-        if stream.tell():
-            stream.seek(-1, os.SEEK_END)
-            # A line that a crash cut short must not spoil this one.
-            if stream.read(1) != b"\n":
-                stream.write(b"\n")
-        stream.write(line(record).encode())
+def appending(run: RunDirectory) -> Lines:
+    """To add lines with; a killed driver loses the last one (in an object store those of the last seconds), and the
+    shards are found again from their files."""
+    return Lines(run.manifest)
 
 
 def store(run: RunDirectory, records: Mapping[str, ShardRecord], order: Iterable[str]) -> None:
     """Write the manifest whole, one line per task, in the plan's order; one that says the same is left alone."""
-    text = "".join(line(records[task_id]) for task_id in order if task_id in records)
+    text = "".join(line(records[task_id]) + "\n" for task_id in order if task_id in records)
     if not run.manifest.exists() or run.manifest.read_text() != text:
         write_whole(run.manifest, text)
 
 
-def describe(run: RunDirectory, path: Path) -> ShardRecord:
+def describe(run: RunDirectory, path: Place) -> ShardRecord:
     """The record of a shard from its file alone.
 
     Raises:
@@ -68,8 +61,8 @@ def describe(run: RunDirectory, path: Path) -> ShardRecord:
     return ShardRecord(
         task_id=path.stem,
         path=path.relative_to(run.root).as_posix(),
-        rows=pq.read_metadata(path).num_rows,
-        bytes=path.stat().st_size,
+        rows=read_with(path, pq.read_metadata).num_rows,
+        bytes=read_with(path, lambda stream: int(stream.size())),
         sha256=sha256(path),
         seconds=None,
         node=None,
@@ -88,16 +81,24 @@ def rebuild(run: RunDirectory) -> dict[str, ShardRecord]:
     return records
 
 
-def damaged(run: RunDirectory, records: Iterable[ShardRecord]) -> dict[str, str]:
-    """Task id and complaint of every recorded shard that is missing or whose bytes are not the recorded ones."""
+def damaged(run: RunDirectory, records: Iterable[ShardRecord], there: Listing, contents: bool = True) -> dict[str, str]:
+    """Task id and complaint of every recorded shard that is missing or whose bytes are not the recorded ones.
+
+    Args:
+        run: the folder.
+        records: what it should hold.
+        there: what it holds, below its root.
+        contents: whether to read every shard and compare its checksum, or to look at sizes alone.
+    """
 
     def complaint(record: ShardRecord) -> str | None:
         path = run.root / record.path
-        if not path.exists():
+        size = there.size(path)
+        if size is None:
             return f"{record.path} is missing"
-        if path.stat().st_size != record.bytes:
-            return f"{record.path} is truncated or altered: {path.stat().st_size} bytes instead of {record.bytes}"
-        if sha256(path) != record.sha256:
+        if size != record.bytes:
+            return f"{record.path} is truncated or altered: {size} bytes instead of {record.bytes}"
+        if contents and sha256(path) != record.sha256:
             return f"{record.path} was altered: its sha256 is not the one in the manifest"
         return None
 

@@ -15,6 +15,8 @@ from workflow.analyze_pictures import PLANE
 from workflow.layout import RunDirectory
 from workflow.report_latents import reference
 from workflow.report_models import PANELS, Analyzed, Drawing, compared
+from workflow.storage import read_with
+from workflow.tables import read_table
 
 WHAT = {
     "spins": "mean fields m_k",
@@ -30,7 +32,7 @@ FEW = 256
 def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
     """Decoded means of the features (n, F, H, W) kept by the analysis: ``generated`` or ``plane``; of a beta2-vae
     also configurations ``drawn`` from the first, ``local_field`` and ``local_beta``."""
-    table = pq.read_table(run.analysis / f"{model.item.train_id}-fields.parquet").combine_chunks()
+    table = read_table(run.analysis / f"{model.item.train_id}-fields.parquet").combine_chunks()
     shape = json.loads(table.schema.field("mean_field").metadata[b"shape"])
     rows = [row for row, name in enumerate(table.column("kind").to_pylist()) if name == kind]
     raw = [table.column("mean_field")[row].as_py() for row in rows]
@@ -130,9 +132,13 @@ def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 def _is_image(run: RunDirectory, model: Analyzed) -> bool:
     """Whether the data are grey values between 0 and 1; a linear decoder may leave that range."""
     path = run.shard(model.item.system, model.item.size, model.task.task_id)
-    batch = next(pq.ParquetFile(path).iter_batches(batch_size=FEW, columns=["configuration"]))
-    values = np.frombuffer(b"".join(batch.column(0).to_pylist()), "<f4")
+    values = np.frombuffer(b"".join(read_with(path, _first_configurations)), "<f4")
     return bool(values.min() >= 0 and values.max() <= 1)
+
+
+def _first_configurations(source: Any) -> list[bytes]:
+    batch = next(pq.ParquetFile(source).iter_batches(batch_size=FEW, columns=["configuration"]))
+    return list(batch.column(0).to_pylist())
 
 
 def _colours(

@@ -8,7 +8,6 @@ from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from workflow.layout import RunDirectory
 from workflow.order_parameters import Physics, physics
 from workflow.plan import ShardTask, TrainingRun
 from workflow.summary import is_one_point
+from workflow.tables import read_table
 from workflow.verdict import Record
 
 ORDER_NAMES = {"magnetization": "m", "staggered_magnetization": r"m_\mathrm{stag}"}
@@ -244,7 +244,7 @@ class Scatter(NamedTuple):
 
 def read_scatter(run: RunDirectory, model: Analyzed, orders: Sequence[str]) -> Scatter:
     """Latents, phases and some columns of order parameters; figures expect the disordered phase to be the last."""
-    table = pq.read_table(run.analysis / f"{model.item.train_id}-scatter.parquet")
+    table = read_table(run.analysis / f"{model.item.train_id}-scatter.parquet")
 
     def columns(names: Iterable[str]) -> NDArray[np.float64]:
         found = [table.column(name).to_numpy() for name in names]

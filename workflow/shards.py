@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from simulators.sampling import Samples
 from workflow import __version__
 from workflow.layout import write_whole
+from workflow.storage import Place, StorageError, place, read_with
 
 if TYPE_CHECKING:
     from workflow.plan import ShardTask
@@ -143,7 +144,7 @@ def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
     return pa.table(columns, schema=pa.schema(fields, metadata={"latentphase": text}))
 
 
-def write(task: ShardTask, samples: Samples | Rows, path: Path) -> tuple[int, int, str]:
+def write(task: ShardTask, samples: Samples | Rows, path: Place) -> tuple[int, int, str]:
     """Write the shard of ``task`` whole; equal tasks give equal bytes.
 
     Args:
@@ -171,18 +172,18 @@ def write(task: ShardTask, samples: Samples | Rows, path: Path) -> tuple[int, in
     return table.num_rows, len(content), hashlib.sha256(content).hexdigest()
 
 
-def read(path: Path, columns: tuple[str, ...] | None = None) -> Shard:
+def read(path: Place, columns: tuple[str, ...] | None = None) -> Shard:
     """Read a shard; ``columns`` limits which columns besides the configurations are read (None: all).
 
     Raises:
         ShardError: not there, truncated, or not one of this program's shards.
     """
     try:
-        file = pq.ParquetFile(path)
-        metadata = json.loads(file.schema_arrow.metadata[b"latentphase"])
-        names = [n for n in file.schema_arrow.names if columns is None or n in (*columns, "configuration")]
-        table = file.read(columns=names).combine_chunks()
-        about = file.schema_arrow.field("configuration").metadata
+        schema, table = read_with(path, lambda file: _columns(file, columns))
+        metadata = json.loads(schema.metadata[b"latentphase"])
+        about = schema.field("configuration").metadata
+    except StorageError:
+        raise
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise ShardError(f"{path} is not a whole shard: {error}") from None
     return Shard(
@@ -194,18 +195,26 @@ def read(path: Path, columns: tuple[str, ...] | None = None) -> Shard:
     )
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
+def _columns(source: Any, columns: tuple[str, ...] | None) -> tuple[pa.Schema, pa.Table]:
+    file = pq.ParquetFile(source)
+    names = [n for n in file.schema_arrow.names if columns is None or n in (*columns, "configuration")]
+    return file.schema_arrow, file.read(columns=names).combine_chunks()
+
+
+def read_metadata(path: Place) -> dict[str, Any]:
     """The shard's metadata (task, versions, certificate) without its rows.
 
     Raises:
         ShardError: as in ``read``.
     """
     try:
-        return dict(json.loads(pq.read_schema(path).metadata[b"latentphase"]))
+        return dict(json.loads(read_with(path, pq.read_schema).metadata[b"latentphase"]))
+    except StorageError:
+        raise
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise ShardError(f"{path} is not a whole shard: {error}") from None
 
 
 def load_samples(path: str | Path) -> NDArray[Any]:
-    """Configurations (S, C, H, W) of one shard: what a notebook needs."""
-    return read(Path(path), columns=()).configurations()
+    """Configurations (S, C, H, W) of the shard at a path or URI: what a notebook needs."""
+    return read(place(path), columns=()).configurations()

@@ -19,12 +19,13 @@ import numpy as np
 from simulators import contract
 from simulators.order import Order
 from simulators.sampling import Sampler, Samples
-from workflow import data_sources, manifest, shards
+from workflow import data_sources, manifest, shards, storage
 from workflow.blocks import Study
 from workflow.certified import objections
 from workflow.data_tasks import SourceError
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, timed
+from workflow.interruption import held
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import (
     ShardTask,
@@ -37,6 +38,7 @@ from workflow.plan import (
 )
 from workflow.progress import Progress
 from workflow.shards import ShardError, ShardRecord
+from workflow.storage import Place, StorageError
 
 SAVE_SECONDS = 60.0
 """How much of a simulation is lost at most when its worker dies, beside its start."""
@@ -62,28 +64,31 @@ def draw(task: SimulationTask) -> Samples:
     return run_sampler(sampler(SimulationJob((task,))), None)[0]
 
 
-def run_sampler(work: Sampler, saved: Path | None, save_seconds: float = SAVE_SECONDS) -> list[Samples]:
-    """Run ``work`` to its end, from ``saved`` if that is there, and save it there every minute.
+def run_sampler(work: Sampler, saved: Place | None, save_seconds: float = SAVE_SECONDS) -> list[Samples]:
+    """Run ``work`` to its end, from ``saved`` if that is there, and save it there every minute and when interrupted.
 
     The clock decides when to save and nothing else, so the samples do not depend on it.
     """
     if saved is not None:
         _resume(work, saved)
     last = time.monotonic()
-    while not work.done:
-        work.step()
-        if saved is not None and time.monotonic() - last > save_seconds:
-            _save(work, saved)
-            last = time.monotonic()
+    with held() as signals:
+        while not work.done and not signals:
+            work.step()
+            if saved is not None and (signals or time.monotonic() - last > save_seconds):
+                _save(work, saved)
+                last = time.monotonic()
     return work.result()
 
 
-def _resume(work: Sampler, saved: Path) -> None:
+def _resume(work: Sampler, saved: Place) -> None:
     try:
-        with np.load(saved, allow_pickle=False) as content:
+        with np.load(io.BytesIO(saved.read_bytes()), allow_pickle=False) as content:
             state = dict(content)
     except FileNotFoundError:
         return
+    except StorageError:
+        raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         # It would have saved time only.
         print(f"  {saved} is damaged ({error}); the simulation begins again", file=sys.stderr)
@@ -91,7 +96,7 @@ def _resume(work: Sampler, saved: Path) -> None:
     work.restore(state)
 
 
-def _save(work: Sampler, saved: Path) -> None:
+def _save(work: Sampler, saved: Place) -> None:
     state = work.state()
     if state:
         buffer = io.BytesIO()
@@ -102,7 +107,7 @@ def _save(work: Sampler, saved: Path) -> None:
 def run_job(job: SimulationJob, root: str) -> list[ShardRecord]:
     """Simulate one job and write its shards below the run folder ``root``; only the records return."""
     start = time.monotonic()
-    run = RunDirectory(Path(root))
+    run = RunDirectory.at(root)
     unfinished = run.unfinished(job.job_id)
     written = []
     for task, samples in zip(job.tasks, run_sampler(sampler(job), unfinished), strict=True):
@@ -131,12 +136,14 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
     """
     wanted = {task.task_id: task for task in tasks}
     records = {task_id: record for task_id, record in manifest.load(run).items() if task_id in wanted}
-    complaints = manifest.damaged(run, records.values())
+    there = storage.listing(run.root)
+    # A store keeps checksums of its own; to read all shards again would take longer than many a stage.
+    complaints = manifest.damaged(run, records.values(), there, contents=isinstance(run.root, Path))
     for task_id in complaints:
         del records[task_id]
     for task_id, task in wanted.items():
         path = run.shard(task.system, task.size, task_id)
-        if task_id not in records and task_id not in complaints and path.exists():
+        if task_id not in records and task_id not in complaints and path in there:
             try:
                 records[task_id] = manifest.describe(run, path)
             except ShardError as error:
@@ -163,12 +170,16 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     todo.sort(key=lambda job: -sum(simulation_cost(task).core_seconds for task in job.tasks))
     total = len(of_data - set(records)) + sum(len(job.tasks) for job in todo)
     failures: dict[str, str] = {}
-    with timed(run, "simulate") as cost, Progress("simulate", total, "shards", quiet) as progress:
+    with (
+        timed(run, "simulate") as cost,
+        manifest.appending(run) as lines,
+        Progress("simulate", total, "shards", quiet) as progress,
+    ):
         for task_id, text in complaints.items():
             progress.say(f"  {text}; {'making' if task_id in of_data else 'simulating'} it again")
         for record in _make_data(study, run, records, failures, progress):
             records[record.task_id] = record
-            manifest.append(run, record)
+            lines.add(manifest.line(record))
             cost["core_seconds"] += record.seconds or 0.0
             cost["done"] += 1
             progress.advance(1)
@@ -177,7 +188,7 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
             if outcome.error is None:
                 for record in outcome.value:
                     records[record.task_id] = record
-                    manifest.append(run, record)
+                    lines.add(manifest.line(record))
                     cost["core_seconds"] += record.seconds
                 cost["done"] += len(job.tasks)
                 progress.advance(len(job.tasks))

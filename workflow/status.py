@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow import manifest
+from workflow import manifest, storage
 from workflow.blocks import Study
 from workflow.data_plan import data_lines, sample_bytes, shard_cost, training_samples
-from workflow.encode import shards_of
+from workflow.encode import encoded, shards_of
 from workflow.folder import FolderError, StageCost, costs
 from workflow.layout import RunDirectory
 from workflow.plan import (
@@ -25,6 +25,7 @@ from workflow.plan import (
 )
 from workflow.progress import duration
 from workflow.restarts import kept
+from workflow.storage import Place
 from workflow.study import parse
 from workflow.train import expected_warnings
 
@@ -94,6 +95,18 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     return "\n".join(lines)
 
 
+def core_hours(study: Study) -> tuple[float, float]:
+    """Estimated core-hours of the simulations, and of the trainings on CPUs."""
+    tasks = shard_tasks(study)
+    by_id = {task.task_id: task for task in tasks}
+    simulate = sum(shard_cost(task).core_seconds for task in tasks)
+    train = sum(
+        training_cost(item, training_samples([by_id[t] for t in item.task_ids], float(item["held_out"])))
+        for item in training_runs(study)
+    )
+    return simulate / 3600, train / 3600
+
+
 def _algorithms(tasks: Sequence[SimulationTask]) -> list[str]:
     """What ``auto`` is expected to choose, from rough autocorrelation times and the table of costs."""
     expected: dict[tuple[str, int], Counter[str]] = {}
@@ -108,13 +121,13 @@ def _algorithms(tasks: Sequence[SimulationTask]) -> list[str]:
     ]
 
 
-def load_run(root: Path) -> tuple[RunDirectory, Study]:
+def load_run(root: Place) -> tuple[RunDirectory, Study]:
     """A run folder and the study saved in it.
 
     Raises:
         FolderError: it is no run folder, or its study is damaged.
     """
-    run = RunDirectory(root.resolve())
+    run = RunDirectory(root.resolve() if isinstance(root, Path) else root)
     if not run.study.exists():
         raise FolderError(f"{root} is no run folder: it has no study.toml")
     try:
@@ -123,7 +136,7 @@ def load_run(root: Path) -> tuple[RunDirectory, Study]:
         raise FolderError(f"{run.study} is damaged: {error}") from None
 
 
-def status_table(root: Path) -> str:
+def status_table(root: Place) -> str:
     """How far a run is: done, left and failed per stage, core-hours so far, and the time left.
 
     Raises:
@@ -132,25 +145,23 @@ def status_table(root: Path) -> str:
     run, study = load_run(root)
     tasks, runs = shard_tasks(study), training_runs(study)
     recorded = manifest.load(run)
-    failed = {path.stem for path in run.failures.glob("*.txt")} if run.failures.exists() else set()
+    there = storage.listing(run.root)
+    failed = {Path(name).stem for name in there.names if name.startswith("failures/")}
     simulated = sum(task.task_id in recorded for task in tasks)
-    trained = sum(run.training(item.train_id).result.exists() for item in runs)
+    trained = sum(run.training(item.train_id).result in there for item in runs)
     # Before all are trained it is open which restarts will be kept, but not how many.
     used = kept(runs, run) if trained == len(runs) else tuple(item for item in runs if not item.restart)
-    encoded = sum(
-        all((run.latents(item.train_id) / f"{t.task_id}.parquet").exists() for t in shards_of(item, tasks))
-        for item in used
-    )
-    analyzed = sum((run.analysis / f"{item.train_id}.json").exists() for item in used)
+    with_latents = sum(encoded(run, item, tasks, there) for item in used)
+    analyzed = sum(run.analysis / f"{item.train_id}.json" in there for item in used)
     done_ids = {task.task_id for task in tasks if task.task_id in recorded}
-    done_ids |= {item.train_id for item in runs if run.training(item.train_id).result.exists()}
+    done_ids |= {item.train_id for item in runs if run.training(item.train_id).result in there}
     failed -= done_ids
     counts = {
         "simulate": (simulated, len(tasks), sum(task.task_id in failed for task in tasks)),
         "train": (trained, len(runs), sum(item.train_id in failed for item in runs)),
-        "encode": (encoded, len(used), sum(f"encode-{item.train_id}" in failed for item in used)),
+        "encode": (with_latents, len(used), sum(f"encode-{item.train_id}" in failed for item in used)),
         "analyze": (analyzed, len(used), sum(f"analyze-{item.train_id}" in failed for item in used)),
-        "report": (int(run.page.exists()), 1, 0),
+        "report": (int(run.page in there), 1, 0),
     }
     spent = costs(run)
     rows = []

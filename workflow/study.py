@@ -23,6 +23,7 @@ from workflow.blocks import (
     parse_beta,
 )
 from workflow.checking import build
+from workflow.cluster_blocks import parse_cluster
 from workflow.data_study import parse_sources, split_problem
 from workflow.data_tasks import DataSource
 from workflow.dataset_info import DatasetInfo
@@ -84,9 +85,10 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             problems.append(Problem(key, f"must be written as [[{key}]] blocks"))
             blocks[key] = []
-    rest = {key: value for key, value in raw.items() if key not in (*blocks, "analyze")}
+    rest = {key: value for key, value in raw.items() if key not in (*blocks, "analyze", "cluster")}
     top = build(Top, rest, "", problems)
     analyze = build(AnalyzeBlock, raw.get("analyze", {}), "analyze", problems)
+    cluster = parse_cluster(raw.get("cluster", {}), problems)
     if not blocks["simulate"] and not blocks["data"] and not {"simulate", "data"} & {p.place for p in problems}:
         problems.append(Problem("simulate", "a study needs at least one [[simulate]] block, or a [[data]] block"))
     simulate = [_simulate(item, f"simulate.{i}", problems) for i, item in enumerate(blocks["simulate"])]
@@ -109,6 +111,7 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
         **({"data": [source.resolved for source in good_data]} if good_data else {}),
         "train": [{k: v for k, v in asdict(block).items() if v is not None} for block in trained],
         "analyze": {k: v for k, v in asdict(analyze).items() if v is not None},
+        **({"cluster": cluster} if cluster else {}),
     }
     return Study(
         name=top.name,
@@ -118,6 +121,7 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
         train=trained,
         analyze=analyze,
         allow_uncertified=top.allow_uncertified,
+        cluster=cluster,
         resolved=resolved,
     )
 

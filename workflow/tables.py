@@ -1,15 +1,24 @@
 """Tables written whole or not at all."""
 
-from pathlib import Path
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow.layout import write_whole
+from workflow.storage import Place, read_with
 
 
-def write_table(path: Path, table: pa.Table) -> None:
+def write_table(path: Place, table: pa.Table) -> None:
     """Write a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     write_whole(path, sink.getvalue().to_pybytes())
+
+
+def read_table(path: Place, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file, or some of its columns."""
+    return read_with(path, lambda file: pq.read_table(file, columns=columns))
+
+
+def read_schema(path: Place) -> pa.Schema:
+    """The schema of a Parquet file; its rows are not read."""
+    return read_with(path, pq.read_schema)

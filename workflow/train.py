@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from models.config import COLLAPSE_FRACTION, WARN_FRACTION
+from workflow import storage
 from workflow.blocks import Study
 from workflow.certified import require_certified
 from workflow.executors import Executor, RayExecutor, Unavailable
@@ -25,6 +25,8 @@ STACKED = frozenset({"shallow"})
 """Networks whose runs train as one stacked model; the others train in turn."""
 LARGEST_STACK = 64
 """Runs in one stack: more would gain nothing and fill the caches."""
+LOOK_SECONDS, LOOK_AT_STORE_SECONDS = 1.0, 10.0
+"""Between two looks at how far training is."""
 
 
 def lanes(runs: Sequence[TrainingRun], count: int) -> tuple[tuple[tuple[TrainingRun, ...], ...], ...]:
@@ -54,7 +56,8 @@ def lanes(runs: Sequence[TrainingRun], count: int) -> tuple[tuple[tuple[Training
 def results(run: RunDirectory, runs: Sequence[TrainingRun]) -> dict[str, dict[str, Any]]:
     """``result.json`` of every model of ``runs`` that is trained, by train id."""
     paths = {item.train_id: run.training(item.train_id).result for item in runs}
-    return {train_id: json.loads(path.read_text()) for train_id, path in paths.items() if path.exists()}
+    there = storage.listing(run.trainings)
+    return {train_id: json.loads(path.read_text()) for train_id, path in paths.items() if path in there}
 
 
 def train(
@@ -83,17 +86,18 @@ def train(
     for item in todo:
         (run.failures / f"{item.train_id}.txt").unlink(missing_ok=True)
         # What an earlier training under this id led to is of other weights.
-        shutil.rmtree(run.latents(item.train_id), ignore_errors=True)
+        storage.remove_tree(run.latents(item.train_id))
         (run.analysis / f"{item.train_id}.json").unlink(missing_ok=True)
     if not quiet:
         for text in warnings_of([(item, item.beta.value) for item in todo if _is_multiple(item)]):
             print(text, file=sys.stderr)
-    before = _percent_done(run, todo)
+    watched = Watched(run, todo)
+    before = watched.percent()
     with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet, before) as progress:
-        with _watch(run, todo, progress):
+        with _watch(watched, progress):
             for workers in sorted({item.workers for item in todo}):
                 _fit([item for item in runs if item.workers == workers], run, executor, workers, device)
-        progress.reach(_percent_done(run, todo))
+        progress.reach(watched.percent())
         now = results(run, runs)
         new = [now[item.train_id] for item in todo if item.train_id in now]
         cost["done"] = len(new)
@@ -168,27 +172,45 @@ def _fit(runs: Sequence[TrainingRun], run: RunDirectory, executor: Executor, wor
     train_lane(Job(root=str(run.root), lanes=lanes(runs, 1), device=kind, threads=1))
 
 
-def _percent_done(run: RunDirectory, runs: Sequence[TrainingRun]) -> float:
-    """Finished epochs by what they cost: an epoch of table-1 takes a hundred times as long as one of shallow."""
+class Watched:
+    """How far trainings are, from their metrics files: their workers may be on other machines."""
 
-    def lines(path: Path) -> int:
-        with contextlib.suppress(FileNotFoundError):
-            return path.read_bytes().count(b"\n")
-        return 0
+    def __init__(self, run: RunDirectory, runs: Sequence[TrainingRun]) -> None:
+        self._run, self._runs = run, runs
+        self._lines: dict[str, tuple[int, int]] = {}
 
-    total = sum(training_cost(item) for item in runs)
-    done = sum(training_cost(item) * lines(run.training(item.train_id).metrics) / item["epochs"] for item in runs)
-    return 100 * done / total
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks: a store is asked less often than a disk."""
+        return LOOK_SECONDS if isinstance(self._run.root, Path) else LOOK_AT_STORE_SECONDS
+
+    def percent(self) -> float:
+        """Finished epochs by what they cost: an epoch of table-1 takes a hundred times as long as one of shallow."""
+        there = storage.listing(self._run.trainings)
+        total = sum(training_cost(item) for item in self._runs)
+        done = sum(training_cost(item) * self._epochs(item, there) / item["epochs"] for item in self._runs)
+        return 100 * done / total
+
+    def _epochs(self, item: TrainingRun, there: storage.Listing) -> int:
+        """Lines of the metrics, which are read again only when they have grown."""
+        path = self._run.training(item.train_id).metrics
+        size = there.size(path) or 0
+        if size != self._lines.get(item.train_id, (0, 0))[0]:
+            with contextlib.suppress(FileNotFoundError):
+                self._lines[item.train_id] = size, path.read_bytes().count(b"\n")
+        return self._lines.get(item.train_id, (0, 0))[1]
 
 
 @contextlib.contextmanager
-def _watch(run: RunDirectory, runs: Sequence[TrainingRun], progress: Progress) -> Iterator[None]:
-    """Follow the trainings by their metrics files: fit() blocks, and its workers may be on other machines."""
+def _watch(watched: Watched, progress: Progress) -> Iterator[None]:
+    """Follow the trainings, as fit() blocks."""
     stop = threading.Event()
 
     def follow() -> None:
-        while not stop.wait(1.0):
-            progress.reach(_percent_done(run, runs))
+        while not stop.wait(watched.pause):
+            # Progress is no reason to end a training.
+            with contextlib.suppress(OSError):
+                progress.reach(watched.percent())
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import uuid
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from workflow.executors import RayExecutor, Unavailable
 from workflow.folder import note_failure
-from workflow.layout import RunDirectory
+from workflow.interruption import GRACE_SECONDS
+from workflow.layout import RunDirectory, write_whole
+from workflow.storage import ObjectPath, Place, remove_tree
 from workflow.train_worker import Job
 
 GROUP_RESTARTS = 5
@@ -59,7 +60,9 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
 
     # Our own checkpoints resume a training; Ray's state is only needed while it runs, under a name never used before
     # (a name used again would silently continue the old run).
-    storage = Path(job.root) / "training" / ".ray"
+    state = RunDirectory.at(job.root).trainings / ".ray"
+    name = uuid.uuid4().hex
+    stop = state / f"{name}.stop"
     resources: dict[str, float] = {"CPU": job.threads}
     if job.device == "cuda":
         resources["GPU"] = 1
@@ -72,27 +75,37 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
         scaling["label_selector"] = labels
     trainer = TorchTrainer(
         ray_train_loop,
-        train_loop_config={"job": job, "workers": workers},
+        train_loop_config={"job": replace(job, stop=str(stop)), "workers": workers},
         scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
-            name=uuid.uuid4().hex,
-            storage_path=str(storage),
+            name=name,
+            **_kept_in(state),
             failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
         ),
     )
     try:
-        _in_thread(trainer.fit)
+        _in_thread(trainer.fit, stop)
     except TrainingFailedError as error:
         for item in (item for lane in job.lanes for stack in lane for item in stack):
-            folder = RunDirectory(Path(job.root))
+            folder = RunDirectory.at(job.root)
             if not folder.training(item.train_id).result.exists():
                 note_failure(folder, item.train_id, f"{item}\n\n{error}")
     finally:
-        shutil.rmtree(storage, ignore_errors=True)
+        remove_tree(state)
 
 
-def _in_thread(work: Callable[[], object]) -> None:
-    """Do ``work`` in another thread: in the main one Ray Train takes Ctrl-C for itself and leaves with its own code."""
+def _kept_in(state: Place) -> dict[str, Any]:
+    """Where Ray Train keeps its state."""
+    if isinstance(state, ObjectPath):
+        return {"storage_path": state.key, "storage_filesystem": state.store.filesystem}
+    return {"storage_path": str(state)}
+
+
+def _in_thread(work: Callable[[], object], stop: Place) -> None:
+    """Do ``work`` in another thread: in the main one Ray Train takes Ctrl-C for itself and leaves with its own code.
+
+    On Ctrl-C or SIGTERM the file ``stop`` asks the workers to save what they have.
+    """
     failures: list[BaseException] = []
 
     def attempt() -> None:
@@ -100,11 +113,19 @@ def _in_thread(work: Callable[[], object]) -> None:
             work()
         except BaseException as error:
             failures.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.5)
+    # Not Thread.join: a signal that interrupts it makes Python 3.11 take the thread for dead.
+    ended = threading.Event()
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        while not ended.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        write_whole(stop, b"")
+        ended.wait(GRACE_SECONDS)
+        raise
     if failures:
         raise failures[0]
 

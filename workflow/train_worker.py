@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from numpy.typing import NDArray
+from safetensors.torch import load, save
 
 from models import spectrum
 from models.config import ModelConfig, Run, TrainConfig
@@ -29,6 +30,7 @@ from workflow.folder import note_failure
 from workflow.layout import RunDirectory, TrainingDirectory, write_whole
 from workflow.plan import TrainingRun
 from workflow.shards import ShardError
+from workflow.storage import Lines, Place, place, remove_tree
 
 CHECKPOINT_SECONDS = 20.0
 """A checkpoint after the first epoch that ends this long after the last one."""
@@ -44,6 +46,16 @@ class Job:
     device: str
     threads: int
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    stop: str | None = None
+    """A file: once it is there, trainings write their checkpoint after the epoch they are in, and end."""
+
+    @property
+    def stopped(self) -> bool:
+        return self.stop is not None and place(self.stop).exists()
+
+
+class Stopped(Exception):
+    """The driver wants to leave."""
 
 
 def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
@@ -55,11 +67,11 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
         group: the data-parallel group of the lane; None for one worker.
     """
     torch.set_num_threads(job.threads)
-    run = RunDirectory(Path(job.root))
+    run = RunDirectory.at(job.root)
     data: dict[Any, TrainingData] = {}
     alone = group is None or group.size == 1
     queue = list(job.lanes[lane])
-    while queue:
+    while queue and not job.stopped:
         stack = tuple(item for item in queue.pop(0) if not run.training(item.train_id).result.exists())
         if not stack:
             continue
@@ -68,6 +80,8 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
             continue
         try:
             _train_stack(stack, _data_of(stack[0], run, data), run, job, group)
+        except Stopped:
+            return
         except Exception as error:
             if not alone and not isinstance(error, TrainingDiverged | ValueError | ShardError):
                 # These come to all workers alike. After any other the rest of the group waits in a collective, and
@@ -129,25 +143,34 @@ def _train(trainer: Trainer, records: Sequence[_Recorder], job: Job) -> None:
     """Train all epochs, with notes and checkpoints of every run in ``records``.
 
     Raises:
-        TrainingDiverged: after the last good state of every run was written as its checkpoint.
+        TrainingDiverged, Stopped, KeyboardInterrupt: after the last good state of every run was written as its
+            checkpoint.
     """
     last = time.monotonic()
     good = [] if trainer.epoch == 0 else trainer.states()
     try:
         for epoch in trainer.epochs():
-            if not records:
-                continue
+            unfinished = epoch.epoch < trainer.config.epochs
             for index, recorder in enumerate(records):
                 recorder.note(epoch, index)
-            good = trainer.states()
-            if epoch.epoch < trainer.config.epochs and time.monotonic() - last >= job.checkpoint_seconds:
-                for recorder, state in zip(records, good, strict=True):
-                    recorder.keep(epoch.epoch, state)
+            if records:
+                good = trainer.states()
+            if unfinished and time.monotonic() - last >= job.checkpoint_seconds:
+                _keep(records, good)
                 last = time.monotonic()
-    except TrainingDiverged:
-        for recorder, state in zip(records, good, strict=bool(good)):
-            recorder.keep(int(state["epoch"]), state)
+            if unfinished and job.stopped:
+                raise Stopped
+    except (TrainingDiverged, Stopped, KeyboardInterrupt):
+        # A checkpoint after the last epoch would leave no epoch from which the result could be written.
+        if good and int(good[0]["epoch"]) < trainer.config.epochs:
+            _keep(records, good)
         raise
+
+
+def _keep(records: Sequence[_Recorder], states: Sequence[dict[str, torch.Tensor]]) -> None:
+    """Checkpoints of all runs; ``records`` is empty where another worker of the group writes them."""
+    for recorder, state in zip(records, states, strict=bool(records)):
+        recorder.keep(int(state["epoch"]), state)
 
 
 def _eigenvalues(
@@ -182,7 +205,7 @@ def _restore(trainer: Trainer, records: list[_Recorder]) -> int:
     if not common:
         return 0
     epoch = max(common)
-    trainer.restore([load_file(recorder.checkpoint(epoch)) for recorder in records])
+    trainer.restore([load(recorder.checkpoint(epoch).read_bytes()) for recorder in records])
     return epoch
 
 
@@ -200,9 +223,10 @@ class _Recorder:
         self._config: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
         self._psi4: float | None = None
+        self._lines = Lines(self._folder.metrics, CHECKPOINT_SECONDS)
         self._board: Any = None
 
-    def checkpoint(self, epoch: int) -> Path:
+    def checkpoint(self, epoch: int) -> Place:
         return self._folder.checkpoint / f"epoch-{epoch:05d}.safetensors"
 
     def checkpoints(self) -> set[int]:
@@ -219,8 +243,6 @@ class _Recorder:
         samples: int,
         resumed: int,
     ) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self._config = {
             "train_id": item.train_id,
             "name": item.name,
@@ -244,7 +266,11 @@ class _Recorder:
         kept = [json.loads(text) for text in old[:resumed]]
         self._psi4 = next((line["psi4"] for line in kept if "psi4" in line), None)
         write_whole(self._folder.metrics, "".join(text + "\n" for text in old[:resumed]))
-        self._board = SummaryWriter(str(self._board_folder), purge_step=resumed + 1)
+        # TensorBoard's files grow by appending, which objects do not: there metrics.jsonl has the same numbers.
+        if isinstance(self._board_folder, Path):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(self._board_folder), purge_step=resumed + 1)
 
     def note(self, epoch: Epoch, index: int) -> None:
         """One line of metrics.jsonl, and the same for TensorBoard."""
@@ -263,15 +289,20 @@ class _Recorder:
         if epoch.psi4 is not None:
             # A collapsed run has no axes to be confident of.
             self._psi4 = self._last["psi4"] = _number(float(epoch.psi4[index]))
-        with self._folder.metrics.open("a") as stream:
-            stream.write(json.dumps(self._last) + "\n")
+        self._lines.add(json.dumps(self._last))
+        if self._board is not None:
+            self._show(epoch.epoch, kl)
+
+    def _show(self, epoch: int, kl: NDArray[np.float64]) -> None:
         for name in ("reconstruction", "active_units", "samples_per_second"):
-            self._board.add_scalar(name, self._last[name], epoch.epoch)
+            self._board.add_scalar(name, self._last[name], epoch)
         for unit, value in enumerate(kl):
-            self._board.add_scalar(f"kl/{unit}", value, epoch.epoch)
+            self._board.add_scalar(f"kl/{unit}", value, epoch)
 
     def keep(self, epoch: int, state: dict[str, torch.Tensor]) -> None:
         """Write a checkpoint; the one before stays until the next, should this crash in between."""
+        # A training that goes on from here keeps the lines of all epochs before.
+        self._lines.flush()
         write_whole(self.checkpoint(epoch), save(state))
         for old in sorted(self.checkpoints())[:-2]:
             self.checkpoint(old).unlink()
@@ -280,7 +311,9 @@ class _Recorder:
         self, tensors: dict[str, torch.Tensor], rank: int, seconds: float, stacked: int, job: Job, workers: int
     ) -> None:
         """Weights first, the result last: its existence means that the model is trained."""
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
+        self._lines.flush()
         write_whole(self._folder.weights, save(tensors))
         result = {
             **self._config,
@@ -296,7 +329,4 @@ class _Recorder:
             "torch": torch.__version__,
         }
         write_whole(self._folder.result, json.dumps(result, indent=1) + "\n")
-        for epoch in self.checkpoints():
-            self.checkpoint(epoch).unlink()
-        if self._folder.checkpoint.exists():
-            self._folder.checkpoint.rmdir()
+        remove_tree(self._folder.checkpoint)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from simulators import exact
-from workflow import manifest, shards
+from workflow import manifest, shards, storage
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, SimulationTask, shard_tasks
 from workflow.status import load_run
+from workflow.storage import Place
 
 WORST_Z = 5.0
 """Largest |z| of a shard's energy against its exact value: 6e-7 false alarms per shard."""
@@ -33,7 +33,7 @@ class Findings:
         self.lines.append(f"ok      {line}")
 
 
-def verify_run(root: Path, rebuild_manifest: bool = False) -> Findings:
+def verify_run(root: Place, rebuild_manifest: bool = False) -> Findings:
     """Check every shard of the run at ``root``: there, unaltered, of the right schema, certified, exact energy.
 
     Raises:
@@ -46,7 +46,7 @@ def verify_run(root: Path, rebuild_manifest: bool = False) -> Findings:
         manifest.store(run, manifest.rebuild(run), tasks)
         findings.lines.append("note    the manifest is new: its checksums are those of the files as they are now")
     records = {task_id: record for task_id, record in manifest.load(run).items() if task_id in tasks}
-    complaints = manifest.damaged(run, records.values())
+    complaints = manifest.damaged(run, records.values(), storage.listing(run.root))
     for text in complaints.values():
         findings.fail(f"{text}; `latentphase simulate` makes it again")
     missing = [task_id for task_id in tasks if task_id not in records]

@@ -60,7 +60,7 @@ def write_study(path: Path, study: dict[str, Any]) -> str:
     return str(path)
 
 
-def serial(command: str, study: str, run_dir: Path, *more: str) -> Result:
+def serial(command: str, study: str, run_dir: Path | str, *more: str) -> Result:
     """One command on ``study`` in this process, without Ray."""
     return CliRunner().invoke(main, [command, study, "--run-dir", str(run_dir), "--executor", "serial", *more])
 

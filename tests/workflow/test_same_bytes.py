@@ -11,6 +11,7 @@ from studies import serial, small, start, wait_for, write_study
 from workflow import manifest
 from workflow.executors import RayExecutor, SerialExecutor
 from workflow.folder import open_run
+from workflow.interruption import INTERRUPTED, TERMINATED
 from workflow.layout import RunDirectory
 from workflow.plan import SimulationJob, simulation_tasks
 from workflow.shards import ShardRecord
@@ -19,7 +20,8 @@ from workflow.study import parse
 
 STUDY = small(train=[])
 TASKS = simulation_tasks(parse(STUDY))
-INTERRUPTED = 130
+LEFT = {signal.SIGINT: (INTERRUPTED, "interrupted"), signal.SIGTERM: (TERMINATED, "terminated")}
+"""Exit codes and words of a driver that was asked to leave."""
 
 SLOW_TASKS = """
 import time, workflow.simulate as stage
@@ -143,9 +145,10 @@ def test_a_stopped_driver_goes_on_where_it_was(uninterrupted: RunDirectory, tmp_
     process = stopped(tmp_path, number)
     _, errors = process.communicate(timeout=60)
     run = RunDirectory(tmp_path / "run")
-    if number == signal.SIGINT:
-        assert process.returncode == INTERRUPTED
-        assert "interrupted; finished work is kept, go on with" in errors
+    if number in LEFT:
+        code, word = LEFT[signal.Signals(number)]
+        assert process.returncode == code
+        assert f"{word}; finished work is kept, go on with" in errors
         assert f"latentphase simulate {tmp_path}/study.toml --run-dir {tmp_path}/run --executor serial" in errors
         assert "Traceback" not in errors
     else:
@@ -210,7 +213,8 @@ def test_a_line_after_one_cut_short_is_not_lost(uninterrupted: RunDirectory, tmp
     run = RunDirectory(tmp_path)
     first, second, *_ = manifest.load(uninterrupted).values()
     run.manifest.write_text(manifest.line(first)[:-40])
-    manifest.append(run, second)
+    with manifest.appending(run) as lines:
+        lines.add(manifest.line(second))
     assert set(manifest.load(run)) == {second.task_id}
 
 

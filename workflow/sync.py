@@ -1,0 +1,90 @@
+"""Copying a run folder between places, file by file and checked; nothing is deleted, and it can be done again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from workflow import manifest, storage
+from workflow.folder import is_passing, opened
+from workflow.layout import RunDirectory, write_whole
+from workflow.shards import ShardError
+from workflow.status import load_run
+from workflow.storage import Place
+from workflow.storage_errors import FolderError
+
+LAST = ("manifest.jsonl", "result.json", "summary.json", "verdict.json", "index.html")
+"""Files whose existence says that others are there: copied after them, so that a kill leaves nothing half done."""
+
+
+class Synced(NamedTuple):
+    """How many files were copied, how many of them in place of another version, and how many were there already."""
+
+    copied: int
+    replaced: int
+    same: int
+
+
+def sync(source: Place, target: Place, say: Callable[[str], None]) -> Synced:
+    """Make ``target`` hold every file of the run folder ``source``; what it has besides stays.
+
+    Args:
+        source: a run folder.
+        target: a run folder of the same study, or a place where there is nothing.
+        say: takes a line per file that is copied.
+
+    Raises:
+        FolderError: the source is no run folder, or the target holds something else or is in use.
+        ShardError: a shard of the source is not the one in its manifest.
+    """
+    run, study = load_run(source)
+    if str(run.root) == str(_resolved(target)):
+        raise FolderError(f"{source} and {target} are the same folder")
+    with opened(study, target) as other:
+        return _copy(run, other, say)
+
+
+def _resolved(place: Place) -> Place:
+    return place.resolve() if isinstance(place, Path) else place
+
+
+def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) -> Synced:
+    known = {record.path: record.sha256 for record in manifest.load(run).values()}
+    here, there = storage.listing(run.root), storage.listing(other.root)
+    names = [name for name in here.names if not _is_left_out(run, name)]
+    for name in names:
+        # Names of objects may be anything.
+        if name.startswith("/") or ".." in PurePosixPath(name).parts:
+            raise FolderError(f"{run.root} holds an object whose name leads out of a folder: {name!r}")
+    names.sort(key=lambda name: (LAST.index(base) if (base := PurePosixPath(name).name) in LAST else -1, name))
+    copied = replaced = same = 0
+    for name in names:
+        file, copy = run.root / name, other.root / name
+        size = there.size(copy)
+        expected = known.get(name) or manifest.sha256(file)
+        if size == here.size(file) and manifest.sha256(copy) == expected:
+            same += 1
+            continue
+        say(f"{name}{'' if size is None else ' (in place of another version)'}")
+        _copy_file(file, copy, known.get(name))
+        copied += 1
+        replaced += size is not None
+    return Synced(copied, replaced, same)
+
+
+def _is_left_out(run: RunDirectory, name: str) -> bool:
+    """Locks, what a kill left behind, and what Ray keeps while it trains."""
+    parts = PurePosixPath(name).parts
+    return is_passing(run, parts[-1]) or ".ray" in parts
+
+
+def _copy_file(file: Place, copy: Place, expected: str | None) -> None:
+    content = file.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if expected is not None and found != expected:
+        raise ShardError(f"{file} was altered: its sha256 is not the one in the manifest; see `latentphase verify`")
+    write_whole(copy, content)
+    if manifest.sha256(copy) != found:
+        raise ShardError(f"{copy} is not what was written to it: its sha256 differs from that of {file}")
