@@ -137,7 +137,8 @@ def _apply(gate: Gate, group: list[Record]) -> Judgement | None:
 
 
 def _is_collapsed(group: list[Record]) -> bool:
-    return max(r["estimate"] for r in group if r["quantity"].startswith("kl_")) <= COLLAPSED[0].high
+    (gate,) = COLLAPSED
+    return all(gate.holds(record["estimate"]) for record in group if gate.quantity(record["quantity"]))
 
 
 def _words(group: list[Record], subject: str, expected: str, judgements: tuple[Judgement, ...]) -> str:
