@@ -10,6 +10,7 @@ does them, so that two drivers for a moment cost work, not data.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import platform
@@ -134,10 +135,7 @@ def _take_over(file: Place, mine: Owner) -> None:
     if theirs is not None and not theirs.is_here:
         _watch(file, theirs, age)
     print(f"  the lock {file} is taken over: {_epitaph(theirs, age)}", file=sys.stderr)
-    if isinstance(file, ObjectPath):
-        taken = _put(file, mine)
-    else:
-        taken = _bury(Path(str(file)), theirs, mine) and _create(file, mine)
+    taken = _put(file, mine) if isinstance(file, ObjectPath) else _replace(Path(str(file)), theirs, mine)
     if not taken:
         raise FolderError(f"{file}: another driver was faster: {read(file)}")
 
@@ -158,17 +156,22 @@ def _watch(file: Place, theirs: Owner, age: float) -> None:
             raise _refusal(file, again, 0.0)
 
 
-def _bury(file: Path, theirs: Owner | None, mine: Owner) -> bool:
-    """Move the lock of a dead owner away, which one of several drivers that take over does; whether it was that."""
-    grave = file.with_name(f"{file.name}.{mine.nonce}")
-    with contextlib.suppress(FileNotFoundError):
-        file.rename(grave)
-        if read(grave) != theirs:
-            # Somebody was faster, and this is the new lock.
-            grave.rename(file)
+def _replace(file: Path, theirs: Owner | None, mine: Owner) -> bool:
+    """Put our lock in the place of a dead owner's; whether we were the one of several drivers that take over.
+
+    The file is never away in between, so that none of them finds the folder free.
+    """
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not file.exists():
+            return _create(file, mine)
+        if read(file) != theirs:
             return False
-        grave.unlink()
-    return True
+        write_whole(file, json.dumps(asdict(mine)))
+        return True
+    finally:
+        os.close(folder)
 
 
 def _epitaph(theirs: Owner | None, age: float) -> str:
