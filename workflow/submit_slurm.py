@@ -118,6 +118,8 @@ def submit(job: Submission, say: Callable[[str], None]) -> int:
         write_whole(where.script, script)
     except OSError as error:
         raise Unavailable(f"cannot write {where.script}: {error}; give another --run-dir") from None
+    if longest := _longest(job.site):
+        raise Unavailable(longest)
     # Many sites take jobs that can never start; asked before, SLURM says so.
     tested = subprocess.run(["sbatch", "--test-only", str(where.script)], capture_output=True, text=True)
     if tested.returncode and (known := refusal(tested.stderr, job.site)):
@@ -160,6 +162,16 @@ def refusal(message: str, site: Slurm) -> str | None:
             known = f"\n  sinfo knows: {_sinfo(asked)}" if asked else ""
             return f"cluster.slurm.{text.format(site=site)}{known}\n  SLURM said: {said}"
     return None
+
+
+def _longest(site: Slurm) -> str | None:
+    """A complaint if no partition that the job may go to allows its time: many sites let such a job wait forever."""
+    command = ["sinfo", "--noheader", "--format=%l", *([f"--partition={site.partition}"] if site.partition else [])]
+    limits = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    # What is no time, as "infinite", is no limit; of a partition that does not exist sbatch says more.
+    if not limits or any(not re.fullmatch(r"[\d:-]+", limit) or hours(limit) >= hours(site.time) for limit in limits):
+        return None
+    return f"cluster.slurm.time = {site.time!r}: longer than the partition allows\n  sinfo knows: {_sinfo('%R %l')}"
 
 
 def _reason(number: str) -> str:
