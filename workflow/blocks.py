@@ -105,6 +105,8 @@ class TrainBlock:
     """Share of the chains of every shard that training never sees; all analysis is done on them."""
     workers: Whole = 1
     """Data-parallel workers; each takes its share of every batch."""
+    memory: Positive | None = None
+    """GiB of training data that a worker keeps in memory; None: a quarter of the machine's memory."""
 
     @property
     def betas(self) -> tuple[Beta, ...]:

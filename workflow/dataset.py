@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow import shards
+from workflow.gathered import Gathered, machine_memory
 from workflow.layout import RunDirectory
 from workflow.storage import Place
 from workflow.variables import Stored, stored_of
@@ -60,23 +61,36 @@ class TrainingData:
         return samples_of(self.configurations_SN, self.shape, *self.stored, device=device)
 
 
-def training_data(run: RunDirectory, system: str, size: int, task_ids: Iterable[str], fraction: float) -> TrainingData:
+def training_data(
+    run: RunDirectory,
+    system: str,
+    size: int,
+    task_ids: Iterable[str],
+    fraction: float,
+    memory: float | None = None,
+) -> TrainingData:
     """All samples of the named shards that are not held out, in the order of the task ids.
+
+    Args:
+        run, system, size, task_ids: which shards.
+        fraction: as in ``unseen``.
+        memory: GiB of configurations to keep in memory; None: a quarter of the machine's. More are in a file that only
+            this process sees, of which the system keeps in memory what there is room for.
 
     Raises:
         shards.ShardError: a shard is missing or damaged.
         ValueError: the shards leave no training sample.
     """
-    parts = []
     shape: tuple[int, int, int] = (1, size, size)
     kind = Stored("spins", 2, 0)
-    for task_id in task_ids:
-        shard = shards.read(run.shard(system, size, task_id), columns=SPLIT_COLUMNS)
-        chains = int(shard.metadata["task"]["chains"])
-        parts.append(numbers(shard, ~unseen(shard.columns, chains, fraction)))
-        shape = shard.shape
-        kind = stored_of(shard.metadata["task"])
-    configurations = np.concatenate(parts)
+    with Gathered(machine_memory() // 4 if memory is None else int(memory * 2**30)) as gathered:
+        for task_id in task_ids:
+            shard = shards.read(run.shard(system, size, task_id), columns=SPLIT_COLUMNS)
+            chains = int(shard.metadata["task"]["chains"])
+            gathered.add(numbers(shard, ~unseen(shard.columns, chains, fraction)))
+            shape = shard.shape
+            kind = stored_of(shard.metadata["task"])
+        configurations = gathered.together()
     if not len(configurations):
         raise ValueError(f"the shards of L = {size} leave no training sample; simulate more samples per point")
     return TrainingData(configurations_SN=configurations, shape=shape, stored=kind)

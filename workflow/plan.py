@@ -143,6 +143,8 @@ class TrainingRun:
     """Numbers that the network sees of a configuration; follows from the shards, and is not in the id."""
     restart: int = 0
     """Which training of this seed: the first is that of the seed itself."""
+    memory: float | None = None
+    """GiB of training data that a worker keeps in memory; no result depends on it, and it is not in the id."""
     version: int = VERSION
     """Of the training recipe."""
 
@@ -154,7 +156,7 @@ class TrainingRun:
         to do more.
         """
         content = asdict(self)
-        del content["name"], content["features"]
+        del content["name"], content["features"], content["memory"]
         content["settings"] = [(name, value) for name, value in self.settings if FURTHER.get(name, ()) != value]
         if self.beta.eigenvalue == 1:
             del content["beta"]["eigenvalue"]
@@ -280,6 +282,7 @@ def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -
                         settings=settings,
                         task_ids=tuple(sorted(task.task_id for task in shards)),
                         workers=block.workers,
+                        memory=block.memory,
                         features=shards[0].info.features,
                         restart=restart,
                     )

@@ -97,10 +97,10 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
 
 def _data_of(item: TrainingRun, run: RunDirectory, data: dict[Any, TrainingData]) -> TrainingData:
     """The training set of a run, kept in ``data`` until another one is needed: one at a time in memory."""
-    key = (item.size, item.task_ids, item["held_out"])
+    key = (item.size, item.task_ids, item["held_out"], item.memory)
     if key not in data:
         data.clear()
-        data[key] = training_data(run, item.system, item.size, item.task_ids, item["held_out"])
+        data[key] = training_data(run, item.system, item.size, item.task_ids, item["held_out"], item.memory)
     return data[key]
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from studies import small
 
+from models.data import PackedSamples, samples_of
 from workflow import shards
 from workflow.dataset import held_out, label_samples, training_data
 from workflow.executors import SerialExecutor
 from workflow.folder import open_run
+from workflow.gathered import Gathered
 from workflow.layout import RunDirectory
 from workflow.plan import SimulationTask, simulation_tasks
 from workflow.shards import ShardError
@@ -59,6 +61,26 @@ def test_training_data_leave_out_the_held_out_rows(run: RunDirectory, tasks: tup
         expected.append(shard.packed_SB[shard.columns["chain"] < 48])
     np.testing.assert_array_equal(packed.configurations_SN, np.concatenate(expected))
     assert len(packed.configurations_SN) == 4 * 96
+
+
+@pytest.mark.parametrize("memory", [1e-9, 1e-6], ids=["from the first shard on", "from a later shard on"])
+def test_what_does_not_fit_into_memory_is_read_from_a_file(
+    memory: float, run: RunDirectory, tasks: tuple[SimulationTask, ...]
+) -> None:
+    ids = [task.task_id for task in tasks]
+    held = training_data(run, "ising", 4, ids, 0.25, memory=1.0).configurations_SN
+    mapped = training_data(run, "ising", 4, ids, 0.25, memory=memory).configurations_SN
+    assert isinstance(mapped, np.memmap) and not isinstance(held, np.memmap)
+    np.testing.assert_array_equal(mapped, held)
+    assert mapped.dtype == held.dtype
+    samples = samples_of(mapped, (1, 4, 4), "spins")
+    assert isinstance(samples, PackedSamples)
+    assert samples.bits.data_ptr() == mapped.ctypes.data, "the samples are the file, not a copy of it"
+
+
+def test_gathering_nothing_is_refused() -> None:
+    with Gathered(0) as gathered, pytest.raises(ValueError, match="at least one array"):
+        gathered.together()
 
 
 def test_a_shard_without_training_chains_is_refused(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:
