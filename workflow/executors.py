@@ -15,6 +15,8 @@ WINDOW = 4
 """Ray tasks in flight per worker: enough to keep every worker busy, few enough that the driver stays small."""
 CLUSTER_WINDOW = 256
 """The same at least on a cluster that is joined: waiting tasks are what makes it start nodes."""
+NOT_SHIPPED = [".git", ".venv", "venv", "__pycache__", "runs"]
+"""Parts of a checkout that the nodes of a cluster do not need."""
 SYSTEM_RETRIES = 5
 """How often a task is started again when its worker or node dies; errors of the task itself are not retried."""
 
@@ -28,7 +30,9 @@ class Unavailable(RuntimeError):
 
 
 def prepare_environment() -> None:
-    """Settings that Ray reads when it is imported: silence a warning, notice dead training workers soon."""
+    """Settings that Ray reads when it is imported: silence warnings, notice dead training workers soon."""
+    # It would say in every run which of these it leaves out; we name them all.
+    os.environ.setdefault("RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES", "")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
@@ -98,14 +102,12 @@ class RayExecutor:
 
         # Token authentication is Ray's default and stays on; it is no news to whoever starts a study.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
-        # Nor is it that .git and .venv are not shipped.
-        logging.getLogger("ray._private.runtime_env.working_dir").setLevel(logging.ERROR)
         environment: dict[str, Any] = {"env_vars": {"NUMBA_NUM_THREADS": "1"}}
         options: dict[str, Any] = {"address": self._address}
         joined = not self.local
         if joined and IN_JOB not in os.environ:
             # Nodes of a cluster run exactly this checkout; those of a Ray job have what came with the job.
-            environment["working_dir"] = str(Path(__file__).parents[1])
+            environment |= {"working_dir": str(Path(__file__).parents[1]), "excludes": NOT_SHIPPED}
         if not joined:
             # "local", or a Ray that somebody else started on this machine would be joined.
             options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}

@@ -146,6 +146,7 @@ def test_both_nodes_make_the_same_shards(slurm: Slurm, tmp_path: Path) -> None:
     text = ended(slurm, job, tmp_path, 400)
     assert slurm.state(job) == "COMPLETED", text
     assert "Ray on 2 nodes, 2 CPUs, 0 GPUs" in text
+    assert "WARNING" not in text
     assert serial("simulate", study, tmp_path / "whole").exit_code == 0
     assert digest(tmp_path / "run") == digest(tmp_path / "whole")
     assert (tmp_path / "run" / "report" / "index.html").exists()
