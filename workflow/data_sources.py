@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Mapping
 from math import prod
@@ -44,7 +43,7 @@ def make(task: DataTask, source: DataSource, run: RunDirectory) -> ShardRecord:
         bytes=size,
         sha256=digest,
         seconds=round(time.monotonic() - start, 4),
-        node=platform.node(),
+        node=shards.node_name(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -47,6 +48,11 @@ class ShardRecord(NamedTuple):
     sha256: str
     seconds: float | None
     node: str | None
+
+
+def node_name() -> str:
+    """Of the node this process runs on: the scheduler's name for it, where there is one."""
+    return os.environ.get("SLURMD_NODENAME") or platform.node()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

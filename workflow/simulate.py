@@ -6,7 +6,6 @@ Finished shards are kept, damaged ones made again.
 from __future__ import annotations
 
 import io
-import platform
 import sys
 import time
 import zipfile
@@ -123,7 +122,7 @@ def run_job(job: SimulationJob, root: str) -> list[ShardRecord]:
             bytes=size,
             sha256=sha256,
             seconds=seconds,
-            node=platform.node(),
+            node=shards.node_name(),
         )
         for task, path, rows, size, sha256 in written
     ]

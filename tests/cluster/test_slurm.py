@@ -153,6 +153,17 @@ def test_both_nodes_make_the_same_shards(slurm: Slurm, tmp_path: Path) -> None:
     assert not slurm.private()
 
 
+def test_quickstart_on_both_nodes(slurm: Slurm, tmp_path: Path) -> None:
+    """The whole preset, with the shards of one process."""
+    site = site_file(tmp_path / "site.toml", nodes=2)
+    job = submit(slurm, "quickstart", tmp_path, "--site", site)
+    assert serial("simulate", "quickstart", tmp_path / "whole").exit_code == 0
+    text = ended(slurm, job, tmp_path, 1800)
+    assert slurm.state(job) == "COMPLETED", text
+    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+    assert {record.node for record in manifest.load(RunDirectory(tmp_path / "run")).values()} == {"n1", "n2"}, text
+
+
 def test_a_time_limit_that_is_too_short(slurm: Slurm, tmp_path: Path, long_digest: str) -> None:
     limits = {"nodes": 2, "time": "00:02:00", "signal": 45}
     study = write_study(tmp_path / "study.toml", LONG | {"cluster": {"slurm": limits}})
