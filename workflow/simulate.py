@@ -201,6 +201,8 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     if failures:
         raise StageFailed("simulate", failures, run.failures, total)
     manifest.store(run, records, [task.task_id for task in tasks])
+    # A worker that was killed after its last shard has left its state.
+    storage.remove_tree(run.unfinished_jobs)
     bad = sum(1 for _ in objections(run, tasks)) if todo and not quiet else 0
     if bad:
         print(f"  {bad} of {len(tasks)} shards are not certified; `latentphase verify` says why", file=sys.stderr)

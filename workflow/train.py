@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ def train(
     done = results(run, runs)
     todo = [item for item in runs if item.train_id not in done]
     if not todo:
+        _tidy(run, done)
         return done
     wanted = {task_id for item in todo for task_id in item.task_ids}
     needed = [task for task in shard_tasks(study) if task.task_id in wanted]
@@ -110,7 +111,17 @@ def train(
     failed = {str(item): _reason(run, item) for item in todo if item.train_id not in now}
     if failed:
         raise StageFailed("train", failed, run.failures, len(todo))
+    _tidy(run, now)
     return now
+
+
+def _tidy(run: RunDirectory, done: Iterable[str]) -> None:
+    """Delete what the trainings ``done`` needed on their way: one who is killed at their end leaves it behind."""
+    there = storage.listing(run.trainings).names
+    for train_id in {name.partition("/")[0] for name in there if "/checkpoint/" in name}.intersection(done):
+        storage.remove_tree(run.training(train_id).checkpoint)
+    if any(name.startswith(f"{run.ray_state.name}/") for name in there):
+        storage.remove_tree(run.ray_state)
 
 
 def _is_multiple(item: TrainingRun) -> bool:
