@@ -47,7 +47,7 @@ stage.run_job = often
 from workflow.cli import main
 main()
 """
-"""``latentphase``, but simulations and trainings save their state all the time, so that there are many to go on from."""
+"""``latentphase``, but simulations and trainings save their state all the time, so that there is one to go on from."""
 
 TOLERANCE = 1e-3
 """Of results where nodes come and go, relative to the larger of 1 and their size.
