@@ -263,6 +263,14 @@ def costs(run: RunDirectory) -> dict[str, StageCost]:
     return total
 
 
+def forget_failures(run: RunDirectory, names: Iterable[str]) -> None:
+    """Delete notes of earlier failures, under the names that ``note_failure`` got, before the work is done again."""
+    there = storage.listing(run.failures).names
+    for name in names:
+        if f"{name}.txt" in there:
+            (run.failures / f"{name}.txt").unlink(missing_ok=True)
+
+
 def note_failure(run: RunDirectory, name: str, text: str) -> None:
     """Keep a failed task's traceback in the run folder."""
     write_whole(run.failures / f"{name}.txt", text)

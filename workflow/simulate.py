@@ -24,7 +24,7 @@ from workflow.blocks import Study
 from workflow.certified import objections
 from workflow.data_tasks import SourceError
 from workflow.executors import Executor
-from workflow.folder import StageFailed, note_failure, timed
+from workflow.folder import StageFailed, forget_failures, note_failure, timed
 from workflow.interruption import held
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import (
@@ -161,6 +161,7 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
         StageFailed: some tasks failed; the others' shards are there and are kept.
     """
     tasks = shard_tasks(study)
+    forget_failures(run, [task.task_id for task in tasks])
     records, complaints = finished(run, tasks)
     of_data = {task.task_id for source in study.data for task in source.tasks}
     # A ladder of which one shard is missing is simulated whole: the others come out as they are.

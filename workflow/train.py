@@ -15,7 +15,7 @@ from workflow import storage
 from workflow.blocks import Study
 from workflow.certified import require_certified
 from workflow.executors import Executor, RayExecutor, Unavailable
-from workflow.folder import StageFailed, require, timed
+from workflow.folder import StageFailed, forget_failures, require, timed
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun, shard_tasks, training_cost, training_runs
 from workflow.progress import Progress
@@ -74,6 +74,7 @@ def train(
         StageFailed: some models could not be trained; the others are there and are kept.
     """
     runs = training_runs(study)
+    forget_failures(run, [item.train_id for item in runs])
     done = results(run, runs)
     todo = [item for item in runs if item.train_id not in done]
     if not todo:
@@ -85,7 +86,6 @@ def train(
     require("train", "simulate", "whole shard", [task for task in needed if task.task_id not in whole])
     require_certified(run, needed, "train", study.allow_uncertified)
     for item in todo:
-        (run.failures / f"{item.train_id}.txt").unlink(missing_ok=True)
         # What an earlier training under this id led to is of other weights.
         storage.remove_tree(run.latents(item.train_id))
         (run.analysis / f"{item.train_id}.json").unlink(missing_ok=True)

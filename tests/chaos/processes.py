@@ -44,9 +44,14 @@ def title(pid: int) -> str:
     return ""
 
 
+NO_WORKERS = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""Beginnings of titles: workers without work, parts of a node."""
+
+
 def workers(root: int) -> list[int]:
     """Ray's workers below ``root`` that have work: tasks, actors of Ray Train."""
-    return [pid for pid in descendants(root) if (name := title(pid)).startswith("ray::") and "IDLE" not in name]
+    names = {pid: title(pid) for pid in descendants(root)}
+    return [pid for pid, name in names.items() if name.startswith("ray::") and not name.startswith(NO_WORKERS)]
 
 
 def raylets(root: int) -> list[int]:

@@ -87,6 +87,15 @@ def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
     assert run.study.exists()
 
 
+def test_failures_are_forgotten_by_name(tmp_path: Path) -> None:
+    run = open_run(parse(TINY), tmp_path / "run")
+    folder.forget_failures(run, ["a"])
+    for name in ("a", "b"):
+        folder.note_failure(run, name, "the disk was full")
+    folder.forget_failures(run, ["a", "c"])
+    assert [path.name for path in run.failures.glob("*")] == ["b.txt"]
+
+
 def test_costs_add_up_over_interrupted_runs(tmp_path: Path) -> None:
     run = open_run(parse(TINY), tmp_path / "run")
     with pytest.raises(KeyboardInterrupt), folder.timed(run, "simulate") as cost:
