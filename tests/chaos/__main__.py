@@ -7,6 +7,7 @@ Linux only.  Half of the runs have a Ray of their own, half join one of two node
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -36,6 +37,8 @@ def table(outcomes: list[Outcome]) -> str:
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Work there, and leave all there.")
 def main(seed: int, runs: int, kills: int, output: Path | None, folder: Path | None) -> None:
     """Kill workers, drivers and nodes of many runs of one study; exit 1 if any ends otherwise than without."""
+    # So that what was started is ended too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     work = folder or Path(tempfile.mkdtemp(prefix="chaos."))
     work.mkdir(parents=True, exist_ok=True)
     with Chaos(work.resolve(), seed, click.echo) as chaos:

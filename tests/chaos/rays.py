@@ -15,6 +15,10 @@ START_SECONDS = 120.0
 """Within which a node of Ray is up, on a busy machine."""
 
 
+EQUAL = {"RAY_worker_niceness": "0"}
+"""Ray's workers otherwise give way to everything else on the machine: with much of that they would take hours."""
+
+
 class Rays(Protocol):
     """Where a run finds its Ray."""
 
@@ -58,7 +62,7 @@ class OwnRay:
         return ["--workers", "2"]
 
     def environment(self) -> dict[str, str]:
-        return {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": str(self._folder)}
+        return {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": str(self._folder)} | EQUAL
 
     def roots(self, driver: int) -> list[int]:
         return [driver]
@@ -85,6 +89,7 @@ class TwoNodes:
         token = folder / "token"
         token.write_text(secrets.token_hex(32))
         self._environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_TMPDIR": str(folder)}
+        self._environment |= EQUAL
         self._head = self._start("--head", f"--port={self._port}", "--include-dashboard=false")
         self._node = self._start(f"--address=127.0.0.1:{self._port}")
 
