@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install quickstart figures test test-slow test-cluster lint bench clean
+.PHONY: install quickstart figures test test-slow test-cluster chaos lint bench clean
 
 install: $(STAMP)
 
@@ -21,9 +21,15 @@ test: install
 test-slow: install
 	$(BIN)/python -m pytest -m "slow and not cluster"
 
-# Needs slurmctld, slurmd and munge (Debian: slurm-wlm, munge) and root; what is missing is said, and skipped.
+# Needs slurmctld, slurmd and munge (Debian: slurm-wlm, munge), iproute2 and root; what is missing is said, and skipped.
 test-cluster: install
 	$(BIN)/python -m pytest -m cluster tests/cluster
+
+# Kills processes of many runs of one small study: about three quarters of an hour.
+SEED := 1
+
+chaos: install
+	$(BIN)/python -m tests.chaos --seed $(SEED) --runs 20 --kills 50
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ from workflow.blocks import Study
 from workflow.certified import require_certified
 from workflow.encode import encoded, shards_of
 from workflow.executors import Executor
-from workflow.folder import StageFailed, note_failure, require, timed
+from workflow.folder import StageFailed, forget_failures, note_failure, require, timed
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
@@ -35,11 +35,14 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
     ]
     there = storage.listing(run.root)
     jobs: list[ModelJob | SizeJob] = [job for job in models if run.analysis / f"{job.item.train_id}.json" not in there]
-    sizes = [job for job in _size_jobs(study, tasks, runs) if run.analysis / f"{job.name}.json" not in there]
-    jobs += sizes
+    sizes = _size_jobs(study, tasks, runs)
+    jobs += [job for job in sizes if run.analysis / f"{job.name}.json" not in there]
     require("analyze", "simulate", "shard", [t for t in tasks if run.shard(t.system, t.size, t.task_id) not in there])
     require("analyze", "encode", "encoded model", [item for item in runs if not encoded(run, item, tasks, there)])
     require_certified(run, tasks, "analyze", study.allow_uncertified)
+    forget_failures(
+        run, [f"analyze-{name}" for name in (*[item.train_id for item in runs], *[job.name for job in sizes])]
+    )
     failures: dict[str, str] = {}
     with timed(run, "analyze") as cost, Progress("analyze", len(jobs), "results", quiet) as progress:
         for outcome in executor.run_all(analyze_one, jobs, str(run.root)):

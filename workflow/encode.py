@@ -14,7 +14,7 @@ from workflow import shards, storage
 from workflow.blocks import Study
 from workflow.dataset import SPLIT_COLUMNS, numbers, unseen
 from workflow.executors import Executor
-from workflow.folder import StageFailed, note_failure, require, timed
+from workflow.folder import StageFailed, forget_failures, note_failure, require, timed
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
@@ -91,7 +91,9 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
     tasks = shard_tasks(study)
     todo = []
     there = storage.listing(run.root)
-    for item in kept(training_runs(study), run):
+    used = kept(training_runs(study), run)
+    forget_failures(run, [f"encode-{item.train_id}" for item in used])
+    for item in used:
         folder = run.latents(item.train_id)
         missing = tuple(t for t in shards_of(item, tasks) if folder / f"{t.task_id}.parquet" not in there)
         if missing:

@@ -17,7 +17,7 @@ import tomli_w
 
 from workflow import lock, storage
 from workflow.blocks import ASKED, Study
-from workflow.layout import RunDirectory, write_whole
+from workflow.layout import RunDirectory, is_half_written, remove_half_written, write_whole
 from workflow.storage import Lines, Place
 from workflow.storage_errors import LITTLE_PATIENCE, PATIENCE, FolderError, patience
 from workflow.store import PROBE, check_access
@@ -99,7 +99,10 @@ def opened(study: Study, root: Place, fresh: bool = False) -> Iterator[RunDirect
         if fresh:
             _set_aside(run.root)
         _begin(study, run)
+        remove_half_written(run.root)
         yield run
+        # Also workers may have been killed meanwhile.
+        remove_half_written(run.root)
 
 
 def _prepared(root: Place, fresh: bool) -> RunDirectory:
@@ -128,7 +131,7 @@ def _prepared(root: Place, fresh: bool) -> RunDirectory:
 def is_passing(run: RunDirectory, name: str) -> bool:
     """Whether a file is a lock or what a kill may leave of it or of a file that was being written."""
     lock_name = run.lock.name
-    return name.startswith((lock_name, PROBE)) or (name.startswith(".") and name.endswith(".tmp"))
+    return name.startswith((lock_name, PROBE)) or is_half_written(name)
 
 
 def _names(root: Place) -> Iterable[str]:
@@ -258,6 +261,14 @@ def costs(run: RunDirectory) -> dict[str, StageCost]:
                 old.done + int(record["done"]),
             )
     return total
+
+
+def forget_failures(run: RunDirectory, names: Iterable[str]) -> None:
+    """Delete notes of earlier failures, under the names that ``note_failure`` got, before the work is done again."""
+    there = storage.listing(run.failures).names
+    for name in names:
+        if f"{name}.txt" in there:
+            (run.failures / f"{name}.txt").unlink(missing_ok=True)
 
 
 def note_failure(run: RunDirectory, name: str, text: str) -> None:

@@ -55,14 +55,24 @@ class RunDirectory:
     def shard(self, system: str, size: int, task_id: str) -> Place:
         return self.shard_folder(system, size) / f"{task_id}.parquet"
 
+    @property
+    def unfinished_jobs(self) -> Place:
+        """The folder of all states of simulations."""
+        return self.root / "unfinished"
+
     def unfinished(self, job_id: str) -> Place:
         """State of a simulation that has not come to its end yet."""
-        return self.root / "unfinished" / f"{job_id}.npz"
+        return self.unfinished_jobs / f"{job_id}.npz"
 
     @property
     def trainings(self) -> Place:
         """The folders of all trained models."""
         return self.root / "training"
+
+    @property
+    def ray_state(self) -> Place:
+        """What Ray Train keeps while it runs."""
+        return self.trainings / ".ray"
 
     def training(self, train_id: str) -> TrainingDirectory:
         return TrainingDirectory(self.trainings / train_id)
@@ -153,3 +163,20 @@ def write_whole(place: Place, content: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_half_written(name: str) -> bool:
+    """Whether a file of this name is one that ``write_whole`` has not come to the end of."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def remove_half_written(root: Place) -> None:
+    """Delete what writers that were killed have left below a folder; an object store has nothing of the kind.
+
+    A worker of a killed driver that still lives then fails to rename its file: whoever asks for it writes it again.
+    """
+    if isinstance(root, ObjectPath):
+        return
+    for folder, _, names in os.walk(str(root)):
+        for name in filter(is_half_written, names):
+            (Path(folder) / name).unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from workflow.blocks import Study
 from workflow.certified import objections
 from workflow.data_tasks import SourceError
 from workflow.executors import Executor
-from workflow.folder import StageFailed, note_failure, timed
+from workflow.folder import StageFailed, forget_failures, note_failure, timed
 from workflow.interruption import held
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import (
@@ -160,6 +160,7 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
         StageFailed: some tasks failed; the others' shards are there and are kept.
     """
     tasks = shard_tasks(study)
+    forget_failures(run, [task.task_id for task in tasks])
     records, complaints = finished(run, tasks)
     of_data = {task.task_id for source in study.data for task in source.tasks}
     # A ladder of which one shard is missing is simulated whole: the others come out as they are.
@@ -200,6 +201,8 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     if failures:
         raise StageFailed("simulate", failures, run.failures, total)
     manifest.store(run, records, [task.task_id for task in tasks])
+    # A worker that was killed after its last shard has left its state.
+    storage.remove_tree(run.unfinished_jobs)
     bad = sum(1 for _ in objections(run, tasks)) if todo and not quiet else 0
     if bad:
         print(f"  {bad} of {len(tasks)} shards are not certified; `latentphase verify` says why", file=sys.stderr)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from workflow import storage
 from workflow.blocks import Study
 from workflow.certified import require_certified
 from workflow.executors import Executor, RayExecutor, Unavailable
-from workflow.folder import StageFailed, require, timed
+from workflow.folder import StageFailed, forget_failures, require, timed
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun, shard_tasks, training_cost, training_runs
 from workflow.progress import Progress
@@ -74,9 +74,11 @@ def train(
         StageFailed: some models could not be trained; the others are there and are kept.
     """
     runs = training_runs(study)
+    forget_failures(run, [item.train_id for item in runs])
     done = results(run, runs)
     todo = [item for item in runs if item.train_id not in done]
     if not todo:
+        _tidy(run, done)
         return done
     wanted = {task_id for item in todo for task_id in item.task_ids}
     needed = [task for task in shard_tasks(study) if task.task_id in wanted]
@@ -84,7 +86,6 @@ def train(
     require("train", "simulate", "whole shard", [task for task in needed if task.task_id not in whole])
     require_certified(run, needed, "train", study.allow_uncertified)
     for item in todo:
-        (run.failures / f"{item.train_id}.txt").unlink(missing_ok=True)
         # What an earlier training under this id led to is of other weights.
         storage.remove_tree(run.latents(item.train_id))
         (run.analysis / f"{item.train_id}.json").unlink(missing_ok=True)
@@ -110,7 +111,17 @@ def train(
     failed = {str(item): _reason(run, item) for item in todo if item.train_id not in now}
     if failed:
         raise StageFailed("train", failed, run.failures, len(todo))
+    _tidy(run, now)
     return now
+
+
+def _tidy(run: RunDirectory, done: Iterable[str]) -> None:
+    """Delete what the trainings ``done`` needed on their way: one who is killed at their end leaves it behind."""
+    there = storage.listing(run.trainings).names
+    for train_id in {name.partition("/")[0] for name in there if "/checkpoint/" in name}.intersection(done):
+        storage.remove_tree(run.training(train_id).checkpoint)
+    if any(name.startswith(f"{run.ray_state.name}/") for name in there):
+        storage.remove_tree(run.ray_state)
 
 
 def _is_multiple(item: TrainingRun) -> bool:

@@ -54,13 +54,44 @@ def find_room(wanted: str, executor: RayExecutor, workers: int) -> Room:
 
 
 def fit(job: Job, executor: RayExecutor, workers: int) -> None:
-    """Train the lanes of ``job`` in one group of Ray Train, each in ``workers`` workers."""
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+    """Train the lanes of ``job`` in one group of Ray Train, each in ``workers`` workers.
+
+    Ray Train replaces workers that died, but not its own controller, which is a process beside the driver: a group
+    that has lost it ends, and another one goes on from the checkpoints.
+    """
+    from ray.exceptions import RayActorError
+    from ray.train import TrainingFailedError
+
+    try:
+        for left in reversed(range(GROUP_RESTARTS + 1)):
+            try:
+                _fit_group(job, executor, workers)
+                return
+            except RayActorError:
+                if not left:
+                    raise
+    except (TrainingFailedError, RayActorError) as error:
+        for item in (item for lane in job.lanes for stack in lane for item in stack):
+            folder = RunDirectory.at(job.root)
+            if not folder.training(item.train_id).result.exists():
+                note_failure(folder, item.train_id, f"{item}\n\n{error}")
+    finally:
+        remove_tree(RunDirectory.at(job.root).ray_state)
+
+
+def _fit_group(job: Job, executor: RayExecutor, workers: int) -> None:
+    """One group, which Ray Train restarts as a whole when a worker dies.
+
+    Raises:
+        TrainingFailedError: it has been restarted too often.
+        RayActorError: its controller died.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
     # Our own checkpoints resume a training; Ray's state is only needed while it runs, under a name never used before
     # (a name used again would silently continue the old run).
-    state = RunDirectory.at(job.root).trainings / ".ray"
+    state = RunDirectory.at(job.root).ray_state
     name = uuid.uuid4().hex
     stop = state / f"{name}.stop"
     resources: dict[str, float] = {"CPU": job.threads}
@@ -83,15 +114,7 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
             failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
         ),
     )
-    try:
-        _in_thread(trainer.fit, stop)
-    except TrainingFailedError as error:
-        for item in (item for lane in job.lanes for stack in lane for item in stack):
-            folder = RunDirectory.at(job.root)
-            if not folder.training(item.train_id).result.exists():
-                note_failure(folder, item.train_id, f"{item}\n\n{error}")
-    finally:
-        remove_tree(state)
+    _in_thread(trainer.fit, stop)
 
 
 def _kept_in(state: Place) -> dict[str, Any]:

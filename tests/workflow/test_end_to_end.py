@@ -16,8 +16,9 @@ from studies import TINY, serial, small, write_study
 
 import simulators.systems
 from workflow.cli import main
+from workflow.folder import note_failure, open_run
 from workflow.layout import RunDirectory
-from workflow.plan import simulation_tasks, training_runs
+from workflow.plan import shard_tasks, simulation_tasks, training_runs
 from workflow.study import parse
 
 STUDY = TINY | {"analyze": {"resamples": 50, "generated": 64}}
@@ -152,6 +153,28 @@ def test_the_run_passes_verify_and_its_status_is_done(run: RunDirectory) -> None
     lines = CliRunner().invoke(main, ["status", str(run.root)]).output.splitlines()[1:]
     assert [line.split()[0] for line in lines] == list(STAGES)
     assert all(line.split()[-1] == "done" for line in lines)
+
+
+def test_what_is_done_after_all_has_no_failure_noted(tmp_path: Path) -> None:
+    """Of any stage: the note would make `status` count it as failed for ever."""
+    raw = small()
+    study = write_study(tmp_path / "study.toml", raw)
+    (task, *_), (item,) = shard_tasks(parse(raw)), training_runs(parse(raw))
+    run = open_run(parse(raw), tmp_path / "run")
+    for name in (
+        task.task_id,
+        item.train_id,
+        f"encode-{item.train_id}",
+        f"analyze-{item.train_id}",
+        "analyze-ising-L=4",
+    ):
+        note_failure(run, name, "the node was lost")
+    status = CliRunner().invoke(main, ["status", str(run.root)]).output
+    assert [line.split()[3] for line in status.splitlines()[1:5]] == ["1"] * 4
+    assert serial("run", study, run.root).exit_code == 0
+    assert list(run.failures.glob("*")) == []
+    status = CliRunner().invoke(main, ["status", str(run.root)]).output
+    assert [line.split()[3] for line in status.splitlines()[1:]] == ["0"] * 5
 
 
 FREE_SPINS = (Path(__file__).parents[1] / "paramagnet.py").read_text()

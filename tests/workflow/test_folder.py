@@ -8,7 +8,7 @@ import tomli_w
 from studies import TINY, changed, small
 
 from workflow import folder
-from workflow.folder import FolderError, open_run
+from workflow.folder import FolderError, open_run, opened
 from workflow.layout import write_whole
 from workflow.study import parse
 
@@ -70,6 +70,30 @@ def test_a_damaged_study_is_named(tmp_path: Path) -> None:
     run.study.write_text("name = ")
     with pytest.raises(FolderError, match="is damaged"):
         open_run(parse(TINY), tmp_path / "run")
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    """By the driver that comes next, and at its end what its own workers left; nothing else is touched."""
+    root = tmp_path / "run"
+    run = open_run(parse(TINY), root)
+    half = root / "dataset" / ".shard.parquet.a1b2c3d4.tmp"
+    for path in (half, root / ".study.toml.a1b2c3d4.tmp", root / "notes.tmp", root / ".hidden"):
+        write_whole(path, "half")
+    before = {path for path in root.rglob("*") if path.is_file()}
+    with opened(parse(TINY), root):
+        assert not half.exists() and not (root / ".study.toml.a1b2c3d4.tmp").exists()
+        write_whole(half, "half")
+    assert before - {path for path in root.rglob("*") if path.is_file()} == {half, root / ".study.toml.a1b2c3d4.tmp"}
+    assert run.study.exists()
+
+
+def test_failures_are_forgotten_by_name(tmp_path: Path) -> None:
+    run = open_run(parse(TINY), tmp_path / "run")
+    folder.forget_failures(run, ["a"])
+    for name in ("a", "b"):
+        folder.note_failure(run, name, "the disk was full")
+    folder.forget_failures(run, ["a", "c"])
+    assert [path.name for path in run.failures.glob("*")] == ["b.txt"]
 
 
 def test_costs_add_up_over_interrupted_runs(tmp_path: Path) -> None:

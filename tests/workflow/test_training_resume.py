@@ -4,20 +4,23 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 from safetensors.numpy import load_file
-from studies import serial, small, start, write_study
+from studies import serial, small, start, wait_for, write_study
 
 from models.trainer import Epoch, Trainer
+from tests.chaos import processes
 from workflow import train_ray
 from workflow.executors import Executor, RayExecutor, SerialExecutor
 from workflow.folder import StageFailed, open_run
-from workflow.layout import RunDirectory
+from workflow.layout import RunDirectory, write_whole
 from workflow.plan import TrainingRun, training_runs
 from workflow.study import parse
 from workflow.train import train
@@ -184,6 +187,17 @@ def test_a_finished_training_is_left_alone(whole: RunDirectory, monkeypatch: pyt
     assert {path: path.stat().st_mtime_ns for path in whole.root.rglob("*")} == before
 
 
+def test_what_a_finished_training_left_on_its_way_is_removed(whole: RunDirectory, run: RunDirectory) -> None:
+    """Its worker was killed after the result, the driver before Ray Train's state was removed."""
+    shutil.copytree(whole.root / "training", run.root / "training")
+    item, _ = runs_of()
+    write_whole(run.training(item.train_id).checkpoint / "epoch-00005.safetensors", b"x")
+    write_whole(run.ray_state / "0123" / "state.json", b"{}")
+    resume(run)
+    check_same(run, whole)
+    assert not run.ray_state.exists()
+
+
 def test_one_lost_member_is_trained_again_alone(whole: RunDirectory, run: RunDirectory) -> None:
     """The others keep their files; stacked or alone differs by rounding, so the result only has to be there."""
     shutil.copytree(whole.root / "training", run.root / "training")
@@ -229,6 +243,30 @@ def test_a_killed_ray_worker_is_replaced(
     resume(run, ray_executor)
     assert (tmp_path / "killed").exists()
     check_same(run, whole)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default:.*deprecated:DeprecationWarning")  # Ray Train's use of Ray Data
+def test_a_killed_controller_is_replaced(run: RunDirectory, ray_executor: RayExecutor) -> None:
+    """Ray Train does not do that by itself."""
+    raw = small(train=[{"name": "phases", "epochs": 3000, "batch": 64}])
+    (item,) = runs_of(raw)
+    hits = []
+
+    def kill_it() -> None:
+        wait_for(run.training(item.train_id).metrics.exists)
+        (pid,) = (pid for pid in processes.workers(os.getpid()) if "TrainController" in processes.title(pid))
+        hits.append(processes.kill(pid, lambda: True))
+
+    run.study.write_text(tomli_w.dumps(parse(raw).resolved))
+    killer = threading.Thread(target=kill_it)
+    killer.start()
+    train(parse(raw), run, ray_executor, "cpu", quiet=True)
+    killer.join()
+    assert hits == [True]
+    assert [line["epoch"] for line in metrics(run, item)] == list(range(1, 3001))
+    assert not run.ray_state.exists() and not run.failures.exists()
 
 
 @pytest.mark.ray

@@ -88,6 +88,16 @@ def test_a_damaged_state_is_said_and_begun_again(tmp_path: Path, capsys: pytest.
     assert one == other
 
 
+def test_no_state_of_a_finished_simulation_stays(tmp_path: Path) -> None:
+    """A worker that is killed after its last shard leaves one that nobody would ask for any more."""
+    run = whole(tmp_path, "metropolis")
+    (job, *_) = simulation_jobs(simulation_tasks(parse(study("metropolis"))))
+    run.unfinished(job.job_id).parent.mkdir()
+    run.unfinished(job.job_id).write_bytes(b"state")
+    assert serial("simulate", str(tmp_path / "study.toml"), run.root).exit_code == 0
+    assert not run.unfinished_jobs.exists()
+
+
 def test_a_ladder_is_one_job_and_gives_a_shard_per_temperature(tmp_path: Path) -> None:
     tasks = simulation_tasks(parse(study("tempering")))
     jobs = simulation_jobs(tasks)
