@@ -7,6 +7,7 @@ import io
 import json
 import platform
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -109,6 +110,13 @@ class Rows(NamedTuple):
     certificate: None = None
 
 
+@cache
+def _versions() -> dict[str, str]:
+    """Of what has a say in a shard; looked up once, as that takes longer than a small simulation."""
+    libraries = {name: version(name) for name in ("numpy", "numba", "pyarrow")}
+    return {"latentphase": __version__, "python": platform.python_version()} | libraries
+
+
 def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
     packed_SB = samples.configurations
     rows, width = packed_SB.shape
@@ -134,8 +142,7 @@ def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
         "task": task.content,
         "task_id": task.task_id,
         "seed": task.seed,
-        "versions": {"latentphase": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "numba", "pyarrow")},
+        "versions": _versions(),
         "certificate": samples.certificate.to_json() if samples.certificate else None,
     }
     if "label" in measured:

@@ -22,6 +22,7 @@ from simulators.sampling import Sampler, Samples
 from workflow import data_sources, manifest, shards, storage
 from workflow.blocks import Study
 from workflow.certified import objections
+from workflow.costs import simulation_cost
 from workflow.data_tasks import SourceError
 from workflow.executors import Executor
 from workflow.folder import StageFailed, note_failure, timed
@@ -32,9 +33,7 @@ from workflow.plan import (
     SimulationJob,
     SimulationTask,
     shard_tasks,
-    simulation_cost,
     simulation_jobs,
-    simulation_tasks,
 )
 from workflow.progress import Progress
 from workflow.shards import ShardError, ShardRecord
@@ -164,7 +163,7 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     records, complaints = finished(run, tasks)
     of_data = {task.task_id for source in study.data for task in source.tasks}
     # A ladder of which one shard is missing is simulated whole: the others come out as they are.
-    jobs = simulation_jobs(simulation_tasks(study))
+    jobs = simulation_jobs(task for task in tasks if isinstance(task, SimulationTask))
     todo = [job for job in jobs if any(task.task_id not in records for task in job.tasks)]
     # Longest first, so that the end of the stage is made of short tasks that fill every worker.
     todo.sort(key=lambda job: -sum(simulation_cost(task).core_seconds for task in job.tasks))

@@ -5,24 +5,18 @@ from __future__ import annotations
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow import manifest, storage
 from workflow.blocks import Study
-from workflow.data_plan import data_lines, sample_bytes, shard_cost, training_samples
-from workflow.encode import encoded, shards_of
+from workflow.costs import SAMPLES_PER_SECOND
+from workflow.data_plan import data_lines
+from workflow.encode import encoded
+from workflow.estimate import Expected, expected
 from workflow.folder import FolderError, StageCost, costs
 from workflow.layout import RunDirectory
-from workflow.plan import (
-    SAMPLES_PER_SECOND,
-    SimulationTask,
-    expected_algorithm,
-    shard_tasks,
-    simulation_tasks,
-    training_cost,
-    training_runs,
-)
+from workflow.plan import shard_tasks, training_runs
 from workflow.progress import duration
 from workflow.restarts import kept
 from workflow.storage import Place
@@ -54,65 +48,69 @@ def size(count: float) -> str:
 def plan_table(study: Study, workers: int | None = None) -> str:
     """What carrying out ``study`` would take, stage by stage."""
     cpus = workers or os.cpu_count() or 1
-    tasks = shard_tasks(study)
-    runs = training_runs(study)
-    estimate = [shard_cost(task) for task in tasks]
-    simulate = sum(cost.core_seconds for cost in estimate)
-    by_id = {task.task_id: task for task in tasks}
-    rows = {
-        item.train_id: training_samples([by_id[t] for t in item.task_ids], float(item["held_out"])) for item in runs
-    }
-    train = sum(training_cost(item, rows[item.train_id]) for item in runs)
-    used = [item for item in runs if not item.restart]
-    latents = sum(t.samples * (8 * int(item["latent"]) + 16) for item in used for t in shards_of(item, tasks))
-    encoded = sum(len(shards_of(item, tasks)) for item in used)
-    held = max((rows[item.train_id] * sample_bytes(by_id[item.task_ids[0]].info) for item in runs), default=0)
+    found = expected(study)
+    shards, models = found.shards, found.models
     body = [
         [
             "simulate",
-            f"{len(tasks)} shards",
-            f"{simulate / 3600:.4f}",
-            duration(simulate / cpus),
-            size(sum(cost.disk_bytes for cost in estimate)),
-            size(max(cost.memory_bytes for cost in estimate)),
+            f"{shards.count} shards",
+            f"{shards.core_seconds / 3600:.4f}",
+            duration(shards.core_seconds / cpus),
+            size(shards.disk_bytes),
+            size(shards.memory_bytes),
         ],
-        ["train", f"{len(runs)} models", f"{train / 3600:.4f}", duration(train / cpus), "", size(held + 1.2e9)],
-        ["encode", f"{encoded} files", "", "", size(latents), ""],
+        [
+            "train",
+            f"{len(models.runs)} models",
+            f"{models.core_seconds / 3600:.4f}",
+            duration(models.core_seconds / cpus),
+            "",
+            size(models.memory_bytes) if models.runs else "",
+        ],
+        ["encode", f"{models.files} files", "", "", size(models.latent_bytes), ""],
     ]
     header = ["stage", "work", "core-hours", f"on {cpus} cores", "disk", "memory/worker"]
-    lines = [
-        f"{study.name}: {sum(task.samples for task in tasks):,} samples at {len(tasks)} points",
-        table(header, body),
-    ]
+    lines = [f"{study.name}: {shards.samples:,} samples at {shards.count} points", table(header, body)]
+    lines += _short_of_memory(found, cpus)
     lines += data_lines(study)
-    lines += _algorithms(simulation_tasks(study))
-    kinds = sorted({(item.network, item.system, item.size, item.features) for item in runs})
+    lines += _algorithms(shards.algorithms)
+    kinds = sorted({(item.network, item.system, item.size, item.features) for item in models.runs})
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
     if assumed:
         lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
-    lines += expected_warnings(runs)
+    lines += expected_warnings(models.runs)
     lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
     return "\n".join(lines)
 
 
-def core_hours(study: Study) -> tuple[float, float]:
-    """Estimated core-hours of the simulations, and of the trainings on CPUs."""
-    tasks = shard_tasks(study)
-    by_id = {task.task_id: task for task in tasks}
-    simulate = sum(shard_cost(task).core_seconds for task in tasks)
-    train = sum(
-        training_cost(item, training_samples([by_id[t] for t in item.task_ids], float(item["held_out"])))
-        for item in training_runs(study)
-    )
-    return simulate / 3600, train / 3600
+def _short_of_memory(found: Expected, cpus: int) -> list[str]:
+    """A warning for each stage whose workers, side by side, would take more memory than this machine has."""
+    workers = {
+        "simulate": (found.shards.memory_bytes, min(cpus, found.shards.count)),
+        "train": (found.models.memory_bytes, min(cpus, len(found.models.runs))),
+    }
+    there = machine_memory()
+    return [
+        f"  {stage}: {count} worker{'s' if count > 1 else ''} of {size(each)} may take {size(count * each)}, but this "
+        f"machine has {size(there)}: {_advice(stage, each, there)}"
+        for stage, (each, count) in workers.items()
+        if count * each > there
+    ]
 
 
-def _algorithms(tasks: Sequence[SimulationTask]) -> list[str]:
+def _advice(stage: str, each: int, there: int) -> str:
+    if (room := there // each) >= 1:
+        return f"take --workers {room}"
+    return "take fewer chains or samples per point" if stage == "simulate" else "take a smaller batch"
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _algorithms(expected: Mapping[tuple[str, int], Counter[str]]) -> list[str]:
     """What ``auto`` is expected to choose, from rough autocorrelation times and the table of costs."""
-    expected: dict[tuple[str, int], Counter[str]] = {}
-    for task in tasks:
-        if task.algorithm == "auto":
-            expected.setdefault((task.system, task.size), Counter())[expected_algorithm(task)] += 1
     return [
         f"algorithm = auto, {system}, L = {size}: expected "
         + ", ".join(f"{name} at {count} points" for name, count in chosen.most_common())
@@ -143,7 +141,8 @@ def status_table(root: Place) -> str:
         FolderError: as in ``load_run``.
     """
     run, study = load_run(root)
-    tasks, runs = shard_tasks(study), training_runs(study)
+    tasks = shard_tasks(study)
+    runs = training_runs(study, tasks)
     recorded = manifest.load(run)
     there = storage.listing(run.root)
     failed = {Path(name).stem for name in there.names if name.startswith("failures/")}

@@ -14,10 +14,11 @@ from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow import storage
 from workflow.blocks import Study
 from workflow.certified import require_certified
+from workflow.costs import training_cost
 from workflow.executors import Executor, RayExecutor, Unavailable
 from workflow.folder import StageFailed, require, timed
 from workflow.layout import RunDirectory
-from workflow.plan import TrainingRun, shard_tasks, training_cost, training_runs
+from workflow.plan import TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.simulate import finished
 

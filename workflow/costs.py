@@ -1,0 +1,72 @@
+"""What tasks and trainings are expected to take; ``plan`` and the order of work depend on it, no result does."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple
+
+from simulators import contract
+from workflow.plan import SimulationTask, TrainingRun
+
+
+def expected_algorithm(task: SimulationTask) -> str:
+    """What ``auto`` is expected to choose; the task's pilots decide."""
+    if task.algorithm != "auto":
+        return task.algorithm
+    system, spec = contract.load(task.system), task.point
+    if "auto" not in (task.thermalization, task.spacing):
+        return system.algorithms[0]
+    valid = [name for name in system.algorithms if system.refusal(spec, name) is None]
+    return min(valid, key=lambda name: system.expected_tau(spec, name) * system.nanoseconds(name))
+
+
+class Cost(NamedTuple):
+    """An estimate of what one task or training takes."""
+
+    core_seconds: float
+    disk_bytes: int
+    memory_bytes: int
+
+
+COPIES = 4
+"""Of all chains at once: while they start, are measured and are packed."""
+STATE_BYTES = {"bits": 1, "int8": 1, "float32": 16}
+"""Of one site while it is simulated, by how it is stored; angles are held as two doubles."""
+
+
+def simulation_cost(task: SimulationTask) -> Cost:
+    """Estimated cost of ``task``: sweeps from the system's rule of thumb for the autocorrelation time where it has one.
+
+    Only ``plan`` and the order of tasks depend on it, never a shard's content.
+    """
+    system, spec = contract.load(task.system), task.point
+    sites = prod(spec.shape)
+    algorithm = expected_algorithm(task)
+    tau = system.expected_tau(spec, algorithm)
+    thermalization = 30 * tau if task.thermalization == "auto" else float(task.thermalization)
+    spacing = 2 * tau if task.spacing == "auto" else float(task.spacing)
+    rounds = max(16, -(-task.samples // task.chains))
+    updates = (thermalization + spacing * rounds) * sites * task.chains
+    bytes_per_sample = {"bits": 1 / 8, "int8": 1.0, "float32": 4.0}[system.encoding] * sites
+    return Cost(
+        core_seconds=0.05 + updates * system.nanoseconds(algorithm) * 1e-9,
+        # Observables and bookkeeping take about 40 bytes a row after compression.
+        disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
+        memory_bytes=int(
+            2 * task.samples * bytes_per_sample + COPIES * task.chains * sites * STATE_BYTES[system.encoding] + 4.5e8
+        ),
+    )
+
+
+SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 4e5, "convolutional": 2.2e6}
+"""Samples/s times features of a sample of one core in training; ``latentphase bench --only training`` measures them."""
+
+
+def training_cost(item: TrainingRun, samples: int = 1) -> float:
+    """Estimated core-seconds to train one model on ``samples`` samples."""
+    return samples * int(item["epochs"]) * item.features / SAMPLES_PER_SECOND[item.network]
+
+
+def training_memory(item: TrainingRun, samples: int, held: float) -> int:
+    """Estimated memory of a worker that trains ``item`` on ``samples`` samples that take ``held`` bytes."""
+    return int(held + 1.2e9)
