@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
+from models.chunks import CHUNK, rows_at_once
 from simulators import contract
 from workflow.plan import SimulationTask, TrainingRun
 
@@ -67,6 +68,40 @@ def training_cost(item: TrainingRun, samples: int = 1) -> float:
     return samples * int(item["epochs"]) * item.features / SAMPLES_PER_SECOND[item.network]
 
 
-def training_memory(item: TrainingRun, samples: int, held: float) -> int:
-    """Estimated memory of a worker that trains ``item`` on ``samples`` samples that take ``held`` bytes."""
-    return int(held + 1.2e9)
+STACKED = frozenset({"shallow"})
+"""Networks whose runs train as one stacked model; the others train in turn."""
+LARGEST_STACK = 64
+"""Runs in one stack: more would gain nothing and fill the caches."""
+PROCESS_BYTES = 4.5e8
+"""A worker with everything imported, before it does anything."""
+PARAMETER_BYTES = 16
+"""Weight, gradient and Adam's two moments."""
+ACTIVATION_BYTES = {"shallow": 16, "table-1": 750, "convolutional": 200}
+"""Of one sample in a training step, by feature: what the backward pass needs, measured as peaks of resident memory."""
+FORWARD_BYTES = {"shallow": 16, "table-1": 250, "convolutional": 90}
+"""The same for samples that are only encoded, as after training."""
+FULLY_CONNECTED = 2 * 1024 * 128 // 16
+"""Parameters of table-1 per site: in two layers between 1024 units and 128 channels of L / 4 by L / 4."""
+
+
+def parameters(item: TrainingRun) -> int:
+    """About how many parameters one run has."""
+    if item.network == "table-1":
+        return FULLY_CONNECTED * item.features
+    if item.network == "shallow":
+        return 2 * int(item["hidden"]) * item.features
+    return 20_000
+
+
+def training_memory(item: TrainingRun, held: float, stacked: int = 1) -> int:
+    """Estimated memory of a worker that trains ``item``.
+
+    Args:
+        item: one of the runs.
+        held: bytes of all its training samples as they are stored; while they are read, they are there twice.
+        stacked: how many runs train as one stack in this worker.
+    """
+    rows = -(-int(item["batch"]) // item.workers)
+    learning = ACTIVATION_BYTES[item.network] * stacked * rows * item.features
+    encoding = FORWARD_BYTES[item.network] * rows_at_once(CHUNK, item.features) * item.features
+    return int(PROCESS_BYTES + 2 * held + PARAMETER_BYTES * stacked * parameters(item) + max(learning, encoding))

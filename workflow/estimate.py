@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from workflow.blocks import Study
-from workflow.costs import expected_algorithm, training_cost, training_memory
+from workflow.costs import LARGEST_STACK, STACKED, expected_algorithm, training_cost, training_memory
 from workflow.data_plan import sample_bytes, shard_cost, training_samples
 from workflow.plan import ShardTask, SimulationTask, TrainingRun, shard_tasks, stream_tasks, training_runs
 
@@ -65,8 +65,8 @@ class Expected:
     models: Models
 
 
-def expected(study: Study) -> Expected:
-    """An estimate for ``study``.
+def expected(study: Study, lanes: int = 1) -> Expected:
+    """An estimate for ``study`` where as many as ``lanes`` models are trained side by side.
 
     Tasks are held only where something is trained on them, as a model is named by its shards.
     """
@@ -76,16 +76,18 @@ def expected(study: Study) -> Expected:
         shards.add(task)
     if not isinstance(tasks, tuple):
         return Expected(shards, Models())
-    return Expected(shards, _models(training_runs(study, tasks), tasks, shards))
+    return Expected(shards, _models(training_runs(study, tasks), tasks, shards, lanes))
 
 
-def _models(runs: tuple[TrainingRun, ...], tasks: tuple[ShardTask, ...], shards: Shards) -> Models:
+def _models(runs: tuple[TrainingRun, ...], tasks: tuple[ShardTask, ...], shards: Shards, lanes: int) -> Models:
     found = Models(runs)
+    stacks = Counter(item.stack for item in runs if item.network in STACKED)
     by_id = {task.task_id: task for task in tasks}
     for item, samples in _with_samples(runs, by_id):
         found.core_seconds += training_cost(item, samples)
         held = samples * sample_bytes(by_id[item.task_ids[0]].info)
-        found.memory_bytes = max(found.memory_bytes, training_memory(item, samples, held))
+        stacked = min(-(-stacks.get(item.stack, 1) // lanes), LARGEST_STACK)
+        found.memory_bytes = max(found.memory_bytes, training_memory(item, held, stacked))
         if not item.restart:
             kind = item.system, item.size
             found.files += shards.files[kind]

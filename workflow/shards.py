@@ -37,19 +37,6 @@ class ShardError(RuntimeError):
     """A shard that is missing, truncated, altered or of another format; the message names it."""
 
 
-class ShardRecord(NamedTuple):
-    """What the manifest knows of one shard. ``seconds`` and ``node`` are None when rebuilt from files."""
-
-    task_id: str
-    path: str
-    """Relative to the run folder."""
-    rows: int
-    bytes: int
-    sha256: str
-    seconds: float | None
-    node: str | None
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shard:
     """One shard in memory; S samples."""

@@ -25,7 +25,7 @@ from workflow.certified import objections
 from workflow.costs import simulation_cost
 from workflow.data_tasks import SourceError
 from workflow.executors import Executor
-from workflow.folder import StageFailed, note_failure, timed
+from workflow.folder import StageFailed, note_failure
 from workflow.interruption import held
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import (
@@ -36,7 +36,9 @@ from workflow.plan import (
     simulation_jobs,
 )
 from workflow.progress import Progress
-from workflow.shards import ShardError, ShardRecord
+from workflow.records import ShardRecord
+from workflow.shards import ShardError
+from workflow.stage_costs import timed
 from workflow.storage import Place, StorageError
 
 SAVE_SECONDS = 60.0
@@ -141,8 +143,10 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
     for task_id in complaints:
         del records[task_id]
     for task_id, task in wanted.items():
+        if task_id in records or task_id in complaints:
+            continue
         path = run.shard(task.system, task.size, task_id)
-        if task_id not in records and task_id not in complaints and path in there:
+        if path in there:
             try:
                 records[task_id] = manifest.describe(run, path)
             except ShardError as error:

@@ -1,27 +1,22 @@
-"""Tables that a user reads: what a study would take, and how far a run is."""
+"""How far a run is, and the tables of text that a user reads. Simulators and networks are not imported for it."""
 
 from __future__ import annotations
 
-import os
 import tomllib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workflow import manifest, storage
-from workflow.blocks import Study
-from workflow.costs import SAMPLES_PER_SECOND
-from workflow.data_plan import data_lines
-from workflow.encode import encoded
-from workflow.estimate import Expected, expected
-from workflow.folder import FolderError, StageCost, costs
+from workflow import planned, records, storage
 from workflow.layout import RunDirectory
-from workflow.plan import shard_tasks, training_runs
+from workflow.planned import Planned, PlannedModel
 from workflow.progress import duration
-from workflow.restarts import kept
-from workflow.storage import Place
-from workflow.study import parse
-from workflow.train import expected_warnings
+from workflow.stage_costs import StageCost, costs
+from workflow.storage import Listing, Place
+from workflow.storage_errors import FolderError
+
+if TYPE_CHECKING:
+    from workflow.blocks import Study
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -45,93 +40,38 @@ def size(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def plan_table(study: Study, workers: int | None = None) -> str:
-    """What carrying out ``study`` would take, stage by stage."""
-    cpus = workers or os.cpu_count() or 1
-    found = expected(study)
-    shards, models = found.shards, found.models
-    body = [
-        [
-            "simulate",
-            f"{shards.count} shards",
-            f"{shards.core_seconds / 3600:.4f}",
-            duration(shards.core_seconds / cpus),
-            size(shards.disk_bytes),
-            size(shards.memory_bytes),
-        ],
-        [
-            "train",
-            f"{len(models.runs)} models",
-            f"{models.core_seconds / 3600:.4f}",
-            duration(models.core_seconds / cpus),
-            "",
-            size(models.memory_bytes) if models.runs else "",
-        ],
-        ["encode", f"{models.files} files", "", "", size(models.latent_bytes), ""],
-    ]
-    header = ["stage", "work", "core-hours", f"on {cpus} cores", "disk", "memory/worker"]
-    lines = [f"{study.name}: {shards.samples:,} samples at {shards.count} points", table(header, body)]
-    lines += _short_of_memory(found, cpus)
-    lines += data_lines(study)
-    lines += _algorithms(shards.algorithms)
-    kinds = sorted({(item.network, item.system, item.size, item.features) for item in models.runs})
-    assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
-    if assumed:
-        lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
-    lines += expected_warnings(models.runs)
-    lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
-    return "\n".join(lines)
-
-
-def _short_of_memory(found: Expected, cpus: int) -> list[str]:
-    """A warning for each stage whose workers, side by side, would take more memory than this machine has."""
-    workers = {
-        "simulate": (found.shards.memory_bytes, min(cpus, found.shards.count)),
-        "train": (found.models.memory_bytes, min(cpus, len(found.models.runs))),
-    }
-    there = machine_memory()
-    return [
-        f"  {stage}: {count} worker{'s' if count > 1 else ''} of {size(each)} may take {size(count * each)}, but this "
-        f"machine has {size(there)}: {_advice(stage, each, there)}"
-        for stage, (each, count) in workers.items()
-        if count * each > there
-    ]
-
-
-def _advice(stage: str, each: int, there: int) -> str:
-    if (room := there // each) >= 1:
-        return f"take --workers {room}"
-    return "take fewer chains or samples per point" if stage == "simulate" else "take a smaller batch"
-
-
-def machine_memory() -> int:
-    """Bytes of memory that this machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _algorithms(expected: Mapping[tuple[str, int], Counter[str]]) -> list[str]:
-    """What ``auto`` is expected to choose, from rough autocorrelation times and the table of costs."""
-    return [
-        f"algorithm = auto, {system}, L = {size}: expected "
-        + ", ".join(f"{name} at {count} points" for name, count in chosen.most_common())
-        + "; a seeded pilot of each task decides, and its certificate says why"
-        for (system, size), chosen in expected.items()
-    ]
-
-
 def load_run(root: Place) -> tuple[RunDirectory, Study]:
     """A run folder and the study saved in it.
 
     Raises:
         FolderError: it is no run folder, or its study is damaged.
     """
-    run = RunDirectory(root.resolve() if isinstance(root, Path) else root)
-    if not run.study.exists():
-        raise FolderError(f"{root} is no run folder: it has no study.toml")
+    from workflow.study import parse
+
+    run = _run_at(root)
     try:
         return run, parse(tomllib.loads(run.study.read_text()), str(run.study))
     except tomllib.TOMLDecodeError as error:
         raise FolderError(f"{run.study} is damaged: {error}") from None
+
+
+def _run_at(root: Place) -> RunDirectory:
+    run = RunDirectory(root.resolve() if isinstance(root, Path) else root)
+    if not run.study.exists():
+        raise FolderError(f"{root} is no run folder: it has no study.toml")
+    return run
+
+
+def _plan_of(root: Place) -> tuple[RunDirectory, Planned]:
+    """The run folder at ``root`` with its plan, made anew where no driver has noted it."""
+    run = _run_at(root)
+    if (plan := planned.read(run)) is None:
+        from workflow.plan import shard_tasks, training_runs
+
+        run, study = load_run(root)
+        tasks = shard_tasks(study)
+        plan = planned.of(tasks, training_runs(study, tasks))
+    return run, plan
 
 
 def status_table(root: Place) -> str:
@@ -140,24 +80,20 @@ def status_table(root: Place) -> str:
     Raises:
         FolderError: as in ``load_run``.
     """
-    run, study = load_run(root)
-    tasks = shard_tasks(study)
-    runs = training_runs(study, tasks)
-    recorded = manifest.load(run)
+    run, plan = _plan_of(root)
+    recorded = records.load(run)
     there = storage.listing(run.root)
     failed = {Path(name).stem for name in there.names if name.startswith("failures/")}
-    simulated = sum(task.task_id in recorded for task in tasks)
-    trained = sum(run.training(item.train_id).result in there for item in runs)
-    # Before all are trained it is open which restarts will be kept, but not how many.
-    used = kept(runs, run) if trained == len(runs) else tuple(item for item in runs if not item.restart)
-    with_latents = sum(encoded(run, item, tasks, there) for item in used)
+    task_ids = [task_id for ids in plan.shards.values() for task_id in ids]
+    simulated = {task_id for task_id in task_ids if task_id in recorded}
+    trained = {item.train_id for item in plan.models if run.training(item.train_id).result in there}
+    used = _used(run, plan.models, trained)
+    with_latents = sum(_encoded(run, item, plan, there) for item in used)
     analyzed = sum(run.analysis / f"{item.train_id}.json" in there for item in used)
-    done_ids = {task.task_id for task in tasks if task.task_id in recorded}
-    done_ids |= {item.train_id for item in runs if run.training(item.train_id).result in there}
-    failed -= done_ids
+    failed -= simulated | trained
     counts = {
-        "simulate": (simulated, len(tasks), sum(task.task_id in failed for task in tasks)),
-        "train": (trained, len(runs), sum(item.train_id in failed for item in runs)),
+        "simulate": (len(simulated), len(task_ids), sum(task_id in failed for task_id in task_ids)),
+        "train": (len(trained), len(plan.models), sum(item.train_id in failed for item in plan.models)),
         "encode": (with_latents, len(used), sum(f"encode-{item.train_id}" in failed for item in used)),
         "analyze": (analyzed, len(used), sum(f"analyze-{item.train_id}" in failed for item in used)),
         "report": (int(run.page in there), 1, 0),
@@ -177,6 +113,25 @@ def status_table(root: Place) -> str:
             ]
         )
     return table(["stage", "done", "left", "failed", "core-hours", "time left"], rows)
+
+
+def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) -> list[PlannedModel]:
+    """The models that go on to be encoded: one of the restarts of each seed."""
+    if len(trained) < len(models) or all(item.train_id == item.first for item in models):
+        # Before all are trained it is open which restarts will be kept, but not how many.
+        return [item for item in models if item.train_id == item.first]
+    from workflow.restarts import best
+
+    groups: dict[str, list[PlannedModel]] = {}
+    for item in models:
+        groups.setdefault(item.first, []).append(item)
+    return [best(group, run) for group in groups.values()]
+
+
+def _encoded(run: RunDirectory, item: PlannedModel, plan: Planned, there: Listing) -> bool:
+    """Whether all that a model can read has its latents."""
+    folder = run.latents(item.train_id).relative_to(run.root).as_posix()
+    return all(f"{folder}/{task_id}.parquet" in there.names for task_id in plan.shards.get(item.kind, []))
 
 
 def _left(cost: StageCost | None, left: int) -> str:
