@@ -9,18 +9,19 @@ Axes: R runs, M samples, Z latents. For a pair of latents, w = mean_1 + i mean_2
 
 from collections.abc import Sequence
 from itertools import combinations
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.chunks import CHUNK, rows_at_once
 from models.data import Samples, shuffle
 from models.vae import BetaVAE
 
 JACOBI_SWEEPS = 6
 KICK_SAMPLES = 4096
-CHUNK = 512
 """Samples per run that are unpacked at a time."""
 ACTIVE_VARIANCE = 0.01
 """Variance of a latent's means above which it is in use (Burda, Grosse and Salakhutdinov, arXiv:1509.00519)."""
@@ -88,7 +89,8 @@ def subset_means(vae: BetaVAE, samples: Samples, seeds: Sequence[int], epoch: in
     vae.eval()
     rows_RM = torch.stack([shuffle(len(samples), seed, epoch)[:KICK_SAMPLES] for seed in seeds])
     means = []
-    for rows_RB in rows_RM.to(samples.device).split(CHUNK, dim=1):
+    chunk = rows_at_once(CHUNK, prod(samples.shape) * samples.width)
+    for rows_RB in rows_RM.to(samples.device).split(chunk, dim=1):
         x_RBF = samples.unpack(rows_RB.flatten()).unflatten(0, rows_RB.shape)
         means.append(vae.encoder(x_RBF)[0])
     return torch.cat(means, dim=1).cpu().numpy()

@@ -1,6 +1,7 @@
 """Use of one trained network: posteriors of configurations, fields and mean-field values of latents."""
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.chunks import rows_at_once
 from models.config import ModelConfig
 from models.data import Samples
 from models.likelihood import MeanField
@@ -66,7 +68,8 @@ def encode(model: Model, samples: Samples, batch: int = 1024) -> Posterior:
             f" {model.config.shape} and {model.config.width}"
         )
     parts = []
-    for rows in torch.arange(len(samples), device=samples.device).split(batch):
+    chunk = rows_at_once(batch, prod(model.config.features))
+    for rows in torch.arange(len(samples), device=samples.device).split(chunk):
         x_RBF = samples.unpack(rows).unsqueeze(0)
         output = model.vae(x_RBF, torch.zeros(1, len(rows), model.config.latent, device=x_RBF.device))
         parts.append((output.mean_RBZ, output.std_RBZ, output.reconstruction_RB))
@@ -131,5 +134,6 @@ def _decode(model: Model, z: NDArray[np.floating], batch: int, read: Callable[[T
         raise ValueError(f"z must be (n, {model.config.latent}) with n at least 1, got {z.shape}")
     device = next(model.vae.parameters()).device
     z_RNZ = torch.tensor(z, dtype=torch.float32, device=device).unsqueeze(0)
-    parts = [read(model.vae.decoder(z_RBZ)) for z_RBZ in z_RNZ.split(batch, dim=1)]
+    chunk = rows_at_once(batch, prod(model.config.features))
+    parts = [read(model.vae.decoder(z_RBZ)) for z_RBZ in z_RNZ.split(chunk, dim=1)]
     return torch.cat(parts, dim=1)[0].unflatten(-1, (-1, *model.config.shape[1:])).cpu().numpy()

@@ -13,15 +13,17 @@ So the latents collapse at beta = lam, the largest eigenvalue, whatever the arch
 Axes: F features, C channels, Q features per variable, P directions of noise per variable, N sites of a channel.
 """
 
+from math import prod
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from models.chunks import CHUNK, rows_at_once
 from models.config import ModelConfig
 from models.data import Samples
 
-CHUNK = 512
 """Samples unpacked at a time; at 1,024 sites they are 2 MiB, which a core's own cache holds."""
 KRYLOV = 8
 """Lanczos vectors between restarts for one eigenvalue; the top of the spectrum stands apart, so that few are needed."""
@@ -63,7 +65,7 @@ def eigenvalues(samples: Samples, config: ModelConfig, count: int = 1) -> tuple[
     def apply(vector: NDArray[np.float64]) -> NDArray[np.float64]:
         v_F = to_features(np.asarray(vector, dtype=np.float64)).to(torch.get_default_dtype())
         product_F = torch.zeros(features, dtype=torch.float64)
-        for rows in torch.arange(len(samples), device=samples.device).split(CHUNK):
+        for rows in _chunks(samples):
             x_BF = samples.unpack(rows).cpu()
             product_F += x_BF.T @ (x_BF @ v_F)
         covariant_F = product_F / len(samples) - mean_F * torch.dot(mean_F, v_F.double())
@@ -106,10 +108,16 @@ def whitening(config: ModelConfig, mean_F: NDArray[np.float64], square_F: NDArra
     return np.eye(config.width) / np.sqrt(noise)
 
 
+def _chunks(samples: Samples) -> tuple[torch.Tensor, ...]:
+    """Rows of all samples, in parts."""
+    chunk = rows_at_once(CHUNK, prod(samples.shape) * samples.width)
+    return torch.arange(len(samples), device=samples.device).split(chunk)
+
+
 def _moments(samples: Samples) -> tuple[torch.Tensor, torch.Tensor]:
     """Means of the features and of their squares, in double precision."""
     total, squares = [], []
-    for rows in torch.arange(len(samples), device=samples.device).split(CHUNK):
+    for rows in _chunks(samples):
         x_BF = samples.unpack(rows).cpu()
         total.append(x_BF.sum(0))
         squares.append(x_BF.square().sum(0))

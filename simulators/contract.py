@@ -6,6 +6,7 @@ A *system* is physics: a Hamiltonian on a lattice with the Monte Carlo that samp
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -255,10 +256,22 @@ def load(name: str) -> System:
         UnknownSystem: no such system; the message lists those that exist.
         IncompleteSystem: its module does not keep the contract.
     """
+    path = f"simulators.systems.{name.replace('-', '_')}"
+    # Asked for every task of a study: folders are searched once for each name.
+    module, system = _loaded.get(name, (None, None))
+    if system is not None and sys.modules.get(path) is module:
+        return system
     known = names()
     if name not in known:
         raise UnknownSystem(f"no system is called {name!r}; there are: {', '.join(known)}")
-    return _from_module(name, importlib.import_module(f"simulators.systems.{name.replace('-', '_')}"))
+    module = importlib.import_module(path)
+    system = _from_module(name, module)
+    _loaded[name] = module, system
+    return system
+
+
+_loaded: dict[str, tuple[ModuleType, System]] = {}
+"""What ``load`` has found, with the modules that it is of."""
 
 
 def _from_module(name: str, module: ModuleType) -> System:

@@ -9,11 +9,12 @@ from workflow.blocks import Study
 from workflow.certified import require_certified
 from workflow.encode import encoded, shards_of
 from workflow.executors import Executor
-from workflow.folder import StageFailed, forget_failures, note_failure, require, timed
+from workflow.folder import StageFailed, forget_failures, note_failure, require
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.restarts import kept
+from workflow.stage_costs import timed
 from workflow.summary import write_summary
 
 

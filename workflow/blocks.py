@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Strict
 
 from models.config import AUTO_FRACTION, HIDDEN, THERMAL_BETA, Likelihood, Model, Network, Posterior
 from workflow.data_tasks import DataSource
-from workflow.grid import Point
+from workflow.grid import Grid
 
 Whole = Annotated[int, Strict(), annotated_types.Ge(1)]
 Seed = Annotated[int, Strict(), annotated_types.Ge(0), annotated_types.Lt(2**63)]
@@ -44,7 +44,7 @@ class SimulateBlock:
     """One ``[[simulate]]`` block, its grid multiplied out."""
 
     system: str
-    points: tuple[Point, ...]
+    points: Grid
     samples: int
     """Configurations kept per parameter point, over all its chains."""
     chains: int

@@ -123,30 +123,38 @@ def _load(study: str, seed: int | None = None) -> Study:
 @contextmanager
 def _failures(verbose: bool) -> Iterator[dict[str, str]]:
     """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 and 143 signals."""
-    context: dict[str, str] = {}
-    from workflow.certified import Uncertified
-    from workflow.executors import Unavailable
-    from workflow.folder import FolderError, StageFailed
     from workflow.interruption import INTERRUPTED, TERMINATED, Terminated, terminable
-    from workflow.shards import ShardError
-    from workflow.study import StudyError
 
+    context: dict[str, str] = {}
     try:
         with terminable():
             yield context
-    except (StudyError, FolderError, Unavailable) as error:
-        _leave(str(error), 2)
     except KeyboardInterrupt as error:
-        how, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
-        _leave(f"{how}; finished work is kept, go on with\n  {context.get('resume', 'the same command')}", code)
-    except json.JSONDecodeError as error:
-        if verbose:
+        how, number = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+        _leave(f"{how}; finished work is kept, go on with\n  {context.get('resume', 'the same command')}", number)
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None or (code == 1 and verbose):
             raise
-        _leave(f"a result file of the run folder is damaged ({error}); --verbose says which", 1)
-    except (StageFailed, ShardError, Uncertified, OSError) as error:
-        if verbose:
-            raise
-        _leave(f"{error}\n  finished work is kept; go on with\n  {context.get('resume', 'the same command')}", 1)
+        if code == 2:
+            _leave(str(error), code)
+        if isinstance(error, json.JSONDecodeError):
+            _leave(f"a result file of the run folder is damaged ({error}); --verbose says which", code)
+        _leave(f"{error}\n  finished work is kept; go on with\n  {context.get('resume', 'the same command')}", code)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """2 for a bad study, folder or command line, 1 for work that failed, None for a bug."""
+    # Not before there is an error: these modules take longer to import than some commands to carry out.
+    from workflow.certified import Uncertified
+    from workflow.executors import Unavailable
+    from workflow.folder import FolderError, StageFailed
+    from workflow.shards import ShardError
+    from workflow.study import StudyError
+
+    if isinstance(error, StudyError | FolderError | Unavailable):
+        return 2
+    return 1 if isinstance(error, json.JSONDecodeError | StageFailed | ShardError | Uncertified | OSError) else None
 
 
 def _leave(message: str, code: int) -> NoReturn:
@@ -202,7 +210,7 @@ def report(study: str, **options: Any) -> None:
 def plan(study: str, workers: int | None) -> None:
     """What STUDY would take: tasks, core-hours, disk, memory; touches nothing."""
     with _failures(verbose=False):
-        from workflow.status import plan_table
+        from workflow.plan_table import plan_table
 
         click.echo(plan_table(_load(study), workers))
 

@@ -7,9 +7,10 @@ from math import prod
 
 from workflow import mnist
 from workflow.blocks import Study
+from workflow.costs import Cost, simulation_cost
 from workflow.data_tasks import DataSource
 from workflow.dataset_info import DatasetInfo
-from workflow.plan import Cost, ShardTask, SimulationTask, simulation_cost
+from workflow.plan import ShardTask, SimulationTask
 
 BYTES_PER_SECOND = 2.5e7
 """Configurations that become shards in a second, from MNIST and the synthetic set."""

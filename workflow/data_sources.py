@@ -17,7 +17,8 @@ from workflow import mnist, shards, synthetic
 from workflow.data_tasks import DataSource, DataTask, SourceError, position_in_chain, pseudo_chains, renumbered
 from workflow.layout import RunDirectory
 from workflow.manifest import sha256
-from workflow.shards import Rows, ShardRecord
+from workflow.records import ShardRecord
+from workflow.shards import Rows
 
 
 def announcement(source: DataSource) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow import shards
-from workflow.gathered import Gathered, machine_memory
+from workflow.gathered import Gathered, most_in_memory
 from workflow.layout import RunDirectory
 from workflow.storage import Place
 from workflow.variables import Stored, stored_of
@@ -83,7 +83,7 @@ def training_data(
     """
     shape: tuple[int, int, int] = (1, size, size)
     kind = Stored("spins", 2, 0)
-    with Gathered(machine_memory() // 4 if memory is None else int(memory * 2**30)) as gathered:
+    with Gathered(most_in_memory(memory)) as gathered:
         for task_id in task_ids:
             shard = shards.read(run.shard(system, size, task_id), columns=SPLIT_COLUMNS)
             chains = int(shard.metadata["task"]["chains"])

@@ -14,11 +14,12 @@ from workflow import shards, storage
 from workflow.blocks import Study
 from workflow.dataset import SPLIT_COLUMNS, numbers, unseen
 from workflow.executors import Executor
-from workflow.folder import StageFailed, forget_failures, note_failure, require, timed
+from workflow.folder import StageFailed, forget_failures, note_failure, require
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.restarts import kept
+from workflow.stage_costs import timed
 from workflow.storage import Listing
 from workflow.tables import write_table
 

@@ -1,25 +1,22 @@
-"""Opening a run folder: made for a study, refused to another one, set aside on request; what its stages cost."""
+"""Opening a run folder: made for a study, refused to another one, set aside on request."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import sys
-import time
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomli_w
 
-from workflow import lock, storage
+from workflow import lock, planned, storage
 from workflow.blocks import ASKED, Study
 from workflow.layout import RunDirectory, is_half_written, remove_half_written, write_whole
-from workflow.storage import Lines, Place
-from workflow.storage_errors import LITTLE_PATIENCE, PATIENCE, FolderError, patience
+from workflow.storage import Place
+from workflow.storage_errors import FolderError
 from workflow.store import PROBE, check_access
 from workflow.study import StudyError, parse
 
@@ -167,24 +164,28 @@ def _refuse_outside(link: Path, root: Path) -> None:
 def _begin(study: Study, run: RunDirectory) -> None:
     if run.study.exists():
         _same_study(run, study)
-        return
     try:
-        write_whole(run.study, tomli_w.dumps(study.resolved))
+        if not run.study.exists():
+            write_whole(run.study, tomli_w.dumps(study.resolved))
+        planned.note(run, study)
     except OSError as error:
         raise FolderError(f"the run folder {run.root} cannot be written: {error}") from None
 
 
 def _same_study(run: RunDirectory, study: Study) -> None:
+    text = tomli_w.dumps(study.resolved)
     try:
-        old = tomllib.loads(run.study.read_text())
+        there = run.study.read_text()
+        if there == text:
+            return
+        old = tomllib.loads(there)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FolderError(f"{run.study} is damaged: {error}; use --fresh to begin again beside it") from None
     # What an older program did not know to write down is at its default.
     with contextlib.suppress(StudyError):
         old = parse(old).resolved
     found = list(differences(_that_counts(old), _that_counts(study.resolved)))
-    text = tomli_w.dumps(study.resolved)
-    if not found and run.study.read_text() != text:
+    if not found:
         write_whole(run.study, text)
     if found:
         shown = "\n  ".join(found[:10] + ([f"... and {len(found) - 10} more"] if len(found) > 10 else []))
@@ -217,50 +218,6 @@ def _set_aside(root: Place) -> None:
     for path in sorted(root.iterdir(), key=lambda path: path.name == "study.toml"):
         if path.name != RunDirectory(root).lock.name:
             path.rename(target / path.name)
-
-
-class StageCost(NamedTuple):
-    """What one stage cost, over all the times it ran."""
-
-    stage: str
-    wall_seconds: float
-    core_seconds: float
-    done: int
-
-
-@contextmanager
-def timed(run: RunDirectory, stage: str) -> Iterator[dict[str, float]]:
-    """Note what a stage costs, also when it fails; the body fills in ``core_seconds`` and ``done``."""
-    note: dict[str, float] = {"core_seconds": 0.0, "done": 0}
-    start = time.monotonic()
-    try:
-        yield note
-    finally:
-        if note["done"]:
-            record = {"stage": stage, "wall_seconds": round(time.monotonic() - start, 3), **note}
-            # A full disk or a lost store has its own message already; what the stage cost is worth less.
-            seconds = LITTLE_PATIENCE if sys.exc_info()[0] else PATIENCE
-            with contextlib.suppress(OSError), patience(seconds), Lines(run.stages) as lines:
-                lines.add(json.dumps(record))
-
-
-def costs(run: RunDirectory) -> dict[str, StageCost]:
-    """Cost by stage so far."""
-    total: dict[str, StageCost] = {}
-    if run.stages.exists():
-        for text in run.stages.read_text().splitlines():
-            try:
-                record = json.loads(text)
-            except json.JSONDecodeError:
-                continue  # A line that a crash has cut.
-            old = total.get(record["stage"], StageCost(record["stage"], 0.0, 0.0, 0))
-            total[record["stage"]] = StageCost(
-                record["stage"],
-                old.wall_seconds + record["wall_seconds"],
-                old.core_seconds + record["core_seconds"],
-                old.done + int(record["done"]),
-            )
-    return total
 
 
 def forget_failures(run: RunDirectory, names: Iterable[str]) -> None:

@@ -16,6 +16,11 @@ def machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def most_in_memory(memory: float | None) -> int:
+    """Bytes of the setting ``memory``, in GiB; None: a quarter of the machine's."""
+    return machine_memory() // 4 if memory is None else int(memory * 2**30)
+
+
 class Gathered:
     """Parts of equal type and width, to be read as one array.
 

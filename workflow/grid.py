@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, NamedTuple, get_type_hints
+from math import prod
+from typing import Any, NamedTuple, get_type_hints, overload
 
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -38,6 +41,43 @@ class Point:
         return dict(self.values)[name]
 
 
+@dataclass(frozen=True)
+class Grid(Sequence[Point]):
+    """The product of the values of a system's fields, the last of which varies fastest; points are made when they are
+    asked for, so that a million of them take no memory."""
+
+    axes: dict[str, tuple[Scalar, ...]]
+    """Values of each field, none twice, in the spec's order; no fields are no points."""
+
+    def __len__(self) -> int:
+        return prod(map(len, self.axes.values())) if self.axes else 0
+
+    def __iter__(self) -> Iterator[Point]:
+        for values in itertools.product(*self.axes.values()) if self.axes else ():
+            yield Point(tuple(zip(self.axes, values, strict=True)))
+
+    @overload
+    def __getitem__(self, index: int) -> Point: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Point, ...]: ...
+    def __getitem__(self, index: int | slice) -> Point | tuple[Point, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        rest = range(len(self))[index]
+        values: list[Scalar] = []
+        for axis in reversed(self.axes.values()):
+            rest, number = divmod(rest, len(axis))
+            values.insert(0, axis[number])
+        return Point(tuple(zip(self.axes, values, strict=True)))
+
+    def shared(self, other: Grid) -> Grid:
+        """The points that both have, in the order of this one."""
+        if self.axes.keys() != other.axes.keys():
+            return Grid({})
+        others = {name: set(axis) for name, axis in other.axes.items()}
+        return Grid({name: tuple(x for x in axis if x in others[name]) for name, axis in self.axes.items()})
+
+
 def spec_fields(system: System) -> dict[str, type]:
     """Names and types of the fields of ``system``'s spec, in order."""
     hints = get_type_hints(system.spec)
@@ -62,7 +102,7 @@ def expand(raw: Any, kind: type) -> tuple[Scalar, ...]:
             checked.append(checker.validate_python(value))
         except ValidationError as error:
             raise ValueError(f"{error.errors()[0]['msg'].lower()}, got {value!r}") from None
-    repeated = sorted({str(value) for value in checked if checked.count(value) > 1})
+    repeated = sorted({str(value) for value, count in Counter(checked).items() if count > 1})
     if repeated:
         raise ValueError(f"must not repeat a value, got {', '.join(repeated)} more than once")
     return tuple(checked)
@@ -80,7 +120,7 @@ def _range(raw: dict[str, Any]) -> list[float]:
     return [round(float(x), 12) for x in np.linspace(start, stop, count)]
 
 
-def points(system: System, raw: dict[str, Any], place: str) -> tuple[tuple[Point, ...], list[Problem]]:
+def points(system: System, raw: dict[str, Any], place: str) -> tuple[Grid, list[Problem]]:
     """All parameter points of a block, in the spec's field order (the last field varies fastest).
 
     Args:
@@ -106,17 +146,15 @@ def points(system: System, raw: dict[str, Any], place: str) -> tuple[tuple[Point
         except ValueError as error:
             problems.append(Problem(f"{place}.{name}", str(error)))
     if problems:
-        return (), problems
+        return Grid({}), problems
     found: dict[Problem, None] = {}
-    grid = []
-    for values in itertools.product(*axes.values()):
-        point = dict(zip(axes, values, strict=True))
+    grid = Grid(axes)
+    for point in grid:
         try:
-            system.spec(**point)
+            system.spec(**dict(point.values))
         except SpecError as error:
             found.update(dict.fromkeys(Problem(f"{place}.{name}", message) for name, message in error.problems))
-        grid.append(Point(tuple(point.items())))
-    return tuple(grid), list(found)
+    return grid, list(found)
 
 
 def matches(value: Scalar, wanted: Any) -> bool:

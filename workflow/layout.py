@@ -32,6 +32,11 @@ class RunDirectory:
         return self.root / "study.toml"
 
     @property
+    def plan(self) -> Place:
+        """Ids of all shards and models, as the last driver has planned them."""
+        return self.root / "plan.json"
+
+    @property
     def manifest(self) -> Place:
         return self.root / "manifest.jsonl"
 

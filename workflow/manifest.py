@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow.parquet as pq
 
 from workflow.layout import RunDirectory, write_whole
-from workflow.shards import ShardError, ShardRecord, read_metadata
+from workflow.records import ShardRecord, line, load
+from workflow.shards import ShardError, read_metadata
 from workflow.storage import Lines, Listing, Place, read_with
+
+MOST_AT_ONCE = 64
+"""Shards that a thread checks before it takes more."""
 
 
 def sha256(path: Place) -> str:
     """Checksum of a file's bytes."""
     return read_with(path, lambda stream: hashlib.file_digest(stream, "sha256").hexdigest())
-
-
-def line(record: ShardRecord) -> str:
-    return json.dumps(record._asdict())
-
-
-def load(run: RunDirectory) -> dict[str, ShardRecord]:
-    """The manifest by task id; the last of several lines for a task counts, a line cut short by a crash does not."""
-    records: dict[str, ShardRecord] = {}
-    if run.manifest.exists():
-        for text in run.manifest.read_text().splitlines():
-            try:
-                record = ShardRecord(**json.loads(text))
-            except (json.JSONDecodeError, TypeError):
-                continue
-            records[record.task_id] = record
-    return records
 
 
 def appending(run: RunDirectory) -> Lines:
@@ -92,23 +78,28 @@ def damaged(run: RunDirectory, records: Iterable[ShardRecord], there: Listing, c
     """
 
     def complaint(record: ShardRecord) -> str | None:
-        path = run.root / record.path
-        size = there.size(path)
+        size = there.names.get(record.path)
         if size is None:
             return f"{record.path} is missing"
         if size != record.bytes:
             return f"{record.path} is truncated or altered: {size} bytes instead of {record.bytes}"
-        if contents and sha256(path) != record.sha256:
+        if contents and sha256(run.root / record.path) != record.sha256:
             return f"{record.path} was altered: its sha256 is not the one in the manifest"
         return None
 
     listed = list(records)
-    # hashlib releases the GIL, so threads use every core.
+    # hashlib releases the GIL, so threads use every core; many small shards are handed out together.
+    part = min(MOST_AT_ONCE, len(listed) // 64 + 1)
+    parts = [listed[first : first + part] for first in range(0, len(listed), part)]
     with ThreadPoolExecutor() as pool:
-        return {r.task_id: text for r, text in zip(listed, pool.map(complaint, listed), strict=True) if text}
+        found = pool.map(lambda part: [(record.task_id, complaint(record)) for record in part], parts)
+        return {task_id: text for part in found for task_id, text in part if text}
 
 
 def digest(records: Mapping[str, ShardRecord]) -> str:
     """One sha256 over all shards: equal when and only when every shard is equal, byte for byte."""
     text = "".join(f"{task_id} {records[task_id].sha256}\n" for task_id in sorted(records))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+__all__ = ["appending", "damaged", "describe", "digest", "line", "load", "rebuild", "sha256", "store"]

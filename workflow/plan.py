@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import product
+from math import prod
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -63,7 +64,8 @@ class SimulationTask:
     @property
     def content(self) -> dict[str, Any]:
         """Everything that decides the shard."""
-        return asdict(self)
+        # All plain values: ``asdict`` would copy them one by one, which takes longer than the hash.
+        return {name: getattr(self, name) for name in TASK_FIELDS}
 
     @cached_property
     def digest(self) -> str:
@@ -79,7 +81,7 @@ class SimulationTask:
         """The same for all tasks of a ladder, which run together; else the task's own."""
         if self.ladder is None:
             return self.digest
-        content = asdict(self)
+        content = self.content
         content["spec"] = [entry for entry in self.spec if entry[0] != contract.load(self.system).ladder]
         return sha256_of(content)
 
@@ -88,6 +90,7 @@ class SimulationTask:
         return f"{self.system} at {point}" + (f", block {self.block}" if self.block else "")
 
 
+TASK_FIELDS = tuple(field.name for field in fields(SimulationTask))
 ShardTask = SimulationTask | DataTask
 """What one shard comes from."""
 
@@ -155,8 +158,7 @@ class TrainingRun:
         Settings that are at the default of ``FURTHER`` are left out, so that a model keeps its id when programs learn
         to do more.
         """
-        content = asdict(self)
-        del content["name"], content["features"], content["memory"]
+        content = {name: getattr(self, name) for name in RUN_FIELDS} | {"beta": asdict(self.beta)}
         content["settings"] = [(name, value) for name, value in self.settings if FURTHER.get(name, ()) != value]
         if self.beta.eigenvalue == 1:
             del content["beta"]["eigenvalue"]
@@ -167,7 +169,7 @@ class TrainingRun:
     @property
     def without_restart(self) -> TrainingRun:
         """The first training of the same seed."""
-        return replace(self, restart=0)
+        return replace(self, restart=0) if self.restart else self
 
     @property
     def training_seed(self) -> int:
@@ -189,6 +191,7 @@ class TrainingRun:
         return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}{again}"
 
 
+RUN_FIELDS = tuple(field.name for field in fields(TrainingRun) if field.name not in ("name", "features", "memory"))
 SETTINGS = (
     "model",
     "likelihood",
@@ -212,23 +215,31 @@ FURTHER: dict[str, Any] = {
 
 def simulation_tasks(study: Study) -> tuple[SimulationTask, ...]:
     """One task per parameter point (or block of its chains), in the study's order."""
-    return tuple(
-        task for block in study.simulate for point in block.points for task in _tasks(block, point, study.seed)
-    )
+    return tuple(task for task in stream_tasks(study) if isinstance(task, SimulationTask))
 
 
 def shard_tasks(study: Study) -> tuple[ShardTask, ...]:
     """One task per shard: what is simulated first, then what the ``[[data]]`` blocks bring."""
-    return (*simulation_tasks(study), *(task for source in study.data for task in source.tasks))
+    return tuple(stream_tasks(study))
+
+
+def stream_tasks(study: Study) -> Iterator[ShardTask]:
+    """The same one after the other, for those who need not hold them all."""
+    for block in study.simulate:
+        for point in block.points:
+            yield from _tasks(block, point, study.seed)
+    for source in study.data:
+        yield from source.tasks
 
 
 def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[SimulationTask]:
     system = contract.load(block.system)
-    sites = int(np.prod(system.spec(**dict(point.values)).shape))
+    sites = prod(system.spec(**dict(point.values)).shape)
     most = max(block.chains, SITES_PER_TASK // sites)
     # Rounded down: no task gets fewer samples than it has chains.
     count = max(1, block.samples // most)
-    ladder = _ladder(block, point, system.ladder) if block.algorithm == contract.TEMPERING else None
+    # The points are a product: those that differ in this field alone take all its values.
+    ladder = tuple(sorted(block.points.axes[system.ladder])) if block.algorithm == contract.TEMPERING else None
     for index in range(count):
         yield SimulationTask(
             system=block.system,
@@ -245,16 +256,15 @@ def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[Simulation
         )
 
 
-def _ladder(block: SimulateBlock, point: Point, field: str) -> tuple[Scalar, ...]:
-    """Values of ``field`` at the points of ``block`` that differ from ``point`` in it alone, sorted."""
-    rest = {name: value for name, value in point.values if name != field}
-    same = [other for other in block.points if {n: v for n, v in other.values if n != field} == rest]
-    return tuple(sorted({other[field] for other in same}))
+def training_runs(study: Study, tasks: Sequence[ShardTask] | None = None) -> tuple[TrainingRun, ...]:
+    """Every model that the study trains: block by block, size by size; equal ones (same train_id) once.
 
-
-def training_runs(study: Study) -> tuple[TrainingRun, ...]:
-    """Every model that the study trains: block by block, size by size; equal ones (same train_id) once."""
-    tasks = shard_tasks(study)
+    Args:
+        study: whose blocks they are.
+        tasks: ``shard_tasks(study)`` where the caller has them; None: they are made here, if anything is trained.
+    """
+    if tasks is None:
+        tasks = shard_tasks(study) if study.train else ()
     runs: dict[str, TrainingRun] = {}
     for block in study.train:
         for run in _block_runs(block, study, tasks):
@@ -262,13 +272,14 @@ def training_runs(study: Study) -> tuple[TrainingRun, ...]:
     return tuple(runs.values())
 
 
-def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -> Iterable[TrainingRun]:
+def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> Iterable[TrainingRun]:
     chosen = {(source.system, point.values) for source, point in selected(block, (*study.simulate, *study.data))}
     mine = [task for task in tasks if (task.system, task.spec) in chosen]
     sizes = sorted({task.size for task in mine}) if block.size is None else block.size
     settings = tuple((name, getattr(block, name)) for name in (*SETTINGS, *FURTHER))
     for size in sizes if isinstance(sizes, list) else [sizes]:
         shards = [task for task in mine if task.size == size]
+        task_ids = tuple(sorted(task.task_id for task in shards))
         for network in block.networks:
             for beta in block.betas:
                 for seed, restart in product(block.seeds, range(block.restarts)):
@@ -280,67 +291,9 @@ def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -
                         beta=beta,
                         seed=seed,
                         settings=settings,
-                        task_ids=tuple(sorted(task.task_id for task in shards)),
+                        task_ids=task_ids,
                         workers=block.workers,
                         memory=block.memory,
                         features=shards[0].info.features,
                         restart=restart,
                     )
-
-
-def expected_algorithm(task: SimulationTask) -> str:
-    """What ``auto`` is expected to choose; the task's pilots decide."""
-    if task.algorithm != "auto":
-        return task.algorithm
-    system, spec = contract.load(task.system), task.point
-    if "auto" not in (task.thermalization, task.spacing):
-        return system.algorithms[0]
-    valid = [name for name in system.algorithms if system.refusal(spec, name) is None]
-    return min(valid, key=lambda name: system.expected_tau(spec, name) * system.nanoseconds(name))
-
-
-class Cost(NamedTuple):
-    """An estimate of what one task or training takes."""
-
-    core_seconds: float
-    disk_bytes: int
-    memory_bytes: int
-
-
-COPIES = 4
-"""Of all chains at once: while they start, are measured and are packed."""
-STATE_BYTES = {"bits": 1, "int8": 1, "float32": 16}
-"""Of one site while it is simulated, by how it is stored; angles are held as two doubles."""
-
-
-def simulation_cost(task: SimulationTask) -> Cost:
-    """Estimated cost of ``task``: sweeps from the system's rule of thumb for the autocorrelation time where it has one.
-
-    Only ``plan`` and the order of tasks depend on it, never a shard's content.
-    """
-    system, spec = contract.load(task.system), task.point
-    sites = int(np.prod(spec.shape))
-    algorithm = expected_algorithm(task)
-    tau = system.expected_tau(spec, algorithm)
-    thermalization = 30 * tau if task.thermalization == "auto" else float(task.thermalization)
-    spacing = 2 * tau if task.spacing == "auto" else float(task.spacing)
-    rounds = max(16, -(-task.samples // task.chains))
-    updates = (thermalization + spacing * rounds) * sites * task.chains
-    bytes_per_sample = {"bits": 1 / 8, "int8": 1.0, "float32": 4.0}[system.encoding] * sites
-    return Cost(
-        core_seconds=0.05 + updates * system.nanoseconds(algorithm) * 1e-9,
-        # Observables and bookkeeping take about 40 bytes a row after compression.
-        disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
-        memory_bytes=int(
-            2 * task.samples * bytes_per_sample + COPIES * task.chains * sites * STATE_BYTES[system.encoding] + 4.5e8
-        ),
-    )
-
-
-SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 4e5, "convolutional": 2.2e6}
-"""Samples/s times features of a sample of one core in training; ``latentphase bench --only training`` measures them."""
-
-
-def training_cost(item: TrainingRun, samples: int = 1) -> float:
-    """Estimated core-seconds to train one model on ``samples`` samples."""
-    return samples * int(item["epochs"]) * item.features / SAMPLES_PER_SECOND[item.network]

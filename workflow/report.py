@@ -13,7 +13,6 @@ import jinja2
 from workflow import __version__, report_tables
 from workflow.blocks import Study
 from workflow.executors import Executor
-from workflow.folder import costs, timed
 from workflow.gates import COLLAPSED, HOT_ENERGIES
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import shard_tasks, training_runs
@@ -31,6 +30,7 @@ from workflow.report_models import groups, load_analyzed
 from workflow.report_sweeps import brackets
 from workflow.report_verdict import headline, verdict_markdown, verdict_tables
 from workflow.restarts import kept
+from workflow.stage_costs import costs, timed
 from workflow.verdict import Record, shown
 
 PACKAGES = ("ray", "torch", "numpy", "numba", "scipy", "pyarrow", "matplotlib")

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from models.validity import Restart
 from workflow.layout import RunDirectory
-from workflow.plan import TrainingRun
+
+if TYPE_CHECKING:
+    from workflow.plan import TrainingRun
+
+
+class WithId(Protocol):
+    """A training run, or what the run folder notes of one."""
+
+    @property
+    def train_id(self) -> str: ...
+
+
+Trained = TypeVar("Trained", bound=WithId)
 
 
 def kept(runs: Iterable[TrainingRun], folder: RunDirectory) -> tuple[TrainingRun, ...]:
@@ -19,12 +32,19 @@ def kept(runs: Iterable[TrainingRun], folder: RunDirectory) -> tuple[TrainingRun
     groups: dict[str, list[TrainingRun]] = {}
     for item in runs:
         groups.setdefault(item.without_restart.train_id, []).append(item)
-    return tuple(
-        min(group, key=lambda item: quality(item, folder).order) if group[1:] else group[0] for group in groups.values()
-    )
+    return tuple(best(group, folder) for group in groups.values())
 
 
-def quality(item: TrainingRun, folder: RunDirectory) -> Restart:
+def best(group: Sequence[Trained], folder: RunDirectory) -> Trained:
+    """The best of several restarts; what there is only one of needs no result.
+
+    Raises:
+        FileNotFoundError: as in ``kept``.
+    """
+    return min(group, key=lambda item: quality(item, folder).order) if group[1:] else group[0]
+
+
+def quality(item: WithId, folder: RunDirectory) -> Restart:
     """What training has noted of one restart.
 
     Raises:

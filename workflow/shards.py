@@ -8,6 +8,7 @@ import json
 import os
 import platform
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -35,19 +36,6 @@ DECODED_BYTES = {"bits": 1, "int8": 1, "float32": 4}
 
 class ShardError(RuntimeError):
     """A shard that is missing, truncated, altered or of another format; the message names it."""
-
-
-class ShardRecord(NamedTuple):
-    """What the manifest knows of one shard. ``seconds`` and ``node`` are None when rebuilt from files."""
-
-    task_id: str
-    path: str
-    """Relative to the run folder."""
-    rows: int
-    bytes: int
-    sha256: str
-    seconds: float | None
-    node: str | None
 
 
 def node_name() -> str:
@@ -115,6 +103,13 @@ class Rows(NamedTuple):
     certificate: None = None
 
 
+@cache
+def _versions() -> dict[str, str]:
+    """Of what has a say in a shard; looked up once, as that takes longer than a small simulation."""
+    libraries = {name: version(name) for name in ("numpy", "numba", "pyarrow")}
+    return {"latentphase": __version__, "python": platform.python_version()} | libraries
+
+
 def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
     packed_SB = samples.configurations
     rows, width = packed_SB.shape
@@ -140,8 +135,7 @@ def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
         "task": task.content,
         "task_id": task.task_id,
         "seed": task.seed,
-        "versions": {"latentphase": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "numba", "pyarrow")},
+        "versions": _versions(),
         "certificate": samples.certificate.to_json() if samples.certificate else None,
     }
     if "label" in measured:

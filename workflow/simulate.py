@@ -21,9 +21,10 @@ from simulators.sampling import Sampler, Samples
 from workflow import data_sources, manifest, shards, storage
 from workflow.blocks import Study
 from workflow.certified import objections
+from workflow.costs import simulation_cost
 from workflow.data_tasks import SourceError
 from workflow.executors import Executor
-from workflow.folder import StageFailed, forget_failures, note_failure, timed
+from workflow.folder import StageFailed, forget_failures, note_failure
 from workflow.interruption import held
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import (
@@ -31,12 +32,12 @@ from workflow.plan import (
     SimulationJob,
     SimulationTask,
     shard_tasks,
-    simulation_cost,
     simulation_jobs,
-    simulation_tasks,
 )
 from workflow.progress import Progress
-from workflow.shards import ShardError, ShardRecord
+from workflow.records import ShardRecord
+from workflow.shards import ShardError
+from workflow.stage_costs import timed
 from workflow.storage import Place, StorageError
 
 SAVE_SECONDS = 60.0
@@ -141,8 +142,10 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
     for task_id in complaints:
         del records[task_id]
     for task_id, task in wanted.items():
+        if task_id in records or task_id in complaints:
+            continue
         path = run.shard(task.system, task.size, task_id)
-        if task_id not in records and task_id not in complaints and path in there:
+        if path in there:
             try:
                 records[task_id] = manifest.describe(run, path)
             except ShardError as error:
@@ -164,7 +167,7 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     records, complaints = finished(run, tasks)
     of_data = {task.task_id for source in study.data for task in source.tasks}
     # A ladder of which one shard is missing is simulated whole: the others come out as they are.
-    jobs = simulation_jobs(simulation_tasks(study))
+    jobs = simulation_jobs(task for task in tasks if isinstance(task, SimulationTask))
     todo = [job for job in jobs if any(task.task_id not in records for task in job.tasks)]
     # Longest first, so that the end of the stage is made of short tasks that fill every worker.
     todo.sort(key=lambda job: -sum(simulation_cost(task).core_seconds for task in job.tasks))

@@ -1,33 +1,22 @@
-"""Tables that a user reads: what a study would take, and how far a run is."""
+"""How far a run is, and the tables of text that a user reads. Simulators and networks are not imported for it."""
 
 from __future__ import annotations
 
-import os
 import tomllib
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workflow import manifest, storage
-from workflow.blocks import Study
-from workflow.data_plan import data_lines, sample_bytes, shard_cost, training_samples
-from workflow.encode import encoded, shards_of
-from workflow.folder import FolderError, StageCost, costs
+from workflow import planned, records, storage
 from workflow.layout import RunDirectory
-from workflow.plan import (
-    SAMPLES_PER_SECOND,
-    SimulationTask,
-    expected_algorithm,
-    shard_tasks,
-    simulation_tasks,
-    training_cost,
-    training_runs,
-)
+from workflow.planned import Planned, PlannedModel
 from workflow.progress import duration
-from workflow.restarts import kept
-from workflow.storage import Place
-from workflow.study import parse
-from workflow.train import expected_warnings
+from workflow.stage_costs import StageCost, costs
+from workflow.storage import Listing, Place
+from workflow.storage_errors import FolderError
+
+if TYPE_CHECKING:
+    from workflow.blocks import Study
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -51,89 +40,38 @@ def size(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def plan_table(study: Study, workers: int | None = None) -> str:
-    """What carrying out ``study`` would take, stage by stage."""
-    cpus = workers or os.cpu_count() or 1
-    tasks = shard_tasks(study)
-    runs = training_runs(study)
-    estimate = [shard_cost(task) for task in tasks]
-    simulate = sum(cost.core_seconds for cost in estimate)
-    by_id = {task.task_id: task for task in tasks}
-    rows = {
-        item.train_id: training_samples([by_id[t] for t in item.task_ids], float(item["held_out"])) for item in runs
-    }
-    train = sum(training_cost(item, rows[item.train_id]) for item in runs)
-    used = [item for item in runs if not item.restart]
-    latents = sum(t.samples * (8 * int(item["latent"]) + 16) for item in used for t in shards_of(item, tasks))
-    encoded = sum(len(shards_of(item, tasks)) for item in used)
-    held = max((rows[item.train_id] * sample_bytes(by_id[item.task_ids[0]].info) for item in runs), default=0)
-    body = [
-        [
-            "simulate",
-            f"{len(tasks)} shards",
-            f"{simulate / 3600:.4f}",
-            duration(simulate / cpus),
-            size(sum(cost.disk_bytes for cost in estimate)),
-            size(max(cost.memory_bytes for cost in estimate)),
-        ],
-        ["train", f"{len(runs)} models", f"{train / 3600:.4f}", duration(train / cpus), "", size(held + 1.2e9)],
-        ["encode", f"{encoded} files", "", "", size(latents), ""],
-    ]
-    header = ["stage", "work", "core-hours", f"on {cpus} cores", "disk", "memory/worker"]
-    lines = [
-        f"{study.name}: {sum(task.samples for task in tasks):,} samples at {len(tasks)} points",
-        table(header, body),
-    ]
-    lines += data_lines(study)
-    lines += _algorithms(simulation_tasks(study))
-    kinds = sorted({(item.network, item.system, item.size, item.features) for item in runs})
-    assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
-    if assumed:
-        lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
-    lines += expected_warnings(runs)
-    lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
-    return "\n".join(lines)
-
-
-def core_hours(study: Study) -> tuple[float, float]:
-    """Estimated core-hours of the simulations, and of the trainings on CPUs."""
-    tasks = shard_tasks(study)
-    by_id = {task.task_id: task for task in tasks}
-    simulate = sum(shard_cost(task).core_seconds for task in tasks)
-    train = sum(
-        training_cost(item, training_samples([by_id[t] for t in item.task_ids], float(item["held_out"])))
-        for item in training_runs(study)
-    )
-    return simulate / 3600, train / 3600
-
-
-def _algorithms(tasks: Sequence[SimulationTask]) -> list[str]:
-    """What ``auto`` is expected to choose, from rough autocorrelation times and the table of costs."""
-    expected: dict[tuple[str, int], Counter[str]] = {}
-    for task in tasks:
-        if task.algorithm == "auto":
-            expected.setdefault((task.system, task.size), Counter())[expected_algorithm(task)] += 1
-    return [
-        f"algorithm = auto, {system}, L = {size}: expected "
-        + ", ".join(f"{name} at {count} points" for name, count in chosen.most_common())
-        + "; a seeded pilot of each task decides, and its certificate says why"
-        for (system, size), chosen in expected.items()
-    ]
-
-
 def load_run(root: Place) -> tuple[RunDirectory, Study]:
     """A run folder and the study saved in it.
 
     Raises:
         FolderError: it is no run folder, or its study is damaged.
     """
-    run = RunDirectory(root.resolve() if isinstance(root, Path) else root)
-    if not run.study.exists():
-        raise FolderError(f"{root} is no run folder: it has no study.toml")
+    from workflow.study import parse
+
+    run = _run_at(root)
     try:
         return run, parse(tomllib.loads(run.study.read_text()), str(run.study))
     except tomllib.TOMLDecodeError as error:
         raise FolderError(f"{run.study} is damaged: {error}") from None
+
+
+def _run_at(root: Place) -> RunDirectory:
+    run = RunDirectory(root.resolve() if isinstance(root, Path) else root)
+    if not run.study.exists():
+        raise FolderError(f"{root} is no run folder: it has no study.toml")
+    return run
+
+
+def _plan_of(root: Place) -> tuple[RunDirectory, Planned]:
+    """The run folder at ``root`` with its plan, made anew where no driver has noted it."""
+    run = _run_at(root)
+    if (plan := planned.read(run)) is None:
+        from workflow.plan import shard_tasks, training_runs
+
+        run, study = load_run(root)
+        tasks = shard_tasks(study)
+        plan = planned.of(tasks, training_runs(study, tasks))
+    return run, plan
 
 
 def status_table(root: Place) -> str:
@@ -142,23 +80,20 @@ def status_table(root: Place) -> str:
     Raises:
         FolderError: as in ``load_run``.
     """
-    run, study = load_run(root)
-    tasks, runs = shard_tasks(study), training_runs(study)
-    recorded = manifest.load(run)
+    run, plan = _plan_of(root)
+    recorded = records.load(run)
     there = storage.listing(run.root)
     failed = {Path(name).stem for name in there.names if name.startswith("failures/")}
-    simulated = sum(task.task_id in recorded for task in tasks)
-    trained = sum(run.training(item.train_id).result in there for item in runs)
-    # Before all are trained it is open which restarts will be kept, but not how many.
-    used = kept(runs, run) if trained == len(runs) else tuple(item for item in runs if not item.restart)
-    with_latents = sum(encoded(run, item, tasks, there) for item in used)
+    task_ids = [task_id for ids in plan.shards.values() for task_id in ids]
+    simulated = {task_id for task_id in task_ids if task_id in recorded}
+    trained = {item.train_id for item in plan.models if run.training(item.train_id).result in there}
+    used = _used(run, plan.models, trained)
+    with_latents = sum(_encoded(run, item, plan, there) for item in used)
     analyzed = sum(run.analysis / f"{item.train_id}.json" in there for item in used)
-    done_ids = {task.task_id for task in tasks if task.task_id in recorded}
-    done_ids |= {item.train_id for item in runs if run.training(item.train_id).result in there}
-    failed -= done_ids
+    failed -= simulated | trained
     counts = {
-        "simulate": (simulated, len(tasks), sum(task.task_id in failed for task in tasks)),
-        "train": (trained, len(runs), sum(item.train_id in failed for item in runs)),
+        "simulate": (len(simulated), len(task_ids), sum(task_id in failed for task_id in task_ids)),
+        "train": (len(trained), len(plan.models), sum(item.train_id in failed for item in plan.models)),
         "encode": (with_latents, len(used), sum(f"encode-{item.train_id}" in failed for item in used)),
         "analyze": (analyzed, len(used), sum(f"analyze-{item.train_id}" in failed for item in used)),
         "report": (int(run.page in there), 1, 0),
@@ -178,6 +113,25 @@ def status_table(root: Place) -> str:
             ]
         )
     return table(["stage", "done", "left", "failed", "core-hours", "time left"], rows)
+
+
+def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) -> list[PlannedModel]:
+    """The models that go on to be encoded: one of the restarts of each seed."""
+    if len(trained) < len(models) or all(item.train_id == item.first for item in models):
+        # Before all are trained it is open which restarts will be kept, but not how many.
+        return [item for item in models if item.train_id == item.first]
+    from workflow.restarts import best
+
+    groups: dict[str, list[PlannedModel]] = {}
+    for item in models:
+        groups.setdefault(item.first, []).append(item)
+    return [best(group, run) for group in groups.values()]
+
+
+def _encoded(run: RunDirectory, item: PlannedModel, plan: Planned, there: Listing) -> bool:
+    """Whether all that a model can read has its latents."""
+    folder = run.latents(item.train_id).relative_to(run.root).as_posix()
+    return all(f"{folder}/{task_id}.parquet" in there.names for task_id in plan.shards.get(item.kind, []))
 
 
 def _left(cost: StageCost | None, left: int) -> str:

@@ -27,7 +27,7 @@ from workflow.cluster_blocks import parse_cluster
 from workflow.data_study import parse_sources, split_problem
 from workflow.data_tasks import DataSource
 from workflow.dataset_info import DatasetInfo
-from workflow.grid import Point, Problem, expand, points, spec_fields
+from workflow.grid import Grid, Problem, points, spec_fields
 from workflow.selection import Source, info_at, selected
 
 
@@ -107,7 +107,7 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
     trained = tuple(_with_likelihood(block, [*good, *good_data]) for block in train if block is not None)
     resolved: dict[str, Any] = {
         **asdict(top),
-        "simulate": [_resolved_simulate(block, item) for block, item in zip(good, blocks["simulate"], strict=True)],
+        "simulate": [_resolved_simulate(block) for block in good],
         **({"data": [source.resolved for source in good_data]} if good_data else {}),
         "train": [{k: v for k, v in asdict(block).items() if v is not None} for block in trained],
         "analyze": {k: v for k, v in asdict(analyze).items() if v is not None},
@@ -164,7 +164,7 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
     return SimulateBlock(system=name, points=grid, **entries)
 
 
-def _check_algorithm(system: contract.System, algorithm: str, grid: tuple[Point, ...], place: str) -> list[Problem]:
+def _check_algorithm(system: contract.System, algorithm: str, grid: Grid, place: str) -> list[Problem]:
     """Whether ``algorithm`` is offered, and valid at every point."""
     if algorithm == "auto":
         return []
@@ -172,31 +172,31 @@ def _check_algorithm(system: contract.System, algorithm: str, grid: tuple[Point,
     if algorithm not in offered:
         text = f"must be one of {', '.join(offered)} for {system.name}, got {algorithm!r}"
         return [Problem(f"{place}.algorithm", text)]
-    refusals = [(point, system.refusal(system.spec(**dict(point.values)), algorithm)) for point in grid]
-    found = {text: Problem(f"{place}.algorithm", f"{text} (at {point})") for point, text in refusals[::-1] if text}
+    found: dict[str, Problem] = {}
+    for point in grid:
+        refusal = system.refusal(system.spec(**dict(point.values)), algorithm)
+        if refusal is not None:
+            found.setdefault(refusal, Problem(f"{place}.algorithm", f"{refusal} (at {point})"))
     problems = list(found.values())
-    if algorithm == contract.TEMPERING and grid and len({point[system.ladder] for point in grid}) < 2:
+    if algorithm == contract.TEMPERING and grid and len(grid.axes[system.ladder]) < 2:
         text = f"parallel tempering needs at least two values, got {grid[0][system.ladder]} alone"
         problems.append(Problem(f"{place}.{system.ladder}", text))
     return problems
 
 
 def _duplicates(blocks: list[SimulateBlock | None]) -> list[Problem]:
-    seen: dict[tuple[str, Point], int] = {}
+    """Blocks that share points with an earlier one, which is named."""
     problems = []
     for i, block in enumerate(blocks):
-        repeated = [p for p in block.points if (block.system, p) in seen] if block else []
-        if block and repeated:
-            first = seen[block.system, repeated[0]]
-            more = f" and {len(repeated) - 1} more" if len(repeated) > 1 else ""
-            problems.append(
-                Problem(
-                    f"simulate.{i}",
-                    f"repeats a point of simulate.{first}: {repeated[0]}{more}; name each once",
-                )
-            )
-        if block:
-            seen.update({(block.system, p): i for p in block.points if (block.system, p) not in seen})
+        for first, earlier in enumerate(blocks[:i]):
+            if block is None or earlier is None or earlier.system != block.system:
+                continue
+            repeated = block.points.shared(earlier.points)
+            if repeated:
+                more = f" and {len(repeated) - 1} more" if len(repeated) > 1 else ""
+                text = f"repeats a point of simulate.{first}: {repeated[0]}{more}; name each once"
+                problems.append(Problem(f"simulate.{i}", text))
+                break
     return problems
 
 
@@ -216,12 +216,8 @@ def _with_likelihood(block: TrainBlock, sources: list[Source]) -> TrainBlock:
     return replace(block, likelihood=info_at(*selected(block, sources)[0]).stored.likelihood)
 
 
-def _resolved_simulate(block: SimulateBlock, raw: dict[str, Any]) -> dict[str, Any]:
-    system = contract.load(block.system)
-    grids: dict[str, Any] = {}
-    for name, kind in spec_fields(system).items():
-        values = list(expand(raw[name], kind)) if name in raw else [block.points[0][name]]
-        grids[name] = values
+def _resolved_simulate(block: SimulateBlock) -> dict[str, Any]:
+    grids = {name: list(values) for name, values in block.points.axes.items()}
     entries = {key: getattr(block, key) for key in ("samples", "chains", "algorithm", "thermalization", "spacing")}
     return {"system": block.system, **grids, **entries}
 

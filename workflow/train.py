@@ -14,17 +14,15 @@ from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow import storage
 from workflow.blocks import Study
 from workflow.certified import require_certified
+from workflow.costs import LARGEST_STACK, STACKED, training_cost
 from workflow.executors import Executor, RayExecutor, Unavailable
-from workflow.folder import StageFailed, forget_failures, require, timed
+from workflow.folder import StageFailed, forget_failures, require
 from workflow.layout import RunDirectory
-from workflow.plan import TrainingRun, shard_tasks, training_cost, training_runs
+from workflow.plan import TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.simulate import finished
+from workflow.stage_costs import timed
 
-STACKED = frozenset({"shallow"})
-"""Networks whose runs train as one stacked model; the others train in turn."""
-LARGEST_STACK = 64
-"""Runs in one stack: more would gain nothing and fill the caches."""
 LOOK_SECONDS, LOOK_AT_STORE_SECONDS = 1.0, 10.0
 """Between two looks at how far training is."""
 

@@ -10,6 +10,7 @@ from studies import TINY, changed, small
 from workflow import folder
 from workflow.folder import FolderError, open_run, opened
 from workflow.layout import write_whole
+from workflow.stage_costs import costs, timed
 from workflow.study import parse
 
 
@@ -98,13 +99,13 @@ def test_failures_are_forgotten_by_name(tmp_path: Path) -> None:
 
 def test_costs_add_up_over_interrupted_runs(tmp_path: Path) -> None:
     run = open_run(parse(TINY), tmp_path / "run")
-    with pytest.raises(KeyboardInterrupt), folder.timed(run, "simulate") as cost:
+    with pytest.raises(KeyboardInterrupt), timed(run, "simulate") as cost:
         cost["core_seconds"], cost["done"] = 2.0, 3
         raise KeyboardInterrupt
-    with folder.timed(run, "simulate") as cost:
+    with timed(run, "simulate") as cost:
         cost["core_seconds"], cost["done"] = 1.5, 1
-    assert folder.costs(run)["simulate"].core_seconds == pytest.approx(3.5)
-    assert folder.costs(run)["simulate"].done == 4
+    assert costs(run)["simulate"].core_seconds == pytest.approx(3.5)
+    assert costs(run)["simulate"].done == 4
 
 
 def test_only_run_folders_are_set_aside(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_only_run_folders_are_set_aside(tmp_path: Path) -> None:
 def test_a_cut_line_of_costs_is_passed_over(tmp_path: Path) -> None:
     run = open_run(parse(TINY), tmp_path / "run")
     run.stages.write_text('{"stage": "simulate", "wall_seconds": 1.0, "core_seconds": 2.0, "done": 3}\n{"stage": "tr')
-    assert list(folder.costs(run)) == ["simulate"]
+    assert list(costs(run)) == ["simulate"]
 
 
 def test_a_folder_of_an_older_program_is_the_same_study(tmp_path: Path) -> None:

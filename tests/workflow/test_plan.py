@@ -9,7 +9,7 @@ import pytest
 from studies import TINY, changed
 
 from simulators import contract
-from workflow import plan
+from workflow import costs, plan
 from workflow.plan import SimulationJob, SimulationTask, TrainingRun, simulation_tasks, training_runs
 from workflow.study import parse
 from workflow.train import LARGEST_STACK, lanes
@@ -136,9 +136,9 @@ def test_lanes_deal_every_run_once(count: int) -> None:
     for lane in dealt:
         for stack in lane:
             assert len({run.stack for run in stack}) == 1
-    loads = [sum(plan.training_cost(run) for stack in lane for run in stack) for lane in dealt]
+    loads = [sum(costs.training_cost(run) for stack in lane for run in stack) for lane in dealt]
     # Dealt to the least loaded lane each time: two lanes differ by the dearest run at most.
-    assert max(loads) - min(loads) <= max(plan.training_cost(run) for run in runs) * (1 + 1e-12)
+    assert max(loads) - min(loads) <= max(costs.training_cost(run) for run in runs) * (1 + 1e-12)
 
 
 def test_more_lanes_than_runs_leave_none_empty() -> None:
@@ -160,6 +160,6 @@ def test_costs_grow_with_the_work() -> None:
     tasks = simulation_tasks(parse(TINY))
     small, large = (next(task for task in tasks if task.size == size) for size in (4, 8))
     more = dataclasses.replace(small, samples=100 * small.samples)
-    assert plan.simulation_cost(more).core_seconds > plan.simulation_cost(small).core_seconds
-    assert plan.simulation_cost(more).disk_bytes > plan.simulation_cost(small).disk_bytes
-    assert plan.simulation_cost(large).core_seconds > plan.simulation_cost(small).core_seconds
+    assert costs.simulation_cost(more).core_seconds > costs.simulation_cost(small).core_seconds
+    assert costs.simulation_cost(more).disk_bytes > costs.simulation_cost(small).disk_bytes
+    assert costs.simulation_cost(large).core_seconds > costs.simulation_cost(small).core_seconds

@@ -14,7 +14,7 @@ from workflow.folder import open_run
 from workflow.interruption import INTERRUPTED, TERMINATED
 from workflow.layout import RunDirectory
 from workflow.plan import SimulationJob, simulation_tasks
-from workflow.shards import ShardRecord
+from workflow.records import ShardRecord
 from workflow.simulate import run_job, simulate
 from workflow.study import parse
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from simulators import contract
-from workflow.plan import expected_algorithm, simulation_cost, simulation_tasks
+from workflow.costs import expected_algorithm, simulation_cost
+from workflow.plan import simulation_tasks
 from workflow.study import StudyError, parse
 
 POINTS: dict[str, dict[str, Any]] = {
