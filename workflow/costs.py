@@ -30,7 +30,7 @@ class Cost(NamedTuple):
     memory_bytes: int
 
 
-COPIES = 4
+COPIES = 5
 """Of all chains at once: while they start, are measured and are packed."""
 STATE_BYTES = {"bits": 1, "int8": 1, "float32": 16}
 """Of one site while it is simulated, by how it is stored; angles are held as two doubles."""

@@ -13,10 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from workflow import gates
-from workflow.bench import GROUPS, kernels, physics, run_bench, training, workflow
+from workflow.bench import GROUPS, fanout, kernels, physics, run_bench, training, workflow
 from workflow.bench._figure import Figure, Report, Skipped
 from workflow.layout import RunDirectory
 from workflow.plan import simulation_tasks
+from workflow.study import parse
 
 INSTALLED: Mapping[str, ModuleType | None] = {kernels.MCISING: np, kernels.PEAPODS: np}
 
@@ -169,3 +170,21 @@ def test_every_group_runs(tmp_path: Path) -> None:
     assert {figure.group for figure in report.figures} == set(GROUPS)
     assert set(report.failed) <= {figure.title for figure in report.figures}
     assert not [title for title in report.failed if title.startswith("physics")]
+
+
+def test_the_fan_out_is_as_many_tasks_as_are_asked_for() -> None:
+    tasks = simulation_tasks(parse(fanout.small_points(600)))
+    assert len({task.task_id for task in tasks}) == 600
+    assert {(task.size, task.algorithm, task.spacing) for task in tasks} == {(4, "metropolis", 10)}
+
+
+def test_a_command_that_fails_says_what_it_said() -> None:
+    with pytest.raises(RuntimeError, match=r"latentphase status nowhere ended with 2: (.|\n)*is no run folder"):
+        fanout.command("status", "nowhere")
+
+
+def test_a_command_is_timed_with_its_memory() -> None:
+    found = fanout.command("--help")
+    assert found.seconds > 0
+    # The interpreter alone takes about ten.
+    assert 4 * fanout.MEBIBYTE < found.bytes < 1000 * fanout.MEBIBYTE
