@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from models.batch_norm import BatchNorm1d, BatchNorm2d
 from models.likelihood import Outputs
 from models.shallow import SMALLEST_STD
 from models.torus import PeriodicConv2d, PeriodicConvTranspose2d, arranged
@@ -47,15 +48,15 @@ class Table1Encoder(nn.Module):
         few, many = CHANNELS
         self.convolutions = nn.Sequential(
             _halve(channels, few, padding),
-            nn.BatchNorm2d(few),
+            BatchNorm2d(few),
             nn.LeakyReLU(0.2, inplace=True),
             _halve(few, many, padding),
-            nn.BatchNorm2d(many),
+            BatchNorm2d(many),
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.hidden = nn.Sequential(
             skip_init(nn.Linear, many * (rows // 4) * (columns // 4), FULLY_CONNECTED, bias=False),
-            nn.BatchNorm1d(FULLY_CONNECTED),
+            BatchNorm1d(FULLY_CONNECTED),
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.mean_head = skip_init(nn.Linear, FULLY_CONNECTED, latent)
@@ -93,15 +94,15 @@ class Table1Decoder(nn.Module):
         units = many * (rows // 4) * (columns // 4)
         self.first = skip_init(nn.Linear, latent, FULLY_CONNECTED, bias=False)
         self.hidden = nn.Sequential(
-            nn.BatchNorm1d(FULLY_CONNECTED),
+            BatchNorm1d(FULLY_CONNECTED),
             nn.ReLU(inplace=True),
             skip_init(nn.Linear, FULLY_CONNECTED, units, bias=False),
-            nn.BatchNorm1d(units),
+            BatchNorm1d(units),
             nn.ReLU(inplace=True),
         )
         self.convolutions = nn.Sequential(
             _double(many, few, padding, bias=False),
-            nn.BatchNorm2d(few),
+            BatchNorm2d(few),
             nn.ReLU(inplace=True),
             _double(few, outputs.site, padding, bias=True),
         )

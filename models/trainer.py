@@ -15,10 +15,11 @@ from torch import Tensor
 
 from models import state
 from models.axes import natural_axes, subset_means
+from models.batch_norm import synchronize
 from models.config import ADAM, ModelConfig, Run, TrainConfig
 from models.data import Samples, batches, shuffle
 from models.free_energy import FreeEnergy, free_energy
-from models.group import Alone, Group
+from models.group import Alone, Group, average_gradients
 from models.streams import stream
 from models.vae import build, objective
 from models.validity import rank_of_means
@@ -65,7 +66,7 @@ class Trainer:
 
     A run's initialization, shuffle and noise depend on its own seed only, so its result depends on what it was
     stacked with by rounding alone. With a group of workers, each takes its share of every batch and all hold the
-    same parameters; the batch norm of table-1 takes its statistics from each worker's share.
+    same parameters: those of one worker alone, to rounding.
 
     Args:
         samples: all training data, on every worker.
@@ -98,6 +99,7 @@ class Trainer:
         self.device = torch.device(device)
         self._check()
         self.vae = build(model, [run.seed for run in self.runs]).to(self.device)
+        synchronize(self.vae, self.group)
         self.beta_R = torch.tensor([run.beta for run in self.runs], dtype=torch.float32, device=self.device)
         self.epoch = 0
         """Finished epochs."""
@@ -124,7 +126,7 @@ class Trainer:
             if not 0 <= run.seed < 2**63:
                 raise ValueError(f"seed must be at least 0 and below 2^63, got {run.seed} in run {index}")
         # Batch norm has no variance to take of one sample.
-        least = self.group.size * (2 if self.model.network == "table-1" else 1)
+        least = max(self.group.size, 2 if self.model.network == "table-1" else 1)
         if self.batch < least:
             raise ValueError(
                 f"{self.group.size} worker(s) training {self.model.network} need a batch of at least {least},"
@@ -210,7 +212,6 @@ class Trainer:
         trained = self.steps_per_epoch * self.batch
         means_RM = (sums_RM / trained).cpu().numpy()
         seconds = perf_counter() - start
-        self._average_buffers()
         self.epoch += 1
         energy = self._free_energy() if self.config.free_energy else None
         kicked = self.epoch in self.config.kick_epochs
@@ -245,23 +246,10 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         if self.group.size > 1:
-            self._average_gradients()
+            average_gradients(self.vae.parameters(), self.group)
         self.optimizer.step()
         terms_RBM = torch.cat([output.reconstruction_RB.unsqueeze(-1), output.kl_RBZ], dim=-1)
         return terms_RBM.detach().sum(1)
-
-    def _average_gradients(self) -> None:
-        gradients = [parameter.grad for parameter in self.vae.parameters() if parameter.grad is not None]
-        mean = self.group.mean(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, part in zip(gradients, mean.split([gradient.numel() for gradient in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-    def _average_buffers(self) -> None:
-        """Give all workers the same running statistics of batch norm, each having seen its own share."""
-        if self.group.size > 1:
-            for buffer in self.vae.buffers():
-                if buffer.is_floating_point():
-                    buffer.copy_(self.group.mean(buffer))
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0 over all epochs: constant for 60 % of them, then linear to zero."""
