@@ -8,13 +8,12 @@ Axes: R runs (1), B samples, F features, K outputs of the decoder, Z latents.
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from models.batch_norm import BatchNorm1d, BatchNorm2d
 from models.likelihood import Outputs
-from models.shallow import SMALLEST_STD
+from models.shallow import posterior
 from models.torus import PeriodicConv2d, PeriodicConvTranspose2d, arranged
 
 Padding = Literal["periodic", "same"]
@@ -66,8 +65,7 @@ class Table1Encoder(nn.Module):
         """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
         features = self.convolutions(arranged(x_RBF.squeeze(0).unflatten(-1, self.shape)))
         hidden = self.hidden(features.flatten(1))
-        mean = self.mean_head(hidden)
-        std = (F.softplus(self.std_head(hidden)) + SMALLEST_STD).expand_as(mean)
+        mean, std = posterior(hidden, self.mean_head, self.std_head)
         return mean.unsqueeze(0), std.unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:

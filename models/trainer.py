@@ -20,6 +20,7 @@ from models.config import ADAM, ModelConfig, Run, TrainConfig
 from models.data import Samples, batches, shuffle
 from models.free_energy import FreeEnergy, free_energy
 from models.group import Alone, Group, average_gradients
+from models.precision import AUTOCAST, check_compiler, check_precision
 from models.streams import stream
 from models.vae import build, objective
 from models.validity import rank_of_means
@@ -100,6 +101,8 @@ class Trainer:
         self._check()
         self.vae = build(model, [run.seed for run in self.runs]).to(self.device)
         synchronize(self.vae, self.group)
+        self.vae.autocast = AUTOCAST[config.precision]
+        self._forward = torch.compile(self.vae) if config.compile else self.vae
         self.beta_R = torch.tensor([run.beta for run in self.runs], dtype=torch.float32, device=self.device)
         self.epoch = 0
         """Finished epochs."""
@@ -120,6 +123,9 @@ class Trainer:
             )
         if self.samples.device.type != self.device.type:
             raise ValueError(f"samples are on {self.samples.device}, but the device is {self.device}")
+        check_precision(self.config.precision, self.device)
+        if self.config.compile:
+            check_compiler(self.device)
         for index, run in enumerate(self.runs):
             if not (run.beta > 0 and isfinite(run.beta)):
                 raise ValueError(f"beta must be positive and finite, got {run.beta} in run {index}")
@@ -236,11 +242,15 @@ class Trainer:
         """Standard normal noise for this worker's share of the batch, cut from that of the whole batch."""
         shape = (self.batch, self.model.latent)
         noise_RBZ = torch.stack([torch.randn(shape, generator=generator) for generator in noise])
-        return noise_RBZ[:, self.group.rank :: self.group.size].to(self.device)
+        share_RBZ = noise_RBZ[:, self.group.rank :: self.group.size]
+        if self.device.type == "cuda":
+            # From pinned memory the copy is queued; else every step would wait until the GPU has done the last one.
+            share_RBZ = share_RBZ.pin_memory()
+        return share_RBZ.to(self.device, non_blocking=True)
 
     def _step(self, x_RBF: Tensor, noise_RBZ: Tensor) -> Tensor:
         """One step of Adam; returns the sums over the batch of reconstruction and KL divergences, (R, 1 + Z)."""
-        output = self.vae(x_RBF, noise_RBZ)
+        output = self._forward(x_RBF, noise_RBZ)
         # The mean of the workers' gradients is then that of the whole batch, even if their shares differ by one.
         loss = objective(output, self.beta_R) * (self.group.size / self.batch)
         self.optimizer.zero_grad()

@@ -138,13 +138,15 @@ class TrainingRun:
     """The rest of the block, by name: ``SETTINGS`` and ``FURTHER``."""
     task_ids: tuple[str, ...]
     """The shards it is trained on, sorted."""
-    workers: int
+    workers: int | Literal["auto"]
+    """Data-parallel workers; not in the id, as ``compile`` is not: they change weights by rounding alone."""
     features: int
     """Numbers that the network sees of a configuration; follows from the shards, and is not in the id."""
     restart: int = 0
     """Which training of this seed: the first is that of the seed itself."""
     version: int = VERSION
     """Of the training recipe."""
+    compile: bool = False
 
     @cached_property
     def train_id(self) -> str:
@@ -154,7 +156,9 @@ class TrainingRun:
         to do more.
         """
         content = asdict(self)
-        del content["name"], content["features"]
+        del content["name"], content["features"], content["compile"]
+        # As ids of one worker have always been.
+        content["workers"] = 1
         content["settings"] = [(name, value) for name, value in self.settings if FURTHER.get(name, ()) != value]
         if self.beta.eigenvalue == 1:
             del content["beta"]["eigenvalue"]
@@ -177,7 +181,7 @@ class TrainingRun:
     @property
     def stack(self) -> tuple[Any, ...]:
         """Runs with the same stack differ in beta and seed alone and can train as one stacked model."""
-        return (self.system, self.size, self.network, self.settings, self.task_ids, self.workers)
+        return (self.system, self.size, self.network, self.settings, self.task_ids, self.workers, self.compile)
 
     def __getitem__(self, name: str) -> Any:
         return dict(self.settings)[name]
@@ -204,6 +208,7 @@ FURTHER: dict[str, Any] = {
     "local_beta": 0.5,
     "hidden": HIDDEN,
     "free_energy": False,
+    "precision": "float32",
 }
 """Settings with the value that leaves a train id as it is without them."""
 
@@ -280,6 +285,7 @@ def _block_runs(block: TrainBlock, study: Study, tasks: tuple[ShardTask, ...]) -
                         settings=settings,
                         task_ids=tuple(sorted(task.task_id for task in shards)),
                         workers=block.workers,
+                        compile=block.compile,
                         features=shards[0].info.features,
                         restart=restart,
                     )
