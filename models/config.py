@@ -10,6 +10,7 @@ Network = Literal["shallow", "table-1", "convolutional"]
 Likelihood = Literal["bernoulli", "multinomial", "gaussian", "von-mises", "thermal"]
 Model = Literal["beta-vae", "beta2-vae"]
 Posterior = Literal["diagonal", "isotropic"]
+Precision = Literal["float32", "bfloat16"]
 
 CHOICES: dict[str, Any] = {
     "network": Network,
@@ -181,14 +182,22 @@ class TrainConfig:
     batch: int = 128
     """Samples per step and run, over all workers; all samples where there are fewer."""
     learning_rate: float | None = None
-    """Step size of Adam until 60 % of the steps, then linearly to zero; None: the network's own of ``ADAM``."""
+    """Step size of Adam until 60 % of the steps, then linearly to zero; None: the network's own of ``ADAM``. It
+    belongs to the batch over all workers and does not depend on how many they are."""
     axes: Literal["quartimax", "none"] = "quartimax"
     """"quartimax": rotate the latents onto their natural axes after ``kick_epochs``; "none": never."""
     free_energy: bool = False
     """Whether to take the free energy of the latent space and the encoder's gap after every epoch (Eq. 12); for one
     or two latents and likelihoods of independent sites."""
+    precision: Precision = "float32"
+    """"bfloat16": products and convolutions of training in it; posteriors, likelihood, KL divergence, parameters and
+    optimizer stay in float32, and so does all that is done with a trained network."""
+    compile: bool = False
+    """Whether torch.compile makes the forward and backward passes of training; changes rounding alone."""
 
     def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
         if self.axes not in ("quartimax", "none"):
             raise ValueError(f'axes must be "quartimax" or "none", got {self.axes!r}')
         if self.epochs < 1:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from models.likelihood import Outputs
-from models.shallow import SMALLEST_STD
+from models.shallow import posterior
 from models.torus import PeriodicConv2d, arranged
 
 CHANNELS = 32
@@ -51,8 +51,7 @@ class ConvolutionalEncoder(nn.Module):
         cells = F.leaky_relu_(self.cells(arranged(x_RBF.squeeze(0).unflatten(-1, self.features))), 0.2)
         pooled = F.leaky_relu_(self.neighbours(cells), 0.2).mean((-1, -2))
         hidden = F.leaky_relu_(self.hidden(pooled), 0.2)
-        mean = self.mean_head(hidden)
-        std = (F.softplus(self.std_head(hidden)) + SMALLEST_STD).expand_as(mean)
+        mean, std = posterior(hidden, self.mean_head, self.std_head)
         return mean.unsqueeze(0), std.unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:

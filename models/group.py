@@ -1,7 +1,9 @@
 """Data parallelism: what a trainer asks of the other workers, and the answer of torch.distributed."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -19,6 +21,18 @@ class Group(Protocol):
         """The elementwise mean over workers, bit for bit the same on all of them; every worker must call it."""
         ...
 
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The tensors of all workers, (size, ...) in the order of their ranks; every worker must call it."""
+        ...
+
+
+def average_gradients(parameters: Iterable[Tensor], group: Group) -> None:
+    """Replace the gradients by their means over the workers, in one exchange."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    mean = group.mean(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, part in zip(gradients, mean.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
 
 class Alone:
     """The group of a single worker."""
@@ -28,6 +42,9 @@ class Alone:
 
     def mean(self, tensor: Tensor) -> Tensor:
         return tensor
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        return tensor.unsqueeze(0)
 
 
 class TorchGroup:
@@ -48,3 +65,8 @@ class TorchGroup:
         total = tensor.clone()
         dist.all_reduce(total, group=self._group)
         return total.div_(self.size)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        of_workers = [torch.empty_like(tensor) for _ in range(self.size)]
+        dist.all_gather(of_workers, tensor, group=self._group)
+        return torch.stack(of_workers)

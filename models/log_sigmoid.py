@@ -24,7 +24,8 @@ def sum_log_sigmoid(x_N: Tensor, field_N: Tensor) -> Tensor:
     """
     if x_N.requires_grad:
         raise ValueError("spins are data here: detach them, or use torch.nn.functional.logsigmoid")
-    if x_N.device.type != "cpu" or field_N.numel() <= 2 * CHUNK:
+    # torch.compile makes one pass of it by itself.
+    if x_N.device.type != "cpu" or field_N.numel() <= 2 * CHUNK or torch.compiler.is_compiling():
         return F.logsigmoid(x_N * field_N).sum(-1)
     return _SumLogSigmoid.apply(x_N, field_N)
 

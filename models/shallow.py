@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.precision import full
+
 SMALLEST_STD = 1e-4
 """Floor of the posterior's standard deviation: its logarithm enters the KL divergence."""
 
@@ -25,6 +27,12 @@ class StackedLinear(nn.Module):
 
     def forward(self, x_RBI: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x_RBI, self.weight)
+
+
+def posterior(hidden: Tensor, mean_head: nn.Module, std_head: nn.Module) -> tuple[Tensor, Tensor]:
+    """Linear mean and softplus standard deviation (..., Z): in full precision, for the KL divergence's sake."""
+    mean = full(mean_head, hidden)
+    return mean, (F.softplus(full(std_head, hidden)) + SMALLEST_STD).expand_as(mean)
 
 
 class ShallowEncoder(nn.Module):
@@ -46,8 +54,7 @@ class ShallowEncoder(nn.Module):
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (R, B, Z), of the diagonal Gaussian q(z|x)."""
         hidden = F.leaky_relu_(self.hidden(x_RBF), 0.2)
-        mean = self.mean_head(hidden)
-        return mean, (F.softplus(self.std_head(hidden)) + SMALLEST_STD).expand_as(mean)
+        return posterior(hidden, self.mean_head, self.std_head)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
         """Replace every posterior mean by mean @ rotation, in place."""

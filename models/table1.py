@@ -8,12 +8,12 @@ Axes: R runs (1), B samples, F features, K outputs of the decoder, Z latents.
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from models.batch_norm import BatchNorm1d, BatchNorm2d
 from models.likelihood import Outputs
-from models.shallow import SMALLEST_STD
+from models.shallow import posterior
 from models.torus import PeriodicConv2d, PeriodicConvTranspose2d, arranged
 
 Padding = Literal["periodic", "same"]
@@ -47,15 +47,15 @@ class Table1Encoder(nn.Module):
         few, many = CHANNELS
         self.convolutions = nn.Sequential(
             _halve(channels, few, padding),
-            nn.BatchNorm2d(few),
+            BatchNorm2d(few),
             nn.LeakyReLU(0.2, inplace=True),
             _halve(few, many, padding),
-            nn.BatchNorm2d(many),
+            BatchNorm2d(many),
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.hidden = nn.Sequential(
             skip_init(nn.Linear, many * (rows // 4) * (columns // 4), FULLY_CONNECTED, bias=False),
-            nn.BatchNorm1d(FULLY_CONNECTED),
+            BatchNorm1d(FULLY_CONNECTED),
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.mean_head = skip_init(nn.Linear, FULLY_CONNECTED, latent)
@@ -65,8 +65,7 @@ class Table1Encoder(nn.Module):
         """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
         features = self.convolutions(arranged(x_RBF.squeeze(0).unflatten(-1, self.shape)))
         hidden = self.hidden(features.flatten(1))
-        mean = self.mean_head(hidden)
-        std = (F.softplus(self.std_head(hidden)) + SMALLEST_STD).expand_as(mean)
+        mean, std = posterior(hidden, self.mean_head, self.std_head)
         return mean.unsqueeze(0), std.unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
@@ -93,15 +92,15 @@ class Table1Decoder(nn.Module):
         units = many * (rows // 4) * (columns // 4)
         self.first = skip_init(nn.Linear, latent, FULLY_CONNECTED, bias=False)
         self.hidden = nn.Sequential(
-            nn.BatchNorm1d(FULLY_CONNECTED),
+            BatchNorm1d(FULLY_CONNECTED),
             nn.ReLU(inplace=True),
             skip_init(nn.Linear, FULLY_CONNECTED, units, bias=False),
-            nn.BatchNorm1d(units),
+            BatchNorm1d(units),
             nn.ReLU(inplace=True),
         )
         self.convolutions = nn.Sequential(
             _double(many, few, padding, bias=False),
-            nn.BatchNorm2d(few),
+            BatchNorm2d(few),
             nn.ReLU(inplace=True),
             _double(few, outputs.site, padding, bias=True),
         )

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from models import state
 from models.axes import natural_axes, subset_means
+from models.batch_norm import synchronize
 from models.config import ADAM, ModelConfig, Run, TrainConfig
 from models.data import Samples, batches, shuffle
 from models.free_energy import FreeEnergy, free_energy
-from models.group import Alone, Group
+from models.group import Alone, Group, average_gradients
+from models.precision import AUTOCAST, check_compiler, check_precision
 from models.streams import stream
 from models.vae import build, objective
 from models.validity import rank_of_means
@@ -65,7 +67,7 @@ class Trainer:
 
     A run's initialization, shuffle and noise depend on its own seed only, so its result depends on what it was
     stacked with by rounding alone. With a group of workers, each takes its share of every batch and all hold the
-    same parameters; the batch norm of table-1 takes its statistics from each worker's share.
+    same parameters: those of one worker alone, to rounding.
 
     Args:
         samples: all training data, on every worker.
@@ -98,6 +100,9 @@ class Trainer:
         self.device = torch.device(device)
         self._check()
         self.vae = build(model, [run.seed for run in self.runs]).to(self.device)
+        synchronize(self.vae, self.group)
+        self.vae.autocast = AUTOCAST[config.precision]
+        self._forward = torch.compile(self.vae) if config.compile else self.vae
         self.beta_R = torch.tensor([run.beta for run in self.runs], dtype=torch.float32, device=self.device)
         self.epoch = 0
         """Finished epochs."""
@@ -118,13 +123,16 @@ class Trainer:
             )
         if self.samples.device.type != self.device.type:
             raise ValueError(f"samples are on {self.samples.device}, but the device is {self.device}")
+        check_precision(self.config.precision, self.device)
+        if self.config.compile:
+            check_compiler(self.device)
         for index, run in enumerate(self.runs):
             if not (run.beta > 0 and isfinite(run.beta)):
                 raise ValueError(f"beta must be positive and finite, got {run.beta} in run {index}")
             if not 0 <= run.seed < 2**63:
                 raise ValueError(f"seed must be at least 0 and below 2^63, got {run.seed} in run {index}")
         # Batch norm has no variance to take of one sample.
-        least = self.group.size * (2 if self.model.network == "table-1" else 1)
+        least = max(self.group.size, 2 if self.model.network == "table-1" else 1)
         if self.batch < least:
             raise ValueError(
                 f"{self.group.size} worker(s) training {self.model.network} need a batch of at least {least},"
@@ -210,7 +218,6 @@ class Trainer:
         trained = self.steps_per_epoch * self.batch
         means_RM = (sums_RM / trained).cpu().numpy()
         seconds = perf_counter() - start
-        self._average_buffers()
         self.epoch += 1
         energy = self._free_energy() if self.config.free_energy else None
         kicked = self.epoch in self.config.kick_epochs
@@ -235,33 +242,24 @@ class Trainer:
         """Standard normal noise for this worker's share of the batch, cut from that of the whole batch."""
         shape = (self.batch, self.model.latent)
         noise_RBZ = torch.stack([torch.randn(shape, generator=generator) for generator in noise])
-        return noise_RBZ[:, self.group.rank :: self.group.size].to(self.device)
+        share_RBZ = noise_RBZ[:, self.group.rank :: self.group.size]
+        if self.device.type == "cuda":
+            # From pinned memory the copy is queued; else every step would wait until the GPU has done the last one.
+            share_RBZ = share_RBZ.pin_memory()
+        return share_RBZ.to(self.device, non_blocking=True)
 
     def _step(self, x_RBF: Tensor, noise_RBZ: Tensor) -> Tensor:
         """One step of Adam; returns the sums over the batch of reconstruction and KL divergences, (R, 1 + Z)."""
-        output = self.vae(x_RBF, noise_RBZ)
+        output = self._forward(x_RBF, noise_RBZ)
         # The mean of the workers' gradients is then that of the whole batch, even if their shares differ by one.
         loss = objective(output, self.beta_R) * (self.group.size / self.batch)
         self.optimizer.zero_grad()
         loss.backward()
         if self.group.size > 1:
-            self._average_gradients()
+            average_gradients(self.vae.parameters(), self.group)
         self.optimizer.step()
         terms_RBM = torch.cat([output.reconstruction_RB.unsqueeze(-1), output.kl_RBZ], dim=-1)
         return terms_RBM.detach().sum(1)
-
-    def _average_gradients(self) -> None:
-        gradients = [parameter.grad for parameter in self.vae.parameters() if parameter.grad is not None]
-        mean = self.group.mean(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, part in zip(gradients, mean.split([gradient.numel() for gradient in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-    def _average_buffers(self) -> None:
-        """Give all workers the same running statistics of batch norm, each having seen its own share."""
-        if self.group.size > 1:
-            for buffer in self.vae.buffers():
-                if buffer.is_floating_point():
-                    buffer.copy_(self.group.mean(buffer))
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0 over all epochs: constant for 60 % of them, then linear to zero."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from models.config import ModelConfig
 from models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from models.likelihood import Bernoulli, Gaussian, Likelihood, MeanField, Multinomial, VonMises
+from models.precision import mixed
 from models.shallow import ShallowDecoder, ShallowEncoder, StackedLinear
 from models.streams import stream
 from models.table1 import Table1Decoder, Table1Encoder
@@ -63,6 +64,8 @@ class BetaVAE(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
+        self.autocast: torch.dtype | None = None
+        """Type that ``forward`` computes products and convolutions in; None: that of the parameters."""
 
     def forward(self, x_RBF: Tensor, noise_RBZ: Tensor) -> VAEOutput:
         """Encode, draw z = mean + std * noise, decode.
@@ -71,8 +74,10 @@ class BetaVAE(nn.Module):
             x_RBF: features of configurations, each run its own.
             noise_RBZ: standard normal numbers; zeros to decode the posterior's mean.
         """
-        mean_RBZ, std_RBZ = self.encoder(x_RBF)
-        output_RBK = self.decoder(torch.addcmul(mean_RBZ, std_RBZ, noise_RBZ))
+        with mixed(self.autocast, x_RBF.device):
+            mean_RBZ, std_RBZ = self.encoder(x_RBF)
+            z_RBZ = torch.addcmul(mean_RBZ, std_RBZ, noise_RBZ)
+            output_RBK = self.decoder(z_RBZ).to(z_RBZ.dtype)
         reconstruction_RB = -self.likelihood.log_probability(x_RBF, output_RBK)
         return VAEOutput(mean_RBZ, std_RBZ, output_RBK, reconstruction_RB, kl_divergence(mean_RBZ, std_RBZ))
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import annotated_types
 from pydantic import ConfigDict, Strict
 
-from models.config import AUTO_FRACTION, HIDDEN, THERMAL_BETA, Likelihood, Model, Network, Posterior
+from models.config import AUTO_FRACTION, HIDDEN, THERMAL_BETA, Likelihood, Model, Network, Posterior, Precision
 from workflow.data_tasks import DataSource
 from workflow.grid import Grid
 
@@ -97,14 +97,19 @@ class TrainBlock:
     """Trainings of each seed, of which the best by what needs no labels is kept."""
     epochs: Whole = 20
     batch: Whole = 128
+    """Samples per step, over all workers."""
     learning_rate: Annotated[float, Strict(), annotated_types.Gt(0)] | None = None
-    """None: the network's own (3e-3; 1e-3 table-1)."""
+    """Of a step of the whole batch, however many workers share it; None: the network's own (3e-3; 1e-3 table-1)."""
     free_energy: Annotated[bool, Strict()] = False
     """Whether to take the free energy of the latent space (Eq. 12) after every epoch."""
     held_out: Fraction = 0.25
     """Share of the chains of every shard that training never sees; all analysis is done on them."""
-    workers: Whole = 1
-    """Data-parallel workers; each takes its share of every batch."""
+    precision: Precision = "float32"
+    compile: Annotated[bool, Strict()] = False
+    """Whether torch.compile makes the passes of training."""
+    workers: Whole | Literal["auto"] = 1
+    """Data-parallel workers; each takes its share of every batch. "auto": several where there are more GPUs than
+    trainings."""
     memory: Positive | None = None
     """GiB of training data that a worker keeps in memory; None: a quarter of the machine's memory."""
 
@@ -119,6 +124,10 @@ class TrainBlock:
     @property
     def networks(self) -> tuple[str, ...]:
         return tuple(listed(self.network))
+
+
+EXECUTION = ("workers", "compile", "memory")
+"""Entries of a ``[[train]]`` block that change results by rounding alone: not in a train id, free in a run folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -307,13 +307,16 @@ def presets(name: str | None) -> None:
 @click.option("--quick", is_flag=True, help="Fewer repetitions and smaller sizes.")
 @click.option("--only", "groups", multiple=True, help="Group to run; may be given several times.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result as JSON.")
-def bench(quick: bool, groups: tuple[str, ...], output: Path | None) -> None:
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="What --only gpu measures; cpu to try it.")
+def bench(quick: bool, groups: tuple[str, ...], output: Path | None, device: str | None) -> None:
     """Speed as ratios to work done in the same run, and physics gates; exit 1 naming what failed."""
     from workflow.bench import GROUPS, run_bench
 
     unknown = [group for group in groups if group not in GROUPS]
     if unknown:
         _leave(f"--only: there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}", 2)
-    failed = run_bench(groups or tuple(GROUPS), quick, output, click.echo)
+    if device is not None and groups != ("gpu",):
+        _leave("--device is for the group gpu alone: add --only gpu", 2)
+    failed = run_bench(groups or tuple(GROUPS), quick, output, click.echo, device)
     if failed:
         _leave("failed: " + ", ".join(failed), 1)

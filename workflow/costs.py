@@ -103,7 +103,9 @@ def training_memory(item: TrainingRun, held: float, stacked: int = 1) -> int:
             file where that is more than the block's ``memory``.
         stacked: how many runs train as one stack in this worker.
     """
-    rows = -(-int(item["batch"]) // item.workers)
+    # With "auto" several share a batch only where there are GPUs to spare.
+    workers = 1 if item.workers == "auto" else item.workers
+    rows = -(-int(item["batch"]) // workers)
     learning = ACTIVATION_BYTES[item.network] * stacked * rows * item.features
     encoding = FORWARD_BYTES[item.network] * rows_at_once(CHUNK, item.features) * item.features
     samples = 2 * held if 2 * held <= most_in_memory(item.memory) else 0

@@ -13,7 +13,7 @@ from typing import Any
 import tomli_w
 
 from workflow import lock, planned, storage
-from workflow.blocks import ASKED, Study
+from workflow.blocks import ASKED, EXECUTION, Study
 from workflow.layout import RunDirectory, is_half_written, remove_half_written, write_whole
 from workflow.storage import Place
 from workflow.storage_errors import FolderError
@@ -197,9 +197,14 @@ def _same_study(run: RunDirectory, study: Study) -> None:
 
 def _that_counts(resolved: dict[str, Any]) -> dict[str, Any]:
     """What may be done with shards changes none of them, nor does the place of data whose contents are the same, nor
-    what the verdict asks for, nor the machines; the folder then keeps the latest word on all of these."""
+    what the verdict asks for, nor the machines, nor (but for rounding) over how many of them a training is spread;
+    the folder then keeps the latest word on all of these."""
     kept = {key: value for key, value in resolved.items() if key not in ("allow_uncertified", "cluster")}
     kept["analyze"] = {key: value for key, value in kept.get("analyze", {}).items() if key not in ASKED}
+    if "train" in kept:
+        kept["train"] = [
+            {key: value for key, value in block.items() if key not in EXECUTION} for block in kept["train"]
+        ]
     if "data" in kept:
         kept["data"] = [{key: value for key, value in block.items() if key != "path"} for block in kept["data"]]
     return kept

@@ -141,7 +141,8 @@ class TrainingRun:
     """The rest of the block, by name: ``SETTINGS`` and ``FURTHER``."""
     task_ids: tuple[str, ...]
     """The shards it is trained on, sorted."""
-    workers: int
+    workers: int | Literal["auto"]
+    """Data-parallel workers; not in the id, as ``compile`` is not: they change weights by rounding alone."""
     features: int
     """Numbers that the network sees of a configuration; follows from the shards, and is not in the id."""
     restart: int = 0
@@ -150,6 +151,7 @@ class TrainingRun:
     """GiB of training data that a worker keeps in memory; no result depends on it, and it is not in the id."""
     version: int = VERSION
     """Of the training recipe."""
+    compile: bool = False
 
     @cached_property
     def train_id(self) -> str:
@@ -159,6 +161,8 @@ class TrainingRun:
         to do more.
         """
         content = {name: getattr(self, name) for name in RUN_FIELDS} | {"beta": asdict(self.beta)}
+        # As ids of one worker have always been.
+        content["workers"] = 1
         content["settings"] = [(name, value) for name, value in self.settings if FURTHER.get(name, ()) != value]
         if self.beta.eigenvalue == 1:
             del content["beta"]["eigenvalue"]
@@ -181,7 +185,7 @@ class TrainingRun:
     @property
     def stack(self) -> tuple[Any, ...]:
         """Runs with the same stack differ in beta and seed alone and can train as one stacked model."""
-        return (self.system, self.size, self.network, self.settings, self.task_ids, self.workers)
+        return (self.system, self.size, self.network, self.settings, self.task_ids, self.workers, self.compile)
 
     def __getitem__(self, name: str) -> Any:
         return dict(self.settings)[name]
@@ -191,7 +195,9 @@ class TrainingRun:
         return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}{again}"
 
 
-RUN_FIELDS = tuple(field.name for field in fields(TrainingRun) if field.name not in ("name", "features", "memory"))
+RUN_FIELDS = tuple(
+    field.name for field in fields(TrainingRun) if field.name not in ("name", "features", "memory", "compile")
+)
 SETTINGS = (
     "model",
     "likelihood",
@@ -209,6 +215,7 @@ FURTHER: dict[str, Any] = {
     "local_beta": 0.5,
     "hidden": HIDDEN,
     "free_energy": False,
+    "precision": "float32",
 }
 """Settings with the value that leaves a train id as it is without them."""
 
@@ -294,6 +301,7 @@ def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> 
                         task_ids=task_ids,
                         workers=block.workers,
                         memory=block.memory,
+                        compile=block.compile,
                         features=shards[0].info.features,
                         restart=restart,
                     )

@@ -285,6 +285,8 @@ def _check_configs(block: TrainBlock, place: str, infos: list[DatasetInfo]) -> l
                 if block.free_energy and (block.latent > 2 or likelihood == "thermal"):
                     raise ValueError("free_energy needs one or two latents and a likelihood of independent sites")
                 TrainConfig(epochs=block.epochs, batch=block.batch, learning_rate=block.learning_rate, axes=block.axes)
+                if block.workers != "auto" and block.workers > block.batch:
+                    raise ValueError(f"workers must be at most batch, {block.batch}, to share it; got {block.workers}")
             except ValueError as error:
                 name, _, message = str(error).partition(" ")
                 problems[Problem(f"{place}.{name}", message)] = None

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ def train(
     before = watched.percent()
     with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet, before) as progress:
         with _watch(watched, progress):
-            for workers in sorted({item.workers for item in todo}):
+            runs = _settled(runs, todo, executor, device)
+            for workers in sorted({int(item.workers) for item in runs if item.train_id not in done}):
                 _fit([item for item in runs if item.workers == workers], run, executor, workers, device)
         progress.reach(watched.percent())
         now = results(run, runs)
@@ -120,6 +122,27 @@ def _tidy(run: RunDirectory, done: Iterable[str]) -> None:
         storage.remove_tree(run.training(train_id).checkpoint)
     if any(name.startswith(f"{run.ray_state.name}/") for name in there):
         storage.remove_tree(run.ray_state)
+
+
+def automatic_workers(gpus: int, trainings: int) -> int:
+    """Data-parallel workers of one training: GPUs are shared out where they outnumber the trainings, else one."""
+    return max(1, gpus // trainings)
+
+
+def _settled(
+    runs: Sequence[TrainingRun], todo: Sequence[TrainingRun], executor: Executor, device: str
+) -> tuple[TrainingRun, ...]:
+    """``runs`` with a number in place of ``workers = "auto"``, from what there is to train on and left to do."""
+    wanting = [item for item in todo if item.workers == "auto"]
+    workers = 1
+    if wanting and isinstance(executor, RayExecutor):
+        from workflow import train_ray
+
+        room = train_ray.find_room(device, executor, 1)
+        workers = automatic_workers(room.slots if room.device == "cuda" else 0, len(wanting))
+        # No worker can do with less than a sample of every batch.
+        workers = min(workers, *(int(item["batch"]) for item in wanting))
+    return tuple(replace(item, workers=workers) if item.workers == "auto" else item for item in runs)
 
 
 def _is_multiple(item: TrainingRun) -> bool:

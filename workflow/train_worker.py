@@ -23,6 +23,7 @@ from models import spectrum
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import Samples
 from models.group import Group
+from models.precision import exact_products
 from models.trainer import Epoch, Trainer, TrainingDiverged
 from workflow.blocks import MODEL_SETTINGS
 from workflow.dataset import TrainingData, training_data
@@ -34,6 +35,10 @@ from workflow.storage import Lines, Place, place, remove_tree
 
 CHECKPOINT_SECONDS = 20.0
 """A checkpoint after the first epoch that ends this long after the last one."""
+
+
+TRAIN_SETTINGS = ("epochs", "batch", "learning_rate", "axes", "free_energy", "precision")
+"""Settings of a run that its training takes as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,7 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
         group: the data-parallel group of the lane; None for one worker.
     """
     torch.set_num_threads(job.threads)
+    exact_products()
     run = RunDirectory.at(job.root)
     data: dict[Any, TrainingData] = {}
     alone = group is None or group.size == 1
@@ -112,7 +118,7 @@ def _configs(item: TrainingRun, data: TrainingData) -> tuple[ModelConfig, TrainC
         states=data.stored.states,
         **{name: item[name] for name in (*MODEL_SETTINGS, "likelihood")},
     )
-    config = TrainConfig(**{name: item[name] for name in ("epochs", "batch", "learning_rate", "axes", "free_energy")})
+    config = TrainConfig(**{name: item[name] for name in TRAIN_SETTINGS}, compile=item.compile)
     return model, config
 
 

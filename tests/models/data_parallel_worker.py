@@ -1,49 +1,115 @@
-"""One of two workers of test_data_parallel: trains its share of both networks and writes what it ends with.
+"""What the workers of test_data_parallel do: groups of 2 and of 4 train their shares and write what they end with.
 
-Arguments: rank, rendezvous file, bits file, result file.
+Arguments: file of the bits, folder for the results. One process, which imports torch once, forks all workers.
 """
 
+import multiprocessing
 import sys
+from pathlib import Path
 
 import numpy as np
 import safetensors.torch
 import torch
+import torch._dynamo  # The first optimizer imports it: once here, rather than in every worker.
 import torch.distributed as dist
 from torch import Tensor
 
+from models import trainer as trainer_module
+from models.batch_norm import synchronize
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
-from models.group import Group, TorchGroup
+from models.group import Alone, Group, TorchGroup
 from models.trainer import Trainer
 
 SHAPE = (1, 4, 4)
 STACKS = {
-    "shallow": (ModelConfig(shape=SHAPE), [Run(1.0, 3), Run(0.5, 4)]),
-    "table-1": (ModelConfig(shape=SHAPE, network="table-1"), [Run(1.0, 3)]),
+    "shallow": (ModelConfig(shape=SHAPE), [Run(0.3, 3), Run(0.2, 4)]),
+    "convolutional": (ModelConfig(shape=SHAPE, network="convolutional"), [Run(0.3, 3)]),
+    "table-1": (ModelConfig(shape=SHAPE, network="table-1"), [Run(0.3, 3)]),
 }
+SIZES = (2, 4)
+BATCH = 63
+"""Odd, so that the shares of the workers differ."""
+EPOCHS = 4
+STEPS = EPOCHS * 4
+"""Of ``train``: 300 samples make four batches."""
+DTYPES = {"double": torch.float64, "single": torch.float32}
 
 
-def train(bits: str, network: str, group: Group | None) -> dict[str, Tensor]:
-    """Weights, metrics of all epochs and psi4 of one stack; ``bits`` is the file of the packed samples."""
+def train(
+    bits: str, network: str, group: Group | None, synchronized: bool = True, nudge: float = 0.0
+) -> dict[str, Tensor]:
+    """Weights, metrics of all epochs and psi4 of one stack.
+
+    Args:
+        bits: file of the packed samples.
+        network: which of ``STACKS``.
+        group: of the workers; None: one alone.
+        synchronized: whether batch norm takes its statistics from all of them.
+        nudge: relative change of the first weights, up or down at random.
+    """
     model, runs = STACKS[network]
-    # An odd batch, so that the shares of two workers differ.
-    config = TrainConfig(epochs=4, batch=63)
-    trainer = Trainer(PackedSamples(np.load(bits), SHAPE), model, config, runs, group=group)
+    samples, config = PackedSamples(np.load(bits), SHAPE), TrainConfig(epochs=EPOCHS, batch=BATCH)
+    trainer = Trainer(samples, model, config, runs, group=group)
+    if not synchronized:
+        synchronize(trainer.vae, Alone())
+    if nudge:
+        signs = torch.Generator().manual_seed(0)
+        for parameter in trainer.vae.parameters():
+            parameter.data *= 1 + nudge * (2 * torch.randint(2, parameter.shape, generator=signs) - 1)
     metrics = [np.column_stack([epoch.reconstruction, epoch.kl]) for epoch in trainer.epochs()]
     weights = {f"{run}.{name}": t for run, one in enumerate(trainer.weights()) for name, t in one.items()}
     return weights | {"metrics": torch.from_numpy(np.stack(metrics)), "psi4": torch.from_numpy(trainer.psi4_R)}
 
 
-def main(rank: int, rendezvous: str, bits: str, result: str) -> None:
-    torch.set_default_dtype(torch.float64)
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
-    tensors = {
-        f"{network}.{name}": tensor for network in STACKS for name, tensor in train(bits, network, TorchGroup()).items()
-    }
-    safetensors.torch.save_file(tensors, result)
+def gradients(bits: str, network: str, group: Group | None) -> dict[str, Tensor]:
+    """Gradients of the first step, by parameter."""
+    model, runs = STACKS[network]
+    samples = PackedSamples(np.load(bits)[:BATCH], SHAPE)
+    trainer = Trainer(samples, model, TrainConfig(epochs=1, batch=BATCH, axes="none"), runs, group=group)
+    (_epoch,) = trainer.epochs()
+    assert trainer.steps_per_epoch == 1
+    return {f"gradient.{name}": p.grad for name, p in trainer.vae.named_parameters() if p.grad is not None}
+
+
+def work(rank: int, size: int, bits: str, folder: Path) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting-{size}", rank=rank, world_size=size)
+    group = TorchGroup()
+    found: dict[str, Tensor] = {}
+    for dtype in DTYPES:
+        torch.set_default_dtype(DTYPES[dtype])
+        for network in STACKS:
+            tensors = gradients(bits, network, group) | train(bits, network, group)
+            found |= {f"{dtype}.{network}.{name}": tensor for name, tensor in tensors.items()}
+    if size == 2:
+        found |= controls(bits, group)
+    safetensors.torch.save_file(found, folder / f"{size}-{rank}.safetensors")
     dist.destroy_process_group()
 
 
+def controls(bits: str, group: Group) -> dict[str, Tensor]:
+    """Trainings that must end elsewhere: batch norm by shares, and gradients that are not averaged."""
+    torch.set_default_dtype(torch.float64)
+    unsynchronized = train(bits, "table-1", group, synchronized=False)
+    trainer_module.average_gradients = lambda parameters, group: None
+    apart = train(bits, "shallow", group)
+    return {f"unsynchronized.{name}": tensor for name, tensor in unsynchronized.items()} | {
+        f"apart.{name}": tensor for name, tensor in apart.items()
+    }
+
+
+def main(bits: str, folder: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    for size in SIZES:
+        processes = [context.Process(target=work, args=(rank, size, bits, folder)) for rank in range(size)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        if any(process.exitcode for process in processes):
+            sys.exit(f"workers of {size} ended with {[process.exitcode for process in processes]}")
+
+
 if __name__ == "__main__":
-    rank, *files = sys.argv[1:]
-    main(int(rank), *files)
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,6 +1,7 @@
 """Run folders: whole files, other studies refused, old folders set aside, costs added up."""
 
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,17 @@ def test_a_folder_of_an_older_program_is_the_same_study(tmp_path: Path) -> None:
     run.study.write_text(tomli_w.dumps(old))
     with pytest.raises(FolderError, match=r"train.0.latent: the run folder has 3, the study has 2"):
         open_run(study, tmp_path / "run")
+
+
+def test_workers_may_change_in_a_run_folder_but_not_the_precision(tmp_path: Path) -> None:
+    """The folder keeps the latest word on how trainings are carried out."""
+    open_run(parse(TINY), tmp_path)
+    study = deepcopy(TINY)
+    study["train"][0] |= {"workers": "auto", "compile": True}
+    run = open_run(parse(study), tmp_path)
+    assert tomllib.loads(run.study.read_text())["train"][0]["workers"] == "auto"
+    study["train"][0] |= {"precision": "bfloat16"}
+    with pytest.raises(
+        FolderError, match=r"train\.0\.precision: the run folder has 'float32', the study has 'bfloat16'"
+    ):
+        open_run(parse(study), tmp_path)

@@ -9,10 +9,12 @@ import pytest
 from studies import TINY, changed
 
 from simulators import contract
-from workflow import costs, plan
+from workflow import costs, plan, train_ray
+from workflow.blocks import Beta
+from workflow.executors import RayExecutor, SerialExecutor
 from workflow.plan import SimulationJob, SimulationTask, TrainingRun, simulation_tasks, training_runs
 from workflow.study import parse
-from workflow.train import LARGEST_STACK, lanes
+from workflow.train import LARGEST_STACK, _settled, automatic_workers, lanes
 
 
 def by_id(raw: dict[str, Any]) -> dict[str, SimulationTask]:
@@ -107,13 +109,50 @@ def test_the_name_of_a_block_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [{"epochs": 5}, {"held_out": 0.5}, {"learning_rate": 1e-4}, {"axes": "none"}, {"workers": 2}]
+    "entry", [{"epochs": 5}, {"held_out": 0.5}, {"learning_rate": 1e-4}, {"axes": "none"}, {"precision": "bfloat16"}]
 )
 def test_what_decides_the_weights_is_part_of_the_train_id(entry: dict[str, Any]) -> None:
     study = changed("seed", to=3)
     study["train"][0] |= entry
     before = {run.train_id for run in training_runs(parse(TINY))}
     assert not before & {run.train_id for run in training_runs(parse(study))}
+
+
+@pytest.mark.parametrize("entry", [{"workers": 2}, {"workers": "auto"}, {"compile": True}, {"precision": "float32"}])
+def test_how_it_is_carried_out_is_not(entry: dict[str, Any]) -> None:
+    study = changed("seed", to=3)
+    study["train"][0] |= entry
+    runs = training_runs(parse(study))
+    assert [run.train_id for run in runs] == [run.train_id for run in training_runs(parse(TINY))]
+    # What is carried out differently trains in different stacks.
+    (key, value) = next(iter(entry.items()))
+    other = {run.stack for run in runs} - {run.stack for run in training_runs(parse(TINY))}
+    assert bool(other) == (key != "precision"), value
+
+
+def test_train_ids_of_older_programs_stay_as_they_were() -> None:
+    """A run folder made before there were ``precision`` and ``compile`` keeps its models."""
+    run = TrainingRun(
+        name="phases",
+        system="ising",
+        size=4,
+        network="table-1",
+        beta=Beta(0.2, relative=True),
+        seed=1,
+        settings=(("epochs", 4), ("hidden", 128), ("precision", "float32")),
+        task_ids=("0" * 16,),
+        workers=1,
+        features=16,
+        version=1,
+    )
+    assert run.train_id == "22609778796c1839"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "trainings", "workers"), [(0, 1, 1), (1, 1, 1), (8, 1, 8), (8, 3, 2), (8, 8, 1), (8, 64, 1)]
+)
+def test_gpus_are_shared_out_where_they_outnumber_the_trainings(gpus: int, trainings: int, workers: int) -> None:
+    assert automatic_workers(gpus, trainings) == workers
 
 
 def test_other_data_are_another_model() -> None:
@@ -163,3 +202,22 @@ def test_costs_grow_with_the_work() -> None:
     assert costs.simulation_cost(more).core_seconds > costs.simulation_cost(small).core_seconds
     assert costs.simulation_cost(more).disk_bytes > costs.simulation_cost(small).disk_bytes
     assert costs.simulation_cost(large).core_seconds > costs.simulation_cost(small).core_seconds
+
+
+def test_auto_workers_are_settled_by_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a study with two models to do, on eight GPUs: four workers each, and the same ids."""
+    raw = changed("train", 0, "beta", to="auto")
+    raw["train"][0] |= {"workers": "auto", "size": 4}
+    runs = training_runs(parse(raw))
+    assert len(runs) == 2
+    assert {run.workers for run in _settled(runs, runs, SerialExecutor(), "auto")} == {1}
+    monkeypatch.setattr(train_ray, "find_room", lambda *_: train_ray.Room("cuda", 8, 0))
+    ray = RayExecutor(workers=1)
+    settled = _settled(runs, runs, ray, "auto")
+    assert [run.workers for run in settled] == [4, 4]
+    assert [run.train_id for run in settled] == [run.train_id for run in runs]
+    assert {run.workers for run in _settled(runs, runs[:1], ray, "auto")} == {8}
+    # Eight CPUs are no reason: their cores serve one worker's threads as well.
+    monkeypatch.setattr(train_ray, "find_room", lambda *_: train_ray.Room("cpu", 8, 8))
+    assert {run.workers for run in _settled(runs, runs, ray, "auto")} == {1}
+    assert {run.workers for run in _settled(training_runs(parse(TINY)), runs, ray, "auto")} == {1}

@@ -4,8 +4,9 @@ A group of figures is one module of this package, and the module is its only reg
 
     def measure(quick: bool) -> Iterator[Figure | Skipped]
 
-is the group ``x``.  Modules whose name starts with an underscore are not groups.  ``measure`` yields each figure when
-it has it; ``quick`` asks for fewer repetitions and smaller sizes.
+is the group ``x``; one that can be told on which device to measure takes ``device: str = "auto"`` as well and names
+the choices in ``DEVICES``.  Modules whose name starts with an underscore are not groups.  ``measure`` yields each
+figure when it has it; ``quick`` asks for fewer repetitions and smaller sizes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from workflow.layout import write_whole
 class Group(Protocol):
     """A module of this package."""
 
-    def measure(self, quick: bool) -> Iterator[Figure | Skipped]: ...
+    def measure(self, quick: bool, **told: str) -> Iterator[Figure | Skipped]: ...
 
 
 class Groups(Mapping[str, Group]):
@@ -52,7 +53,9 @@ class Groups(Mapping[str, Group]):
 GROUPS = Groups()
 
 
-def run_bench(groups: Sequence[str], quick: bool, output: Path | None, say: Callable[[str], None]) -> list[str]:
+def run_bench(
+    groups: Sequence[str], quick: bool, output: Path | None, say: Callable[[str], None], device: str | None = None
+) -> list[str]:
     """Measure ``groups``, a line for every figure as it comes.
 
     A group that raises is named as failed, with its traceback, and the others go on.
@@ -62,16 +65,21 @@ def run_bench(groups: Sequence[str], quick: bool, output: Path | None, say: Call
         quick: fewer repetitions and smaller sizes.
         output: where to write the same as JSON, after every group; None: nowhere.
         say: takes the text.
+        device: what groups that can be told are to measure on; None: what they choose.
 
     Returns:
         What failed: figures outside their gates, and groups that broke off.
 
     Raises:
-        ValueError: a name that is no group.
+        ValueError: a name that is no group, or a device for a group that cannot be told.
     """
     unknown = [name for name in groups if name not in GROUPS]
     if unknown:
         raise ValueError(f"groups must be among {', '.join(GROUPS)}, got {unknown[0]!r}")
+    deaf = [name for name in groups if device is not None and not hasattr(GROUPS[name], "DEVICES")]
+    if deaf:
+        raise ValueError(f"device is not a setting of the group {deaf[0]}")
+    told = {} if device is None else {"device": device}
     machine = facts()
     say(headline(machine))
     say(HEADER)
@@ -80,7 +88,7 @@ def run_bench(groups: Sequence[str], quick: bool, output: Path | None, say: Call
     failed: list[str] = []
     for name in groups:
         try:
-            for item in GROUPS[name].measure(quick):
+            for item in GROUPS[name].measure(quick, **told):
                 if isinstance(item, Skipped):
                     skipped.append(item)
                     say(skipped_line(item))
