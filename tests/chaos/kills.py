@@ -22,7 +22,7 @@ STAGES = {
 VICTIMS = ("worker", "driver", "node")
 KINDS = [(stage, victim) for stage, victim in product(STAGES, VICTIMS) if (stage, victim) != ("report", "worker")]
 """The report is drawn by the driver."""
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from typing import Any
 import tomli_w
 
 from tests.chaos import checks, processes
-from tests.chaos.kills import STAGES, Hit, Kill, await_moment, draw, in_order, stage_of, strike
+from tests.chaos.kills import Hit, Kill, await_moment, draw, in_order, stage_of, strike
 from tests.chaos.rays import OwnRay, Rays, TwoNodes
+from workflow.folder import costs
 from workflow.layout import RunDirectory
 from workflow.study import parse
 
@@ -59,7 +60,7 @@ worker as a stack, whose matrix products add in another order.  That costs a rou
 """
 ATTEMPTS = 12
 """Starts of the driver per run."""
-RUN_SECONDS = 600.0
+RUN_SECONDS = 1200.0
 """One start of the driver takes less."""
 AWAY_SECONDS = 5.0
 """Longest time until a lost node is replaced."""
@@ -93,7 +94,7 @@ class Chaos:
         # Short, since Ray puts sockets there; its name marks every process of ours.
         self._private = Path(tempfile.mkdtemp(prefix="chaos."))
         self._nodes: TwoNodes | None = None
-        self._seconds = dict.fromkeys(STAGES, 1.0)
+        self._seconds: dict[str, float] = {}
         self.reference = RunDirectory(folder / "reference")
 
     def __enter__(self) -> "Chaos":
@@ -124,17 +125,11 @@ class Chaos:
     def undisturbed(self) -> None:
         """The reference, and how long each stage takes."""
         process = self._start(self.reference.root, OwnRay(self._private))
-        begun, stage = time.monotonic(), next(iter(STAGES))
-        while process.poll() is None:
-            complete = checks.names(Path(str(self.reference.root)))
-            if (now := _newest(complete)) != stage:
-                self._seconds[stage], begun, stage = time.monotonic() - begun, time.monotonic(), now
-            time.sleep(0.05)
-        self._seconds[stage] = time.monotonic() - begun
-        if process.returncode:
+        if process.wait():
             raise RuntimeError(f"the undisturbed run failed: {self._log(self.reference.root).read_text()[-2000:]}")
         if bad := list(checks.of_verify(self.reference)):
             raise RuntimeError(f"the undisturbed run is not in order: {bad}")
+        self._seconds = {stage: cost.wall_seconds for stage, cost in costs(self.reference).items()}
         self._say("undisturbed: " + ", ".join(f"{name} {value:.0f} s" for name, value in self._seconds.items()))
 
     def disturbed(self, number: int, kills: list[Kill]) -> Outcome:
@@ -226,9 +221,3 @@ class Chaos:
 
     def _log(self, root: Any) -> Path:
         return self._folder / f"{Path(str(root)).name}.log"
-
-
-def _newest(there: set[str]) -> str:
-    """The last stage of which there is something: what the undisturbed run is doing."""
-    found = [stage for stage, folder in STAGES.items() if any(name.startswith(folder) for name in there)]
-    return found[-1] if found else next(iter(STAGES))
