@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,8 +54,7 @@ def analyze_size(job: SizeJob, root: str) -> float:
     run = RunDirectory.at(root)
     rng = generator(job.seed, job.name)
     samples = held_out_samples(run, job.tasks, set(job.trained), job.fraction)
-    parts = [shards.read(run.shard(t.system, t.size, t.task_id), columns=()).configurations() for t in job.tasks]
-    stored_SCHW = np.concatenate(parts)[samples.rows]
+    stored_SCHW = _stored(run, job.tasks, samples.rows)
     trained = np.isin(np.array(samples.labelled.task_ids), job.trained)
     keep = trained[samples.labelled.shard[samples.rows]]
     content: dict[str, Any] = {"system": job.system, "size": job.size}
@@ -69,6 +69,17 @@ def analyze_size(job: SizeJob, root: str) -> float:
     content["thermal"] = _thermal(stored_SCHW, samples, job.settings.resamples, rng)
     write_whole(run.analysis / f"{job.name}.json", json.dumps(plain(content), indent=1) + "\n")
     return time.monotonic() - start
+
+
+def _stored(run: RunDirectory, tasks: Iterable[ShardTask], rows: NDArray[np.intp]) -> NDArray[Any]:
+    """(S, C, H, W) chosen configurations, by their rows, in order, of all shards together; one shard in memory at a
+    time."""
+    parts, first = [], 0
+    for task in tasks:
+        all_SCHW = shards.read(run.shard(task.system, task.size, task.task_id), columns=()).configurations()
+        parts.append(all_SCHW[rows[(rows >= first) & (rows < first + len(all_SCHW))] - first])
+        first += len(all_SCHW)
+    return np.concatenate(parts)
 
 
 def _thermal(

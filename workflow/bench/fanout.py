@@ -144,23 +144,30 @@ class Command(NamedTuple):
     """Most resident memory."""
 
 
+MEASURED = """
+import os, sys, time
+start = time.perf_counter()
+arguments = [sys.executable, "-m", "workflow", *sys.argv[1:]]
+child = os.posix_spawn(sys.executable, arguments, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
+_, status, usage = os.wait4(child, 0)
+print(time.perf_counter() - start, usage.ru_maxrss * 1024)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A child counts the memory of the process that starts it as its own, so a small one does."""
+
+
 def command(*arguments: str) -> Command:
     """Carry out ``latentphase`` with ``arguments`` in a process of its own, as a shell would.
 
     Raises:
         RuntimeError: it failed; with what it said.
     """
-    program = [sys.executable, "-m", "workflow", *arguments]
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(program, stdout=said, stderr=said, cwd=Path(__file__).parents[2])
-        # Not process.wait(): it would not tell the memory of this one child.
-        _, code, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(code)
-        if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"latentphase {' '.join(arguments)} ended with {process.returncode}: {said.read()}")
-    return Command(time.perf_counter() - start, usage.ru_maxrss * 1024)
+    program = [sys.executable, "-c", MEASURED, *arguments]
+    done = subprocess.run(program, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    if done.returncode:
+        raise RuntimeError(f"latentphase {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
+    seconds, most = done.stdout.split()
+    return Command(float(seconds), int(most))
 
 
 def _finished(points: int, study: Path, run_dir: Path, quick: bool) -> Iterator[Figure]:
