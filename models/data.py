@@ -264,7 +264,7 @@ def shuffle(samples: int, seed: int, epoch: int) -> Tensor:
 
 
 def batches(
-    samples: Samples, seeds: Sequence[int], epoch: int, batch: int, rank: int = 0, size: int = 1
+    samples: Samples, seeds: Sequence[int], epoch: int, batch: int, rank: int = 0, size: int = 1, first: int = 0
 ) -> Iterator[Tensor]:
     """One epoch: every sample once per run, in that run's own order, without the ragged last batch.
 
@@ -274,6 +274,7 @@ def batches(
         epoch: which epoch; enters the shuffle.
         batch: samples per step and run over all workers, at most len(samples).
         rank, size: this worker takes the rows rank, rank + size, ... of each batch.
+        first: how many steps to leave out, which have been done before.
 
     Yields:
         x_RBF, features, B the worker's share of the batch. All steps share one tensor: clone it to keep
@@ -282,8 +283,10 @@ def batches(
     runs = len(seeds)
     steps = len(samples) // batch
     order = torch.stack([shuffle(len(samples), seed, epoch)[: steps * batch] for seed in seeds])
-    rows_SRB = order.view(runs, steps, batch)[:, :, rank::size].transpose(0, 1)
+    rows_SRB = order.view(runs, steps, batch)[:, first:, rank::size].transpose(0, 1)
     rows_SM = rows_SRB.flatten(1).to(samples.device)
+    if not len(rows_SM):
+        return
     read = samples.reader(rows_SM.shape[1])
     x_RBF = read.x_MF.unflatten(0, (runs, -1))
     for rows_M in rows_SM:

@@ -34,6 +34,13 @@ def average_gradients(parameters: Iterable[Tensor], group: Group) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
+def anyone(flag: bool, group: Group, device: torch.device) -> bool:
+    """Whether ``flag`` is set on some worker: the same answer for all; every worker must ask."""
+    if group.size == 1:
+        return flag
+    return bool(group.mean(torch.tensor(float(flag), device=device)) > 0)
+
+
 class Alone:
     """The group of a single worker."""
 

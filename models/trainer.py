@@ -6,7 +6,6 @@ Axes: R runs, B samples of a batch (this worker's share), F features, Z latents,
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from models.axes import natural_axes, subset_means
 from models.batch_norm import synchronize
 from models.config import ADAM, ModelConfig, Run, TrainConfig
 from models.data import Samples, batches, shuffle
+from models.epoch import Epoch, Tally
 from models.free_energy import FreeEnergy, free_energy
 from models.group import Alone, Group, average_gradients
 from models.precision import AUTOCAST, check_compiler, check_precision
@@ -27,39 +27,11 @@ from models.validity import rank_of_means
 
 HOLD = 0.6
 """Share of the steps for which the learning rate stays constant, before it falls linearly to zero."""
-CHECK_STEPS = 256
-"""Steps between looks at whether the loss is still finite: each waits for the device."""
 FREE_ENERGY_SAMPLES = 256
-ACTIVE_KL = 0.1
-"""KL divergence in nats from which a latent counts as active."""
 
 
 class TrainingDiverged(RuntimeError):
     """The loss of a run is no longer a finite number; the message names run, epoch and step."""
-
-
-class Epoch(NamedTuple):
-    """What one pass over the data has come to; means over its samples, taken while training."""
-
-    epoch: int
-    """Finished epochs, this one included."""
-    reconstruction: NDArray[np.float64]
-    """(R,) -ln p(x|z) in nats, summed over sites, z drawn from the posterior."""
-    kl: NDArray[np.float64]
-    """(R, Z) KL divergence of each latent in nats."""
-    samples_per_second: float
-    """Samples of all runs and workers per second of wall clock, the kick left out."""
-    loader_share: float
-    """Part of that time spent to shuffle, gather and unpack."""
-    free_energy: FreeEnergy | None
-    """Of 256 training samples, before a kick, if it was asked for; nan where posteriors are too narrow for a grid."""
-    psi4: NDArray[np.float64] | None
-    """(R,) confidence of the kick, NaN for a collapsed run; None in epochs that do not end with a kick."""
-
-    @property
-    def active(self) -> NDArray[np.int64]:
-        """(R,) latents with a KL divergence of at least .1 nats."""
-        return (self.kl >= ACTIVE_KL).sum(axis=1)
 
 
 class Trainer:
@@ -106,6 +78,9 @@ class Trainer:
         self.beta_R = torch.tensor([run.beta for run in self.runs], dtype=torch.float32, device=self.device)
         self.epoch = 0
         """Finished epochs."""
+        self.step = 0
+        """Finished steps of the epoch after them."""
+        self._tally = Tally(len(self.runs), 1 + model.latent, self.group)
         self.psi4_R = np.full(len(self.runs), np.nan)
         """Confidence of the last kick; NaN before the first and for collapsed runs."""
         adam = ADAM[model.network]
@@ -140,6 +115,11 @@ class Trainer:
             )
 
     @property
+    def pace(self) -> float:
+        """Seconds that a step takes, on average over the last second and all workers; 0 before the first."""
+        return self._tally.pace
+
+    @property
     def steps_per_epoch(self) -> int:
         return len(self.samples) // self.batch
 
@@ -149,8 +129,15 @@ class Trainer:
         Raises:
             TrainingDiverged: the loss of a run is NaN or infinite.
         """
+        return (epoch for epoch in self.parts() if epoch is not None)
+
+    def parts(self) -> Iterator[Epoch | None]:
+        """The same, yielding None within epochs as well: after about a second, or after a step that takes longer.
+
+        States may be taken there, too. All workers of a group yield at the same steps.
+        """
         while self.epoch < self.config.epochs:
-            yield self._train_epoch()
+            yield from self._train_epoch()
 
     def rank(self) -> list[int]:
         """Directions of latent space that each run uses, for ``models.validity.Restart``."""
@@ -167,6 +154,8 @@ class Trainer:
         return [
             {
                 "epoch": torch.tensor(self.epoch),
+                "step": torch.tensor(self.step),
+                "sums": self._tally.sums_RM[index].clone(),
                 "seed": torch.tensor(run.seed),
                 "beta": torch.tensor(run.beta, dtype=torch.float64),
                 "psi4": torch.tensor(self.psi4_R[index]),
@@ -181,43 +170,61 @@ class Trainer:
         Training the rest then ends with the very weights of an uninterrupted training of the same stack.
 
         Raises:
-            ValueError: another number of states than runs, states of other runs, of unequal epochs or of another
-                network.
+            ValueError: another number of states than runs, states of other runs, of unequal epochs or steps, or of
+                another network.
         """
         if len(states) != len(self.runs):
             raise ValueError(f"need one state per run, {len(self.runs)}, got {len(states)}")
         epochs = {int(one["epoch"]) for one in states}
         if len(epochs) > 1:
             raise ValueError(f"states of one stack must be of one epoch, got {sorted(epochs)}")
+        # Older states are of whole epochs.
+        steps = {int(one.get("step", 0)) for one in states}
+        if len(steps) > 1:
+            raise ValueError(f"states of one stack must be of one step, got {sorted(steps)}")
         for index, (run, one) in enumerate(zip(self.runs, states, strict=True)):
             saved = Run(float(one["beta"]), int(one["seed"]))
             if saved != run:
                 raise ValueError(f"state {index} is of {saved}, but the run is {run}")
             state.restore(self.vae, self.optimizer, index, one)
-        self.epoch = epochs.pop()
+        self.epoch, self.step = epochs.pop(), steps.pop()
+        self._tally.clear()
+        if self.step:
+            self._tally.sums_RM = torch.stack([one["sums"].double() for one in states])
         self.psi4_R = np.array([float(one["psi4"]) for one in states])
 
-    def _train_epoch(self) -> Epoch:
-        self.vae.train()
+    def _train_epoch(self) -> Iterator[Epoch | None]:
         seeds = [run.seed for run in self.runs]
         noise = [stream(seed, "noise", self.epoch) for seed in seeds]
-        sums_RM = torch.zeros(len(self.runs), 1 + self.model.latent, dtype=torch.float64, device=self.device)
-        steps: list[Tensor] = []
-        start = perf_counter()
-        loading = 0.0
-        loader = batches(self.samples, seeds, self.epoch, self.batch, self.group.rank, self.group.size)
-        for step in range(self.steps_per_epoch):
-            before = perf_counter()
-            x_RBF = next(loader)
-            loading += perf_counter() - before
-            self.optimizer.param_groups[0]["lr"] = self.rate_at(self.epoch * self.steps_per_epoch + step)
-            steps.append(self._step(x_RBF, self._draw(noise)))
-            if len(steps) == CHECK_STEPS or step == self.steps_per_epoch - 1:
-                sums_RM += self._finite_sum(steps, step + 1 - len(steps))
-                steps.clear()
-        trained = self.steps_per_epoch * self.batch
-        means_RM = (sums_RM / trained).cpu().numpy()
-        seconds = perf_counter() - start
+        for _ in range(self.step):
+            self._whole_noise(noise)
+        loader = batches(self.samples, seeds, self.epoch, self.batch, self.group.rank, self.group.size, self.step)
+        self.vae.train()
+        first, seconds, loading = self.step, 0.0, 0.0
+        while self.step < self.steps_per_epoch:
+            start, looked = perf_counter(), self.step
+            look = False
+            while not look:
+                before = perf_counter()
+                x_RBF = next(loader)
+                loading += perf_counter() - before
+                self.optimizer.param_groups[0]["lr"] = self.rate_at(self.epoch * self.steps_per_epoch + self.step)
+                look = self._tally.add(self._step(x_RBF, self._draw(noise)))
+                self.step += 1
+                look = look or self.step == self.steps_per_epoch
+            self._check_finite(self._tally.take_in(perf_counter() - start), looked)
+            seconds += perf_counter() - start
+            if self.step < self.steps_per_epoch:
+                yield None
+                self.vae.train()
+        yield self._finished_epoch(first, seconds, loading)
+
+    def _finished_epoch(self, first: int, seconds: float, loading: float) -> Epoch:
+        """Close an epoch whose steps from ``first`` took ``seconds``, ``loading`` of them in the loader."""
+        means_RM = (self._tally.sums_RM / (self.steps_per_epoch * self.batch)).numpy()
+        samples = len(self.runs) * (self.steps_per_epoch - first) * self.batch
+        self._tally.clear()
+        self.step = 0
         self.epoch += 1
         energy = self._free_energy() if self.config.free_energy else None
         kicked = self.epoch in self.config.kick_epochs
@@ -225,7 +232,7 @@ class Trainer:
             epoch=self.epoch,
             reconstruction=means_RM[:, 0],
             kl=means_RM[:, 1:],
-            samples_per_second=len(self.runs) * trained / seconds,
+            samples_per_second=samples / seconds,
             loader_share=loading / seconds,
             free_energy=energy,
             psi4=self._kick() if kicked else None,
@@ -238,11 +245,14 @@ class Trainer:
         x_RMF = self.samples.unpack(rows_RM.flatten().to(self.device)).unflatten(0, rows_RM.shape)
         return free_energy(self.vae, x_RMF, self.beta_R)
 
+    def _whole_noise(self, noise: Sequence[torch.Generator]) -> Tensor:
+        """Standard normal noise for the whole batch of the next step."""
+        shape = (self.batch, self.model.latent)
+        return torch.stack([torch.randn(shape, generator=generator) for generator in noise])
+
     def _draw(self, noise: Sequence[torch.Generator]) -> Tensor:
         """Standard normal noise for this worker's share of the batch, cut from that of the whole batch."""
-        shape = (self.batch, self.model.latent)
-        noise_RBZ = torch.stack([torch.randn(shape, generator=generator) for generator in noise])
-        share_RBZ = noise_RBZ[:, self.group.rank :: self.group.size]
+        share_RBZ = self._whole_noise(noise)[:, self.group.rank :: self.group.size]
         if self.device.type == "cuda":
             # From pinned memory the copy is queued; else every step would wait until the GPU has done the last one.
             share_RBZ = share_RBZ.pin_memory()
@@ -278,19 +288,13 @@ class Trainer:
         state.restart_adam(self.vae, self.optimizer)
         return self.psi4_R
 
-    def _finite_sum(self, steps: Sequence[Tensor], first: int) -> Tensor:
-        """The sum (R, 1 + Z) over steps, after a look at every one of them."""
-        steps_TRM = torch.stack(list(steps)).double()
-        if self.group.size > 1:
-            # All workers must stop together, or the others would wait for the one that does.
-            steps_TRM = self.group.mean(steps_TRM)
-        bad = (~torch.isfinite(steps_TRM).all(-1)).nonzero().tolist()
-        if bad:
-            step, index = bad[0]
+    def _check_finite(self, bad: tuple[int, int] | None, first: int) -> None:
+        """Raise TrainingDiverged if there is a ``bad`` step, counted from ``first``, and run."""
+        if bad is not None:
+            step, index = bad
             run = self.runs[index]
             raise TrainingDiverged(
                 f"loss is not finite at step {first + step + 1} of epoch {self.epoch + 1}"
                 f" of run {index} (beta {run.beta:g}, seed {run.seed}); a lower learning rate than"
                 f" {self.learning_rate:g} may help"
             )
-        return steps_TRM.sum(0) * self.group.size

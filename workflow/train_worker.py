@@ -6,36 +6,31 @@ The same code runs in the driver (serial executor) and in every worker of a Ray 
 from __future__ import annotations
 
 import json
-import math
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from models import spectrum
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import Samples
-from models.group import Group
+from models.group import Group, anyone
 from models.precision import exact_products
-from models.trainer import Epoch, Trainer, TrainingDiverged
+from models.trainer import Trainer, TrainingDiverged
 from workflow.blocks import MODEL_SETTINGS
 from workflow.dataset import TrainingData, training_data
 from workflow.folder import note_failure
-from workflow.layout import RunDirectory, TrainingDirectory, write_whole
+from workflow.interruption import GRACE_SECONDS, held
+from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun
 from workflow.shards import ShardError
-from workflow.storage import Lines, Place, place, remove_tree
-
-CHECKPOINT_SECONDS = 20.0
-"""A checkpoint after the first epoch that ends this long after the last one."""
-
+from workflow.storage import place
+from workflow.train_record import BEGIN, CHECKPOINT_SECONDS, At, Recorder
 
 TRAIN_SETTINGS = ("epochs", "batch", "learning_rate", "axes", "free_energy", "precision")
 """Settings of a run that its training takes as they are."""
@@ -52,7 +47,7 @@ class Job:
     threads: int
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     stop: str | None = None
-    """A file: once it is there, trainings write their checkpoint after the epoch they are in, and end."""
+    """A file: once it is there, trainings write their checkpoint at the next step that allows it, and end."""
 
     @property
     def stopped(self) -> bool:
@@ -132,7 +127,7 @@ def _train_stack(
     betas = [item.beta.resolve(lam) for item in stack]
     runs = [Run(beta=beta, seed=item.training_seed) for beta, item in zip(betas, stack, strict=True)]
     trainer = Trainer(samples, model, config, runs, device=job.device, group=group)
-    records = [_Recorder(run, item) for item in stack]
+    records = [Recorder(run, item) for item in stack]
     resumed = _restore(trainer, records)
     chief = group is None or group.rank == 0
     if chief:
@@ -142,41 +137,58 @@ def _train_stack(
     if chief:
         seconds = time.monotonic() - start
         for tensors, rank, recorder in zip(trainer.weights(), trainer.rank(), records, strict=True):
-            recorder.finish(tensors, rank, seconds / len(stack), len(stack), job, group.size if group else 1)
+            recorder.finish(
+                tensors, rank, seconds / len(stack), len(stack), job.device, job.threads, trainer.group.size
+            )
 
 
-def _train(trainer: Trainer, records: Sequence[_Recorder], job: Job) -> None:
+def _train(trainer: Trainer, records: Sequence[Recorder], job: Job) -> None:
     """Train all epochs, with notes and checkpoints of every run in ``records``.
 
+    A signal waits for the end of the step, or of the second, that it comes in; unless a step takes too long for that:
+    then what was done since the last state was taken is lost.
+
     Raises:
-        TrainingDiverged, Stopped, KeyboardInterrupt: after the last good state of every run was written as its
-            checkpoint.
+        TrainingDiverged: after the last state of every run that was taken, mostly that after its last good epoch, was
+            written as its checkpoint.
+        Stopped, KeyboardInterrupt: after that of its last step was.
     """
-    last = time.monotonic()
-    good = [] if trainer.epoch == 0 else trainer.states()
+    last, pause = time.monotonic(), job.checkpoint_seconds
+    good = kept = [] if trainer.epoch == trainer.step == 0 else trainer.states()
+    parts = trainer.parts()
     try:
-        for epoch in trainer.epochs():
-            unfinished = epoch.epoch < trainer.config.epochs
-            for index, recorder in enumerate(records):
-                recorder.note(epoch, index)
-            if records:
-                good = trainer.states()
-            if unfinished and time.monotonic() - last >= job.checkpoint_seconds:
-                _keep(records, good)
-                last = time.monotonic()
-            if unfinished and job.stopped:
+        while trainer.epoch < trainer.config.epochs:
+            # A step may take longer than there is between a signal and the end.
+            hold: AbstractContextManager[list[int]] = held() if trainer.pace < GRACE_SECONDS else nullcontext([])
+            with hold as signals:
+                epoch = next(parts)
+                if epoch is not None:
+                    for index, recorder in enumerate(records):
+                        recorder.note(epoch, index)
+                # A checkpoint after the last epoch would leave no epoch from which the result could be written.
+                unfinished = trainer.epoch < trainer.config.epochs
+                leaving = unfinished and anyone(bool(signals) or job.stopped, trainer.group, trainer.device)
+                due = unfinished and (leaving or time.monotonic() - last >= pause)
+                if records and (epoch is not None or due):
+                    good = trainer.states()
+                if due:
+                    start = time.monotonic()
+                    _keep(records, good)
+                    kept, last = good, time.monotonic()
+                    # Of a large network, a checkpoint takes minutes.
+                    pause = job.checkpoint_seconds * max(1.0, last - start)
+            if leaving:
                 raise Stopped
-    except (TrainingDiverged, Stopped, KeyboardInterrupt):
-        # A checkpoint after the last epoch would leave no epoch from which the result could be written.
-        if good and int(good[0]["epoch"]) < trainer.config.epochs:
+    except (TrainingDiverged, KeyboardInterrupt):
+        if good is not kept and int(good[0]["epoch"]) < trainer.config.epochs:
             _keep(records, good)
         raise
 
 
-def _keep(records: Sequence[_Recorder], states: Sequence[dict[str, torch.Tensor]]) -> None:
+def _keep(records: Sequence[Recorder], states: Sequence[dict[str, torch.Tensor]]) -> None:
     """Checkpoints of all runs; ``records`` is empty where another worker of the group writes them."""
     for recorder, state in zip(records, states, strict=bool(records)):
-        recorder.keep(int(state["epoch"]), state)
+        recorder.keep(state)
 
 
 def _eigenvalues(
@@ -195,144 +207,21 @@ def _eigenvalues(
 
 
 def _by_checkpoint(stack: tuple[TrainingRun, ...], run: RunDirectory) -> list[tuple[TrainingRun, ...]]:
-    """The stack, or its parts where its runs were interrupted at different epochs."""
-    recorders = {item: _Recorder(run, item).checkpoints() for item in stack}
-    if len({max(found, default=0) for found in recorders.values()}) == 1 or set.intersection(*recorders.values()):
+    """The stack, or its parts where its runs were interrupted at different steps."""
+    recorders = {item: Recorder(run, item).checkpoints() for item in stack}
+    if len({max(found, default=BEGIN) for found in recorders.values()}) == 1 or set.intersection(*recorders.values()):
         return [stack]
-    parts: dict[int, list[TrainingRun]] = {}
+    parts: dict[At, list[TrainingRun]] = {}
     for item, found in recorders.items():
-        parts.setdefault(max(found, default=0), []).append(item)
+        parts.setdefault(max(found, default=BEGIN), []).append(item)
     return [tuple(part) for part in parts.values()]
 
 
-def _restore(trainer: Trainer, records: list[_Recorder]) -> int:
-    """Continue from the newest checkpoint that all runs of the stack have; the epoch it was taken at, or 0."""
+def _restore(trainer: Trainer, records: list[Recorder]) -> int:
+    """Continue from the newest checkpoint that all runs of the stack have; how many epochs it has behind it."""
     common = set.intersection(*(recorder.checkpoints() for recorder in records))
     if not common:
         return 0
-    epoch = max(common)
-    trainer.restore([load(recorder.checkpoint(epoch).read_bytes()) for recorder in records])
-    return epoch
-
-
-def _number(value: float) -> float | None:
-    """What JSON can hold."""
-    return value if math.isfinite(value) else None
-
-
-class _Recorder:
-    """Writes the training folder of one run."""
-
-    def __init__(self, run: RunDirectory, item: TrainingRun) -> None:
-        self._folder: TrainingDirectory = run.training(item.train_id)
-        self._board_folder = run.tensorboard / item.train_id
-        self._config: dict[str, Any] = {}
-        self._last: dict[str, Any] = {}
-        self._psi4: float | None = None
-        self._lines = Lines(self._folder.metrics, CHECKPOINT_SECONDS)
-        self._board: Any = None
-
-    def checkpoint(self, epoch: int) -> Place:
-        return self._folder.checkpoint / f"epoch-{epoch:05d}.safetensors"
-
-    def checkpoints(self) -> set[int]:
-        """Epochs with a whole checkpoint."""
-        return {int(path.stem.split("-")[1]) for path in self._folder.checkpoint.glob("epoch-*.safetensors")}
-
-    def begin(
-        self,
-        item: TrainingRun,
-        model: ModelConfig,
-        config: TrainConfig,
-        beta: float,
-        eigenvalues: tuple[float, ...],
-        samples: int,
-        resumed: int,
-    ) -> None:
-        self._config = {
-            "train_id": item.train_id,
-            "name": item.name,
-            "system": item.system,
-            "size": item.size,
-            "seed": item.seed,
-            "beta": beta,
-            "beta_setting": str(item.beta),
-            "restart": item.restart,
-            "top_eigenvalue": eigenvalues[0],
-            "eigenvalues": list(eigenvalues),
-            "model": asdict(model),
-            "training": asdict(config),
-            "held_out": item["held_out"],
-            "task_ids": list(item.task_ids),
-            "samples": samples,
-        }
-        write_whole(self._folder.config, json.dumps(self._config, indent=1) + "\n")
-        # A killed run may have noted epochs after its last checkpoint: they will be noted again.
-        old = self._folder.metrics.read_text().splitlines() if self._folder.metrics.exists() else []
-        kept = [json.loads(text) for text in old[:resumed]]
-        self._psi4 = next((line["psi4"] for line in kept if "psi4" in line), None)
-        write_whole(self._folder.metrics, "".join(text + "\n" for text in old[:resumed]))
-        # TensorBoard's files grow by appending, which objects do not: there metrics.jsonl has the same numbers.
-        if isinstance(self._board_folder, Path):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(self._board_folder), purge_step=resumed + 1)
-
-    def note(self, epoch: Epoch, index: int) -> None:
-        """One line of metrics.jsonl, and the same for TensorBoard."""
-        kl = np.asarray(epoch.kl[index], dtype=float)
-        self._last = {
-            "epoch": epoch.epoch,
-            "reconstruction": float(epoch.reconstruction[index]),
-            "kl": [round(float(value), 6) for value in kl],
-            "active_units": int(epoch.active[index]),
-            "samples_per_second": round(float(epoch.samples_per_second), 1),
-            "loader_share": round(float(epoch.loader_share), 5),
-        }
-        if epoch.free_energy is not None:
-            parts = zip(("free_energy", "gap"), epoch.free_energy, strict=True)
-            self._last |= {name: _number(float(part[index])) for name, part in parts}
-        if epoch.psi4 is not None:
-            # A collapsed run has no axes to be confident of.
-            self._psi4 = self._last["psi4"] = _number(float(epoch.psi4[index]))
-        self._lines.add(json.dumps(self._last))
-        if self._board is not None:
-            self._show(epoch.epoch, kl)
-
-    def _show(self, epoch: int, kl: NDArray[np.float64]) -> None:
-        for name in ("reconstruction", "active_units", "samples_per_second"):
-            self._board.add_scalar(name, self._last[name], epoch)
-        for unit, value in enumerate(kl):
-            self._board.add_scalar(f"kl/{unit}", value, epoch)
-
-    def keep(self, epoch: int, state: dict[str, torch.Tensor]) -> None:
-        """Write a checkpoint; the one before stays until the next, should this crash in between."""
-        # A training that goes on from here keeps the lines of all epochs before.
-        self._lines.flush()
-        write_whole(self.checkpoint(epoch), save(state))
-        for old in sorted(self.checkpoints())[:-2]:
-            self.checkpoint(old).unlink()
-
-    def finish(
-        self, tensors: dict[str, torch.Tensor], rank: int, seconds: float, stacked: int, job: Job, workers: int
-    ) -> None:
-        """Weights first, the result last: its existence means that the model is trained."""
-        if self._board is not None:
-            self._board.close()
-        self._lines.flush()
-        write_whole(self._folder.weights, save(tensors))
-        result = {
-            **self._config,
-            **self._last,
-            "psi4": self._psi4,
-            "rank": rank,
-            "loss": self._last["reconstruction"] + self._config["beta"] * sum(self._last["kl"]),
-            "seconds": round(seconds, 3),
-            "stacked_runs": stacked,
-            "device": job.device,
-            "threads": job.threads,
-            "workers": workers,
-            "torch": torch.__version__,
-        }
-        write_whole(self._folder.result, json.dumps(result, indent=1) + "\n")
-        remove_tree(self._folder.checkpoint)
+    at = max(common)
+    trainer.restore([load(recorder.checkpoint(at).read_bytes()) for recorder in records])
+    return at.epoch

@@ -5,6 +5,7 @@ Arguments: file of the bits, folder for the results. One process, which imports 
 
 import multiprocessing
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,10 @@ def gradients(bits: str, network: str, group: Group | None) -> dict[str, Tensor]
 
 def work(rank: int, size: int, bits: str, folder: Path) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting-{size}", rank=rank, world_size=size)
+    meeting = f"file://{folder}/meeting-{size}"
+    # Whoever waits for a worker that has died must come to an end too.
+    patience = timedelta(minutes=5)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size, timeout=patience)
     group = TorchGroup()
     found: dict[str, Tensor] = {}
     for dtype in DTYPES:
@@ -101,6 +105,9 @@ def controls(bits: str, group: Group) -> dict[str, Tensor]:
 
 def main(bits: str, folder: Path) -> None:
     context = multiprocessing.get_context("fork")
+    for stale in folder.glob("meeting-*"):
+        # Workers of an earlier run that it names would be waited for.
+        stale.unlink()
     for size in SIZES:
         processes = [context.Process(target=work, args=(rank, size, bits, folder)) for rank in range(size)]
         for process in processes:

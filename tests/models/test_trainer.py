@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from models import epoch as epoch_module
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
 from models.trainer import Epoch, Trainer, TrainingDiverged
@@ -102,6 +103,45 @@ def test_resuming_ends_with_the_very_same_weights(
     assert equal(resumed.weights(), whole.weights())
     np.testing.assert_array_equal(resumed.psi4_R, whole.psi4_R)
     np.testing.assert_array_equal(rest[-1].kl, epochs[-1].kl)
+
+
+@pytest.mark.parametrize("part", [1, 5, 6, 13])
+@pytest.mark.parametrize(("model", "runs"), [(SHALLOW, RUNS), (TABLE1, RUNS[:1])], ids=["shallow", "table-1"])
+def test_resuming_between_steps_changes_no_digit(
+    samples: PackedSamples, model: ModelConfig, runs: list[Run], part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of weights and of the metrics of the epoch that was cut; four steps an epoch, a state after each."""
+    whole, epochs = train(samples, model, runs)
+    monkeypatch.setattr(epoch_module, "LOOK_SECONDS", 0.0)
+    interrupted = Trainer(samples, model, CONFIG, runs)
+    for _, _part in zip(range(part), interrupted.parts(), strict=False):
+        pass
+    assert (interrupted.epoch, interrupted.step) == divmod(part, interrupted.steps_per_epoch)
+    saved = [safetensors.torch.load(safetensors.torch.save(state)) for state in interrupted.states()]
+    monkeypatch.undo()
+    resumed = Trainer(samples, model, CONFIG, runs)
+    resumed.restore(saved)
+    rest = list(resumed.epochs())
+    assert equal(resumed.weights(), whole.weights())
+    for mine, other in zip(rest, epochs[-len(rest) :], strict=True):
+        np.testing.assert_array_equal(mine.reconstruction, other.reconstruction)
+        np.testing.assert_array_equal(mine.kl, other.kl)
+    # Negative control: noise of the wrong step.
+    wrong = Trainer(samples, model, CONFIG, runs)
+    wrong.restore([state | {"step": torch.tensor((int(state["step"]) + 1) % 4)} for state in saved])
+    list(wrong.epochs())
+    assert not equal(wrong.weights(), whole.weights())
+
+
+def test_states_of_older_programs_are_of_whole_epochs(samples: PackedSamples) -> None:
+    whole, _ = train(samples)
+    first = Trainer(samples, SHALLOW, CONFIG, RUNS)
+    next(first.epochs())
+    states = [{name: t for name, t in one.items() if name not in ("step", "sums")} for one in first.states()]
+    resumed = Trainer(samples, SHALLOW, CONFIG, RUNS)
+    resumed.restore(states)
+    list(resumed.epochs())
+    assert equal(resumed.weights(), whole.weights())
 
 
 def test_the_moments_of_adam_matter(samples: PackedSamples) -> None:

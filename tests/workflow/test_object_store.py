@@ -228,8 +228,10 @@ def test_a_run_that_is_killed_again_and_again_ends_the_same(
 
 KILLED = """
 import os, signal
+from models import epoch
 from models.trainer import Trainer
 from workflow.train_worker import Job
+epoch.LOOK_SECONDS = 1e9
 Job.__init__.__kwdefaults__["checkpoint_seconds"] = 0.0
 step, steps = Trainer._step, iter(range(1, 1000))
 def deadly(self, *batch):

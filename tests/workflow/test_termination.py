@@ -26,8 +26,10 @@ STEPS = 6
 
 TERMINATED_IN_EPOCH_5 = f"""
 import os, signal
+from models import epoch
 from models.trainer import Trainer
 from workflow.train_worker import Job
+epoch.LOOK_SECONDS = 0
 Job.__init__.__kwdefaults__["checkpoint_seconds"] = 1e9
 step, steps = Trainer._step, iter(range(1, 1000))
 def terminated(self, *batch):
@@ -117,7 +119,7 @@ def test_a_simulation_saves_at_once_and_repeats_no_step(tmp_path: Path, monkeypa
     assert count["steps"] == total
 
 
-def test_a_training_keeps_its_last_epoch(tmp_path: Path) -> None:
+def test_a_training_keeps_its_last_step(tmp_path: Path) -> None:
     """No other checkpoint is due, so this one is there because of the signal."""
     study = write_study(tmp_path / "study.toml", TRAINING)
     whole, left = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "left")
@@ -129,7 +131,9 @@ def test_a_training_keeps_its_last_epoch(tmp_path: Path) -> None:
     assert process.returncode == TERMINATED, errors
     assert f"latentphase train {study} --run-dir {left.root} --executor serial" in errors
     (item,) = training_runs(parse(TRAINING))
-    assert [path.name for path in left.training(item.train_id).checkpoint.iterdir()] == ["epoch-00004.safetensors"]
+    assert [path.name for path in left.training(item.train_id).checkpoint.iterdir()] == [
+        "epoch-00004-step-0000002.safetensors"
+    ]
     assert serial("train", study, left.root).exit_code == 0
     one, other = (load_file(run.training(item.train_id).weights) for run in (whole, left))
     assert all((one[name] == other[name]).all() for name in one)

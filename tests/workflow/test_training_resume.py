@@ -34,6 +34,7 @@ TIMINGS = ("samples_per_second", "loader_share")
 
 KILLED = f"""
 import os, signal
+from models import epoch
 from models.trainer import Trainer
 from workflow.train_worker import Job
 Job.__init__.__kwdefaults__["checkpoint_seconds"] = 0.0
@@ -44,7 +45,9 @@ def deadly(self, *batch):
     return step(self, *batch)
 Trainer._step = deadly
 """
-"""Checkpoints after every epoch; killed in the middle of the fifth."""
+"""Checkpoints whenever one may be taken; killed after the second step of the fifth epoch."""
+EVERY_STEP, EVERY_EPOCH = "epoch.LOOK_SECONDS = 0", "epoch.LOOK_SECONDS = 1e9"
+"""When one may be taken; in between, it would depend on the machine's speed."""
 
 
 def runs_of(study: dict[str, Any] = STUDY) -> tuple[TrainingRun, ...]:
@@ -99,15 +102,35 @@ def checkpoints(run: RunDirectory, item: TrainingRun) -> list[str]:
     return sorted(path.name for path in run.training(item.train_id).checkpoint.iterdir())
 
 
-def test_killed_in_the_middle_of_an_epoch(whole: RunDirectory, run: RunDirectory, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("when", "names", "left"),
+    [
+        (EVERY_EPOCH, ["epoch-00003", "epoch-00004"], 2 * STEPS),
+        (EVERY_STEP, ["epoch-00004-step-0000001", "epoch-00004-step-0000002"], 2 * STEPS - 2),
+    ],
+    ids=["epochs", "steps"],
+)
+def test_killed_in_the_middle_of_an_epoch(
+    when: str,
+    names: list[str],
+    left: int,
+    whole: RunDirectory,
+    run: RunDirectory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes on at the very step, and ends with the same bytes."""
     study = write_study(tmp_path / "study.toml", STUDY)
-    process = start("train", study, "--run-dir", run.root, "--executor", "serial", program=KILLED)
-    _, errors = process.communicate(timeout=120)
+    process = start("train", study, "--run-dir", run.root, "--executor", "serial", program=f"{KILLED}\n{when}")
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL, errors
     for item in runs_of():
-        assert checkpoints(run, item) == ["epoch-00003.safetensors", "epoch-00004.safetensors"]
+        assert checkpoints(run, item) == [f"{name}.safetensors" for name in names]
         assert not run.training(item.train_id).result.exists()
+    step, count = Trainer._step, []
+    monkeypatch.setattr(Trainer, "_step", lambda self, *batch: count.append(1) or step(self, *batch))
     resume(run)
+    assert len(count) == left
     check_same(run, whole)
 
 
@@ -119,15 +142,15 @@ def test_another_seed_ends_with_other_weights(whole: RunDirectory) -> None:
 
 def stop_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings fail in the epoch after ``epoch``."""
-    epochs = Trainer.epochs
+    parts = Trainer.parts
 
-    def failing(self: Trainer) -> Iterator[Epoch]:
-        for done in epochs(self):
+    def failing(self: Trainer) -> Iterator[Epoch | None]:
+        for done in parts(self):
             yield done
-            if done.epoch == epoch:
+            if done is not None and done.epoch == epoch:
                 raise RuntimeError("the power is gone")
 
-    monkeypatch.setattr(Trainer, "epochs", failing)
+    monkeypatch.setattr(Trainer, "parts", failing)
 
 
 # Kicks come after epochs 3 and 5 of 6.
@@ -182,7 +205,7 @@ def test_a_finished_training_is_left_alone(whole: RunDirectory, monkeypatch: pyt
     def never(self: Trainer) -> Iterator[Epoch]:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(Trainer, "epochs", never)
+    monkeypatch.setattr(Trainer, "parts", never)
     resume(whole)
     assert {path: path.stat().st_mtime_ns for path in whole.root.rglob("*")} == before
 
