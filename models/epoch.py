@@ -13,6 +13,8 @@ from torch import Tensor
 from models.free_energy import FreeEnergy
 from models.group import Group
 
+QUIET_KL = 1e-3
+"""Nats below which all latents together carry nothing."""
 ACTIVE_KL = 0.1
 """KL divergence in nats from which a latent counts as active."""
 LOOK_SECONDS, LOOK_STEPS = 1.0, 256

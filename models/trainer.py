@@ -17,7 +17,7 @@ from models.axes import natural_axes, subset_means
 from models.batch_norm import synchronize
 from models.config import ADAM, ModelConfig, Run, TrainConfig
 from models.data import Samples, batches, shuffle
-from models.epoch import Epoch, Tally
+from models.epoch import QUIET_KL, Epoch, Tally
 from models.free_energy import FreeEnergy, free_energy
 from models.group import Alone, Group, average_gradients
 from models.precision import AUTOCAST, check_compiler, check_precision
@@ -83,6 +83,8 @@ class Trainer:
         self._tally = Tally(len(self.runs), 1 + model.latent, self.group)
         self.psi4_R = np.full(len(self.runs), np.nan)
         """Confidence of the last kick; NaN before the first and for collapsed runs."""
+        self.quiet_R = np.zeros(len(self.runs), dtype=np.int64)
+        """For how many epochs now all latents of a run together have carried less than ``QUIET_KL``."""
         adam = ADAM[model.network]
         self.learning_rate = adam.learning_rate if config.learning_rate is None else config.learning_rate
         self.optimizer = torch.optim.Adam(self.vae.parameters(), lr=self.learning_rate, betas=adam.betas, fused=True)
@@ -159,6 +161,7 @@ class Trainer:
                 "seed": torch.tensor(run.seed),
                 "beta": torch.tensor(run.beta, dtype=torch.float64),
                 "psi4": torch.tensor(self.psi4_R[index]),
+                "quiet": torch.tensor(self.quiet_R[index]),
                 **state.network_and_adam(self.vae, self.optimizer, index),
             }
             for index, run in enumerate(self.runs)
@@ -192,6 +195,7 @@ class Trainer:
         if self.step:
             self._tally.sums_RM = torch.stack([one["sums"].double() for one in states])
         self.psi4_R = np.array([float(one["psi4"]) for one in states])
+        self.quiet_R = np.array([int(one.get("quiet", 0)) for one in states])
 
     def _train_epoch(self) -> Iterator[Epoch | None]:
         seeds = [run.seed for run in self.runs]
@@ -222,6 +226,7 @@ class Trainer:
     def _finished_epoch(self, first: int, seconds: float, loading: float) -> Epoch:
         """Close an epoch whose steps from ``first`` took ``seconds``, ``loading`` of them in the loader."""
         means_RM = (self._tally.sums_RM / (self.steps_per_epoch * self.batch)).numpy()
+        self.quiet_R = np.where(means_RM[:, 1:].sum(1) < QUIET_KL, self.quiet_R + 1, 0)
         samples = len(self.runs) * (self.steps_per_epoch - first) * self.batch
         self._tally.clear()
         self.step = 0

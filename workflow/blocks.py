@@ -102,6 +102,8 @@ class TrainBlock:
     """Of a step of the whole batch, however many workers share it; None: the network's own (3e-3; 1e-3 table-1)."""
     free_energy: Annotated[bool, Strict()] = False
     """Whether to take the free energy of the latent space (Eq. 12) after every epoch."""
+    stop_collapsed: Whole | None = None
+    """Epochs in a row without anything in the latents after which a run ends; None: never."""
     held_out: Fraction = 0.25
     """Share of the chains of every shard that training never sees; all analysis is done on them."""
     precision: Precision = "float32"

@@ -216,6 +216,7 @@ FURTHER: dict[str, Any] = {
     "hidden": HIDDEN,
     "free_energy": False,
     "precision": "float32",
+    "stop_collapsed": None,
 }
 """Settings with the value that leaves a train id as it is without them."""
 

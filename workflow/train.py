@@ -224,7 +224,9 @@ class Watched:
         return 100 * done / total
 
     def _epochs(self, item: TrainingRun, there: storage.Listing) -> int:
-        """Lines of the metrics, which are read again only when they have grown."""
+        """Lines of the metrics, which are read again only when they have grown; all of them where there is a result."""
+        if self._run.training(item.train_id).result in there:
+            return int(item["epochs"])
         path = self._run.training(item.train_id).metrics
         size = there.size(path) or 0
         if size != self._lines.get(item.train_id, (0, 0))[0]:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load
 
@@ -133,20 +134,31 @@ def _train_stack(
     if chief:
         for recorder, item, beta in zip(records, stack, betas, strict=True):
             recorder.begin(item, model, config, beta, lam, len(samples), resumed)
-    _train(trainer, records if chief else [], job)
-    if chief:
-        seconds = time.monotonic() - start
-        for tensors, rank, recorder in zip(trainer.weights(), trainer.rank(), records, strict=True):
-            recorder.finish(
-                tensors, rank, seconds / len(stack), len(stack), job.device, job.threads, trainer.group.size
-            )
+    while runs:
+        over = _train(trainer, records if chief else [], job, stack[0]["stop_collapsed"])
+        seconds = (time.monotonic() - start) / len(stack)
+        if chief:
+            weights, ranks = trainer.weights(), trainer.rank()
+            for index in over:
+                records[index].finish(
+                    weights[index], ranks[index], seconds, len(stack), job.device, job.threads, trainer.group.size
+                )
+        left = [index for index in range(len(runs)) if index not in over]
+        runs, records = [runs[index] for index in left], [records[index] for index in left]
+        if runs:
+            states = trainer.states()
+            trainer = Trainer(samples, model, config, runs, device=job.device, group=group)
+            trainer.restore([states[index] for index in left])
 
 
-def _train(trainer: Trainer, records: Sequence[Recorder], job: Job) -> None:
-    """Train all epochs, with notes and checkpoints of every run in ``records``.
+def _train(trainer: Trainer, records: Sequence[Recorder], job: Job, patience: int | None) -> list[int]:
+    """Train all epochs, with notes and checkpoints of every run in ``records``, or until runs have collapsed.
 
     A signal waits for the end of the step, or of the second, that it comes in; unless a step takes too long for that:
     then what was done since the last state was taken is lost.
+
+    Returns:
+        Which runs are done: those that have carried nothing for ``patience`` epochs, or after the last epoch all.
 
     Raises:
         TrainingDiverged: after the last state of every run that was taken, mostly that after its last good epoch, was
@@ -158,6 +170,9 @@ def _train(trainer: Trainer, records: Sequence[Recorder], job: Job) -> None:
     parts = trainer.parts()
     try:
         while trainer.epoch < trainer.config.epochs:
+            # Asked at an epoch's begin, a training that was resumed there gives the same answer.
+            if patience and not trainer.step and (trainer.quiet_R >= patience).any():
+                return [int(index) for index in np.flatnonzero(trainer.quiet_R >= patience)]
             # A step may take longer than there is between a signal and the end.
             hold: AbstractContextManager[list[int]] = held() if trainer.pace < GRACE_SECONDS else nullcontext([])
             with hold as signals:
@@ -183,6 +198,7 @@ def _train(trainer: Trainer, records: Sequence[Recorder], job: Job) -> None:
         if good is not kept and int(good[0]["epoch"]) < trainer.config.epochs:
             _keep(records, good)
         raise
+    return list(range(len(trainer.runs)))
 
 
 def _keep(records: Sequence[Recorder], states: Sequence[dict[str, torch.Tensor]]) -> None:
