@@ -90,13 +90,14 @@ class TwoNodes:
         token.write_text(secrets.token_hex(32))
         self._environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_TMPDIR": str(folder)}
         self._environment |= EQUAL
-        self._head = self._start("--head", f"--port={self._port}", "--include-dashboard=false")
-        self._node = self._start(f"--address=127.0.0.1:{self._port}")
+        self._head = self._start(
+            "--head", f"--port={self._port}", "--include-dashboard=false", "--node-ip-address=127.0.0.1"
+        )
+        self._node = self._start_second()
 
     def _start(self, *options: str) -> subprocess.Popen[bytes]:
         words = ["--block", "--disable-usage-stats", "--num-cpus=1", f"--temp-dir={self._folder}"]
-        words += ["--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0"]
-        words += ["--dashboard-agent-listen-port=0"]
+        words += ["--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"]
         environment = os.environ | self._environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
         with (self._folder / "ray.log").open("ab") as log:
             process = subprocess.Popen(
@@ -112,9 +113,14 @@ class TwoNodes:
             time.sleep(0.2)
         return process
 
+    def _start_second(self) -> subprocess.Popen[bytes]:
+        """At another address than the head, so that drivers are never taken for processes of this node."""
+        return self._start(f"--address=127.0.0.1:{self._port}", "--node-ip-address=127.0.0.2")
+
     def _is_up(self, process: subprocess.Popen[bytes]) -> bool:
         """The head answers before its raylet is there, and a node's raylet is there when it has joined."""
-        return bool(raylets(process.pid)) and not socket.socket().connect_ex(("127.0.0.1", self._port))
+        with socket.socket() as probe:
+            return bool(raylets(process.pid)) and not probe.connect_ex(("127.0.0.1", self._port))
 
     def options(self) -> list[str]:
         return ["--address", f"127.0.0.1:{self._port}"]
@@ -130,7 +136,7 @@ class TwoNodes:
 
     def mend(self) -> None:
         self._end(self._node)
-        self._node = self._start(f"--address=127.0.0.1:{self._port}")
+        self._node = self._start_second()
 
     def close(self) -> None:
         for process in (self._node, self._head):
