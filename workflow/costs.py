@@ -79,7 +79,7 @@ PARAMETER_BYTES = 16
 """Weight, gradient and Adam's two moments."""
 ACTIVATION_BYTES = {"shallow": 16, "table-1": 750, "convolutional": 200}
 """Of one sample in a training step, by feature: what the backward pass needs, measured as peaks of resident memory."""
-FORWARD_BYTES = {"shallow": 16, "table-1": 250, "convolutional": 90}
+FORWARD_BYTES = {"shallow": 16, "table-1": 200, "convolutional": 105}
 """The same for samples that are only encoded, as after training."""
 FULLY_CONNECTED = 2 * 1024 * 128 // 16
 """Parameters of table-1 per site: in two layers between 1024 units and 128 channels of L / 4 by L / 4."""
