@@ -21,6 +21,8 @@ def mixed(dtype: torch.dtype | None, device: torch.device) -> AbstractContextMan
 
 def full(layer: nn.Module, x: Tensor) -> Tensor:
     """``layer`` of ``x`` in the type of its parameters, also among layers that are computed in another."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return layer(x)
     with torch.autocast(x.device.type, enabled=False):
         return layer(x.to(next(layer.parameters()).dtype))
 
