@@ -19,8 +19,8 @@ import tomli_w
 from tests.chaos import checks, processes
 from tests.chaos.kills import Hit, Kill, await_moment, draw, in_order, stage_of, strike
 from tests.chaos.rays import OwnRay, Rays, TwoNodes
-from workflow.folder import costs
 from workflow.layout import RunDirectory
+from workflow.stage_costs import costs
 from workflow.study import parse
 
 CHECKOUT = Path(__file__).parents[2]
