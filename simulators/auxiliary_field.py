@@ -165,6 +165,11 @@ class FieldUpdates:
         other.states_RTIJ[chosen_R] = mine
 
     @property
+    def numerics(self) -> dict[str, float]:
+        """By how much Green's functions were wrong at most, and the smallest interval that this took."""
+        return {"largest_drift": float(self.drift_R.max()), "interval": int(self.interval_R.min())}
+
+    @property
     def acceptance(self) -> float:
         """Single flips accepted over those proposed."""
         return float(self.counts_2[0] / max(1, self.counts_2[1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
@@ -112,11 +112,12 @@ def points(system: System, raw: dict[str, Any], place: str) -> tuple[tuple[Point
     for values in itertools.product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
         try:
-            system.spec(**point)
+            # A spec may round what was asked for to what is possible, and what it holds is what is stored.
+            point = asdict(system.spec(**point))
         except SpecError as error:
             found.update(dict.fromkeys(Problem(f"{place}.{name}", message) for name, message in error.problems))
         grid.append(Point(tuple(point.items())))
-    return tuple(grid), list(found)
+    return tuple(dict.fromkeys(grid)), list(found)
 
 
 def matches(value: Scalar, wanted: Any) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workflow import manifest, storage
 from workflow.blocks import Study
+from workflow.cautions import cautions
 from workflow.data_plan import data_lines, sample_bytes, shard_cost, training_samples
 from workflow.encode import encoded, shards_of
 from workflow.folder import FolderError, StageCost, costs
@@ -86,6 +87,7 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     ]
     lines += data_lines(study)
     lines += _algorithms(simulation_tasks(study))
+    lines += cautions(study)
     kinds = sorted({(item.network, item.system, item.size, item.features) for item in runs})
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
     if assumed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
@@ -219,9 +219,9 @@ def _with_likelihood(block: TrainBlock, sources: list[Source]) -> TrainBlock:
 def _resolved_simulate(block: SimulateBlock, raw: dict[str, Any]) -> dict[str, Any]:
     system = contract.load(block.system)
     grids: dict[str, Any] = {}
+    defaults = {field.name: field.default for field in fields(system.spec)}
     for name, kind in spec_fields(system).items():
-        values = list(expand(raw[name], kind)) if name in raw else [block.points[0][name]]
-        grids[name] = values
+        grids[name] = list(expand(raw[name], kind)) if name in raw else [defaults[name]]
     entries = {key: getattr(block, key) for key in ("samples", "chains", "algorithm", "thermalization", "spacing")}
     return {"system": block.system, **grids, **entries}
 
