@@ -46,8 +46,6 @@ class FieldUpdates:
         rng: source of all randomness.
     """
 
-    nanoseconds: ClassVar[float]
-    """Measured cost of one site of one slice and sweep, on the lattice of the system's example."""
     lines: ClassVar[int] = 0
     """Sites of which the field is proposed to be flipped in all slices at once, after every sweep."""
 

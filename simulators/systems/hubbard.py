@@ -156,6 +156,15 @@ def expected_tau(spec: Spec, algorithm: str = "metropolis") -> float:
     return 0.5 + 0.5 / spec.temperature * strength * spec.size / 4
 
 
+def site_nanoseconds(spec: Spec, algorithm: str) -> float:
+    """Measured cost of one site of one slice and sweep, good to a third: matrices of N x N sites are multiplied."""
+    sites = spec.size**2
+    species = 1.0 if one_species(spec) else 2.0
+    complex_numbers = 3.0 if spec.coupling.imag else 1.0
+    lines = 1.6 if algorithm == "lines" else 1.0
+    return species * complex_numbers * lines * (80.0 * sites + 0.85 * sites**2)
+
+
 def caution(spec: Spec) -> str | None:
     """The error of coarse slices: 0.10 to 0.17 (dtau U)^2 t in the energy of 4 x 4 and 2 x 2 sites, U = 4 t and 8 t."""
     coupling = spec.trotter_step * abs(spec.interaction)
@@ -209,20 +218,20 @@ def fermions(spec: Spec) -> Fermions:
 class Metropolis(FieldUpdates):
     """Single flips."""
 
-    nanoseconds = 1500.0
+    name: ClassVar[str] = "metropolis"
     fermions = staticmethod(fermions)
 
     @property
     def cost(self) -> float:
         """Expected nanoseconds of one sweep of all chains."""
-        return self.nanoseconds * self.states_RTIJ.size
+        return site_nanoseconds(self.spec, self.name) * self.states_RTIJ.size
 
 
 class Lines(Metropolis):
     """Single flips, and flips of some sites in all slices at once."""
 
+    name = "lines"
     lines = 4
-    nanoseconds = 2500.0
 
 
 class Simulation(Chains):
