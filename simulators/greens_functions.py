@@ -85,6 +85,8 @@ class GreensFunctions:
             self._extend_above(f)
         flips = min(sites, FEW_FLIPS if sites <= TOGETHER else MANY_FLIPS)
         self._x_SCKN, self._y_SCKN = (np.zeros((*shape[:2], flips, sites), self.vertex_SCTN.dtype) for _ in "xy")
+        self._change_S2, self._explicit_2 = fermions.change_S2, fermions.explicit_2
+        self._spare = np.empty(shape, self.vertex_SCTN.dtype)
         self.accepted_C = np.zeros(chains, dtype=np.int64)
         """Single flips so far."""
 
@@ -99,14 +101,14 @@ class GreensFunctions:
         below = [self._none]
         for f, block in enumerate(self.blocks):
             for t in block:
-                G = self._wrap_up(G, t)
+                self._wrap_up(G, t)
                 self._update(G, t)
             below.append(below[-1].times(self._product(f)))
             G = _compared(G, greens(below[-1], self._above[f + 1]), drift_C)
         for f in reversed(range(len(self.blocks))):
             for t in reversed(self.blocks[f]):
                 self._update(G, t)
-                G = self._wrap_down(G, t)
+                self._wrap_down(G, t)
             self._extend_above(f)
             G = _compared(G, greens(below[f], self._above[f]), drift_C)
         return drift_C
@@ -138,11 +140,12 @@ class GreensFunctions:
         return greens(self._none, self._above[0])
 
     def each_slice(self) -> Iterator[Matrices]:
-        """(S, C, N, N) Green's functions of one slice after the other, the fields as they are."""
+        """(S, C, N, N) Green's functions of one slice after the other, the fields as they are; the memory is used
+        again for the next."""
         G, below = self.bottom(), self._none
         for f, block in enumerate(self.blocks):
             for t in block:
-                G = self._wrap_up(G, t)
+                self._wrap_up(G, t)
                 if t < block[-1]:
                     yield G
             below = below.times(self._product(f))
@@ -168,32 +171,33 @@ class GreensFunctions:
             C = self.vertex_SCTN[:, :, t, :, None] * (self.fermions.hop_NN @ C)
         return C
 
-    def _wrap_up(self, G: Matrices, t: int) -> Matrices:
-        """G(t) from G(t - 1): V E G E^-1 V^-1."""
+    def _wrap_up(self, G: Matrices, t: int) -> None:
+        """G(t) from G(t - 1), in its place: V E G E^-1 V^-1."""
+        np.matmul(self.fermions.hop_NN, G, out=self._spare)
+        np.matmul(self._spare, self.fermions.unhop_NN, out=G)
         vertex_SCN = self.vertex_SCTN[:, :, t]
-        G = self.fermions.hop_NN @ G @ self.fermions.unhop_NN
         G *= vertex_SCN[..., :, None]
-        G /= vertex_SCN[..., None, :]
-        return G
+        G *= 1 / vertex_SCN[..., None, :]
 
-    def _wrap_down(self, G: Matrices, t: int) -> Matrices:
-        """G(t - 1) from G(t): E^-1 V^-1 G V E."""
+    def _wrap_down(self, G: Matrices, t: int) -> None:
+        """G(t - 1) from G(t), in its place: E^-1 V^-1 G V E."""
         vertex_SCN = self.vertex_SCTN[:, :, t]
-        G = G / vertex_SCN[..., :, None]
+        G *= 1 / vertex_SCN[..., :, None]
         G *= vertex_SCN[..., None, :]
-        return self.fermions.unhop_NN @ G @ self.fermions.hop_NN
+        np.matmul(self.fermions.unhop_NN, G, out=self._spare)
+        np.matmul(self._spare, self.fermions.hop_NN, out=G)
 
     def _update(self, G: Matrices, t: int) -> None:
         """Propose all flips of slice ``t``; G and the slice's matrices follow."""
         field_CN = self.field_CTN[:, t]
         taken_C = np.zeros(len(field_CN), dtype=np.int64)
         x, y = self._x_SCKN, self._y_SCKN
-        change, explicit = self.fermions.change_S2, self.fermions.explicit_2
         for first in range(0, field_CN.shape[1], x.shape[2]):
-            propose(G, field_CN, self.state_CV, change, explicit, first, x, y, taken_C)
+            propose(G, field_CN, self.state_CV, self._change_S2, self._explicit_2, first, x, y, taken_C)
             # Shorter sums may be added up in another order: where chains share an object, none may decide for others.
             most = x.shape[2] if x.shape[3] <= TOGETHER else int(taken_C.max())
-            G -= x[:, :, :most].swapaxes(-1, -2) @ y[:, :, :most]
+            np.matmul(x[:, :, :most].swapaxes(-1, -2), y[:, :, :most], out=self._spare)
+            G -= self._spare
             self.accepted_C += taken_C
         self.vertex_SCTN[:, :, t] = self.fermions.vertex_S2[:, (field_CN + 1) // 2]
 
