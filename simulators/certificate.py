@@ -1,18 +1,21 @@
 """The evidence that comes with a set of samples, and the rules it is judged by."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulators import autocorrelation
+from simulators.contract import SIGN
 
 LARGEST_R_HAT = 1.05
 FEWEST_EFFECTIVE_SAMPLES = 100
 LARGEST_START_Z = 5.0
 """False alarm of a sampler that has mixed: 5.7e-7 per quantity, see ``autocorrelation.start_z``."""
+FEWEST_SIGN_ERRORS = 5.0
+"""Average sign in units of its error below which ratios with it mean nothing."""
 
 
 class Summary(NamedTuple):
@@ -56,11 +59,15 @@ class Certificate:
     certified: bool
     reasons: list[str]
     """Why not certified; empty if it is."""
+    numerics: dict[str, float] = field(default_factory=dict)
+    """What the simulation tells of rounding and the like; left out of the JSON if empty."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain finite numbers, strings, lists and dictionaries."""
         values = asdict(self)
         values["observables"] = {name: summary._asdict() for name, summary in self.observables.items()}
+        if not self.numerics:
+            del values["numerics"]
         return values
 
     @classmethod
@@ -83,9 +90,39 @@ def summarize(x_RT: NDArray[np.float64], hot_R: NDArray[np.bool_], tau_int: floa
     )
 
 
+def summarize_signed(
+    x_RT: NDArray[np.float64], sign_RT: NDArray[np.float64], hot_R: NDArray[np.bool_], tau_int: float
+) -> Summary:
+    """The same of <x sign> / <sign>, with the jackknife's error over the chains.
+
+    The rest is that of the series mean + (x - mean) sign / <sign>, whose mean is the ratio, and whose chains scatter
+    as the ratio does.
+    """
+    signed_R, sign_R = (x_RT * sign_RT).mean(axis=1), sign_RT.mean(axis=1)
+    # A sign that cancels altogether leaves no average; the certificate says so, and its numbers stay finite.
+    least = 1.0 / sign_RT.size
+    total = _away_from_zero(sign_R.sum(), least)
+    mean = float(signed_R.sum() / total)
+    without_R = (signed_R.sum() - signed_R) / _away_from_zero(sign_R.sum() - sign_R, least)
+    chains = len(without_R)
+    error = float(np.sqrt((chains - 1) / chains * ((without_R - without_R.mean()) ** 2).sum()))
+    linear = summarize(mean + (x_RT - mean) * sign_RT * (chains / total), hot_R, tau_int)
+    return linear._replace(mean=mean, error=error)
+
+
+def _away_from_zero(x: Any, least: float) -> Any:
+    return np.where(np.abs(x) < least, least, x)
+
+
 def objections(observables: Mapping[str, Summary], judged: tuple[str, ...], converged: bool) -> list[str]:
     """Everything that speaks against the samples; ``judged`` names the observables that must have mixed."""
     found = []
+    sign = observables.get(SIGN)
+    if sign is not None and abs(sign.mean) < FEWEST_SIGN_ERRORS * sign.error:
+        found.append(
+            f"the average sign is {sign.mean:.2g} +- {sign.error:.1g}, less than {FEWEST_SIGN_ERRORS:g} errors: no "
+            "average over it means anything"
+        )
     if not converged:
         found.append("the run hit its cap before it was 20 autocorrelation times long")
     for name in judged:

@@ -194,6 +194,11 @@ class Chains:
         """Expected nanoseconds of one sweep of all chains."""
         return self.updates.cost
 
+    @property
+    def numerics(self) -> dict[str, float]:
+        """What the certificate should tell of rounding and the like."""
+        return {}
+
     def state(self) -> Arrays:
         """Copies of all that a sweep changes."""
         return {name: array.copy() for name, array in self.updates.arrays().items()}

@@ -9,6 +9,7 @@ given up as soon as its autocorrelation time has grown too long to win.
 from __future__ import annotations
 
 import json
+import math
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,10 +39,10 @@ class Choice:
 
     def __init__(self, system: System, spec: Any, names: Names, chains: int, build: Callable[[str], Group]) -> None:
         self._system, self._spec, self._names, self._build = system, spec, names, build
-        self._sites = chains * spec.shape[1] * spec.shape[2]
+        self._sites = chains * math.prod(spec.shape)
         """Of all chains."""
         valid = [name for name in system.algorithms if system.refusal(spec, name) is None]
-        self._queue = sorted(valid, key=lambda name: system.expected_tau(spec, name) * system.nanoseconds(name))
+        self._queue = sorted(valid, key=lambda name: system.expected_tau(spec, name) * system.nanoseconds(name, spec))
         self._notes: list[str] = []
         self.best: Pilot | None = None
         self.algorithm = ""
@@ -123,7 +124,7 @@ class Choice:
                 self._current = Pilot(self._build(self._name), self._names)
                 continue
             price = self._price(self.best, self.best.times.slowest)
-            least = 2 * LEAST_TAU * self._system.nanoseconds(self._name) * self._sites
+            least = 2 * LEAST_TAU * self._system.nanoseconds(self._name, self._spec) * self._sites
             if least >= price:
                 self._notes.append(f"{self._name} at least {least / self._sites:.3g} ns")
                 continue

@@ -76,7 +76,10 @@ class Simulation(Protocol):
     """
 
     kinds: ClassVar[Mapping[str, Any]]
-    """Algorithm -> its updates, with ``nanoseconds``, the cost of one site and sweep, as a class constant."""
+    """Algorithm -> its updates, with ``nanoseconds``, the cost of one site and sweep, as a class constant.
+
+    ``numerics``, a dictionary of what a certificate should tell of rounding and the like, may be left out.
+    """
 
     def __init__(self, spec: Any, hot: NDArray[np.bool_], algorithm: str, rng: np.random.Generator) -> None: ...
 
@@ -121,6 +124,11 @@ class Names(NamedTuple):
     judged: tuple[str, ...]
     """Observables, among columns and magnitudes, whose mixing decides about the certificate."""
 
+    @property
+    def signed(self) -> bool:
+        """Whether weights may be negative: averages are then <x sign> / <sign>, with the column ``sign``."""
+        return SIGN in self.columns
+
 
 class OrderParameter(NamedTuple):
     """One order parameter as physics: the columns that are its components, and how the symmetry acts on them."""
@@ -137,6 +145,8 @@ class OrderParameter(NamedTuple):
     """Number of ordered phases: 2 by sign, q states or angles, otherwise 1."""
 
 
+SIGN = "sign"
+"""Column of systems whose weights may be negative: 1 or -1; configurations come as often as |weight| says."""
 KINDS = ("sign", "states", "angles", "sublattices", "continuous")
 
 TEMPERING = "tempering"
@@ -180,6 +190,10 @@ class System:
     expected_tau: Callable[[Any, str], float] = lambda spec, algorithm: 10.0
     """Rough autocorrelation time in sweeps of a spec and algorithm: for estimates of cost, and the order in which
     ``auto`` tries algorithms."""
+    site_nanoseconds: Callable[[Any, str], float] | None = None
+    """Expected cost of one site and sweep of a spec and algorithm; None: the constant of the algorithm's updates."""
+    caution: Callable[[Any], str | None] = lambda spec: None
+    """What users should know of a spec that is allowed, but may not be what they want."""
 
     def names(self, spec: Any) -> Names:
         """The observables of ``spec``."""
@@ -206,9 +220,12 @@ class System:
                 )
         return self.orders(spec)
 
-    def nanoseconds(self, algorithm: str) -> float:
+    def nanoseconds(self, algorithm: str, spec: Any) -> float:
         """Expected cost of one site and sweep on one core."""
-        return float(self.simulation.kinds[self.algorithms[0] if algorithm == TEMPERING else algorithm].nanoseconds)
+        local = self.algorithms[0] if algorithm == TEMPERING else algorithm
+        if self.site_nanoseconds is not None:
+            return float(self.site_nanoseconds(spec, local))
+        return float(self.simulation.kinds[local].nanoseconds)
 
     def refusal(self, spec: Any, algorithm: str) -> str | None:
         """Why ``algorithm`` cannot sample ``spec``; None if it can."""
@@ -239,6 +256,8 @@ OPTIONAL = {
     "refuse": "refuse",
     "ladder": "LADDER",
     "expected_tau": "expected_tau",
+    "site_nanoseconds": "site_nanoseconds",
+    "caution": "caution",
 }
 """The same for what a module may leave out."""
 

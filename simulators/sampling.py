@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from simulators import pilot
 from simulators.autocorrelation import autocorrelation_time
-from simulators.certificate import Certificate, Summary, objections, summarize
+from simulators.certificate import Certificate, Summary, objections, summarize, summarize_signed
 from simulators.choice import Choice
-from simulators.contract import TEMPERING, System, require
+from simulators.contract import SIGN, TEMPERING, System, require
 from simulators.ladder import Group, Ladder, Single
 from simulators.order import Length, Order
 from simulators.pilot import Pilot, Times
@@ -218,7 +218,15 @@ class Sampler:
             tau = self._schedule.times.tau[point]
         else:
             tau = {name: self._schedule.spacing * autocorrelation_time(x).tau for name, x in found.items()}
-        return {name: summarize(x_RT, self._hot_R, tau[name]) for name, x_RT in found.items()}
+        sign_RT = found[SIGN] if self.names.signed else np.ones(1)
+        if (sign_RT == 1).all():
+            return {name: summarize(x_RT, self._hot_R, tau[name]) for name, x_RT in found.items()}
+        return {
+            name: summarize(x_RT, self._hot_R, tau[name])
+            if name == SIGN
+            else summarize_signed(x_RT, sign_RT, self._hot_R, tau[name])
+            for name, x_RT in found.items()
+        }
 
     def _objections(self, summaries: dict[str, Summary]) -> list[str]:
         assert self._schedule is not None
@@ -256,6 +264,7 @@ class Sampler:
             converged=schedule.times is None or schedule.times.converged,
             certified=not reasons,
             reasons=reasons,
+            numerics=getattr(self._group.simulations[point], "numerics", {}),
         )
         kept_KR = self._kept[point]
         sweep_K = schedule.thermalization + schedule.spacing * (self._kept_K + 1)

@@ -19,7 +19,7 @@ def expected_algorithm(task: SimulationTask) -> str:
     if "auto" not in (task.thermalization, task.spacing):
         return system.algorithms[0]
     valid = [name for name in system.algorithms if system.refusal(spec, name) is None]
-    return min(valid, key=lambda name: system.expected_tau(spec, name) * system.nanoseconds(name))
+    return min(valid, key=lambda name: system.expected_tau(spec, name) * system.nanoseconds(name, spec))
 
 
 class Cost(NamedTuple):
@@ -51,7 +51,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
     updates = (thermalization + spacing * rounds) * sites * task.chains
     bytes_per_sample = {"bits": 1 / 8, "int8": 1.0, "float32": 4.0}[system.encoding] * sites
     return Cost(
-        core_seconds=0.05 + updates * system.nanoseconds(algorithm) * 1e-9,
+        core_seconds=0.05 + updates * system.nanoseconds(algorithm, spec) * 1e-9,
         # Observables and bookkeeping take about 40 bytes a row after compression.
         disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
         memory_bytes=int(

@@ -47,12 +47,19 @@ class Grid(Sequence[Point]):
     asked for, so that a million of them take no memory."""
 
     axes: dict[str, tuple[Scalar, ...]]
-    """Values of each field, none twice, in the spec's order; no fields are no points."""
+    """Values of each field as asked for, none twice, in the spec's order; no fields are no points."""
+    rounded: tuple[Point, ...] | None = None
+    """The points themselves, each once, where the system's specs have rounded values; they are no product then."""
 
     def __len__(self) -> int:
+        if self.rounded is not None:
+            return len(self.rounded)
         return prod(map(len, self.axes.values())) if self.axes else 0
 
     def __iter__(self) -> Iterator[Point]:
+        if self.rounded is not None:
+            yield from self.rounded
+            return
         for values in itertools.product(*self.axes.values()) if self.axes else ():
             yield Point(tuple(zip(self.axes, values, strict=True)))
 
@@ -61,6 +68,8 @@ class Grid(Sequence[Point]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Point, ...]: ...
     def __getitem__(self, index: int | slice) -> Point | tuple[Point, ...]:
+        if self.rounded is not None:
+            return self.rounded[index]
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(len(self))))
         rest = range(len(self))[index]
@@ -74,6 +83,9 @@ class Grid(Sequence[Point]):
         """The points that both have, in the order of this one."""
         if self.axes.keys() != other.axes.keys():
             return Grid({})
+        if self.rounded is not None or other.rounded is not None:
+            there = set(other)
+            return Grid(self.axes, tuple(point for point in self if point in there))
         others = {name: set(axis) for name, axis in other.axes.items()}
         return Grid({name: tuple(x for x in axis if x in others[name]) for name, axis in self.axes.items()})
 
@@ -148,13 +160,21 @@ def points(system: System, raw: dict[str, Any], place: str) -> tuple[Grid, list[
     if problems:
         return Grid({}), problems
     found: dict[Problem, None] = {}
-    grid = Grid(axes)
+    grid, rounded = Grid(axes), False
     for point in grid:
         try:
-            system.spec(**dict(point.values))
+            # A spec may round what was asked for to what is possible, and what it holds is what is stored.
+            rounded |= _stored(system, point) != point
         except SpecError as error:
             found.update(dict.fromkeys(Problem(f"{place}.{name}", message) for name, message in error.problems))
+    if rounded and not found:
+        grid = Grid(axes, tuple(dict.fromkeys(_stored(system, point) for point in grid)))
     return grid, list(found)
+
+
+def _stored(system: System, point: Point) -> Point:
+    spec = system.spec(**dict(point.values))
+    return Point(tuple((name, getattr(spec, name)) for name, _ in point.values))
 
 
 def matches(value: Scalar, wanted: Any) -> bool:

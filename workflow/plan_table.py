@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from workflow.blocks import Study
+from workflow.cautions import cautions
 from workflow.costs import SAMPLES_PER_SECOND
 from workflow.data_plan import data_lines
 from workflow.estimate import Expected, expected
@@ -45,6 +46,7 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     lines += _short_of_memory(found, cpus)
     lines += data_lines(study)
     lines += _algorithms(shards.algorithms)
+    lines += cautions(study)
     kinds = sorted({(item.network, item.system, item.size, item.features) for item in models.runs})
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
     if assumed:

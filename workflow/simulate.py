@@ -20,6 +20,7 @@ from simulators.order import Order
 from simulators.sampling import Sampler, Samples
 from workflow import data_sources, manifest, shards, storage
 from workflow.blocks import Study
+from workflow.cautions import cautions
 from workflow.certified import objections
 from workflow.costs import simulation_cost
 from workflow.data_tasks import SourceError
@@ -178,6 +179,8 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
         manifest.appending(run) as lines,
         Progress("simulate", total, "shards", quiet) as progress,
     ):
+        for text in cautions(study) if todo else []:
+            progress.say(f"  {text}")
         for task_id, text in complaints.items():
             progress.say(f"  {text}; {'making' if task_id in of_data else 'simulating'} it again")
         for record in _make_data(study, run, records, failures, progress):

@@ -68,7 +68,7 @@ def describes_itself(system: System, spec: Any, algorithm: str) -> None:
     assert "must be auto or one of" in str(system.refusal(spec, "no such algorithm"))
     assert system.ladder in dataclasses.asdict(spec)
     assert system.expected_tau(spec, algorithm) > 0
-    assert system.nanoseconds(algorithm) > 0
+    assert system.nanoseconds(algorithm, spec) > 0
 
 
 def gives_configurations_of_its_encoding(system: System, spec: Any, algorithm: str) -> None:

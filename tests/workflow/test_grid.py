@@ -58,3 +58,18 @@ def test_repeated_values_are_found_among_many() -> None:
     assert [str(problem) for problem in problems] == [
         "simulate.0.temperature: must not repeat a value, got 1.5 more than once"
     ]
+
+
+def test_points_that_a_system_rounds_are_stored_as_rounded_each_once() -> None:
+    """beta = 1 and 2 in steps of .3 and .35: the nearest that fit are 1/3, 2/7 and 1/3 again."""
+    raw = {"size": 2, "temperature": [1.0, 0.5], "interaction": 4.0, "trotter_step": [0.3, 0.35]}
+    grid, problems = points(contract.load("hubbard"), raw, "simulate.0")
+    assert not problems
+    assert [(point["temperature"], round(point["trotter_step"], 6)) for point in grid] == [
+        (1.0, round(1 / 3, 6)), (0.5, round(2 / 7, 6)), (0.5, round(1 / 3, 6)),
+    ]  # fmt: skip
+    assert grid.axes["trotter_step"] == (0.3, 0.35)
+    assert len(grid) == 3 and grid[-1] == list(grid)[-1] and grid[:2] == tuple(grid)[:2]
+    assert list(grid.shared(grid)) == list(grid)
+    exact, _ = points(contract.load("hubbard"), raw | {"trotter_step": 0.5}, "simulate.1")
+    assert exact.rounded is None and not grid.shared(exact)

@@ -129,7 +129,7 @@ def _system(name: str, size: int, rounds: int, seconds: float) -> Iterator[Figur
         ours = float(np.median(cost[algorithm]))
         roof = float(np.median(cost["random words"])) * words[algorithm]
         memory = float(np.median(cost["memory"]))
-        notes = [f"table {system.nanoseconds(algorithm):g} ns"]
+        notes = [f"table {system.nanoseconds(algorithm, spec):g} ns"]
         if roof:
             notes.append(f"its {words[algorithm]:.2g} random words alone take {roof / ours:.0%} of it")
         notes.append(f"to copy the states takes {memory / ours:.0%}")

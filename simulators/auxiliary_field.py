@@ -1,0 +1,173 @@
+"""Markov chains of an auxiliary field: what the systems of correlated fermions share.
+
+A sweep is a pass up and a pass down the Trotter slices, so each site of each slice is proposed twice.  Chains go one
+batch after the other, since their Green's functions take far more memory than their fields; between two calls of
+``advance`` the fields and random generators are all there is.
+
+After too many slices without being computed anew the Green's functions are wrong.  Every chain has an interval of its
+own: a sweep that was wrong by more than ``LARGEST_DRIFT`` is taken back and made again with half of it.
+
+Axes: R chains, C chains of a batch, T slices, I rows, J columns, N = I J sites.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import NDArray
+
+from simulators.chains import Arrays
+from simulators.determinants import one_thread
+from simulators.greens_functions import TOGETHER, Fermions, GreensFunctions
+from simulators.multispin import generators
+
+LARGEST_DRIFT = 1e-6
+BATCH_BYTES = 2**20
+"""Green's functions of the chains that are swept together: they fit a core's cache."""
+
+
+class SingularField(RuntimeError):
+    """A field whose Green's function cannot be computed to ``LARGEST_DRIFT``."""
+
+
+class FieldUpdates:
+    """Single flips of the fields of all chains.
+
+    A subclass says what the field does to the fermions: ``fermions`` of a spec.
+
+    Args:
+        spec: has ``shape`` = (T, I, J) and ``interval``, the slices after which Green's functions are first computed
+            anew.
+        states_RTIJ: fields, -1 or 1.
+        rng: source of all randomness.
+    """
+
+    lines: ClassVar[int] = 0
+    """Sites of which the field is proposed to be flipped in all slices at once, after every sweep."""
+
+    def __init__(self, spec: Any, states_RTIJ: NDArray[np.int8], rng: np.random.Generator) -> None:
+        self.spec = spec
+        self.states_RTIJ = states_RTIJ.copy()
+        self.state_RV = generators(rng, len(states_RTIJ))
+        self.counts_2 = np.zeros(2, dtype=np.int64)
+        self.interval_R = np.full(len(states_RTIJ), spec.interval)
+        self.drift_R = np.zeros(len(states_RTIJ))
+        """Largest error of the Green's functions in any sweep that counted."""
+        self.model = self.fermions(spec)
+
+    @staticmethod
+    def fermions(spec: Any) -> Fermions:
+        raise NotImplementedError
+
+    def advance(self, sweeps: int) -> None:
+        """Sweep every chain; a run cut in two is the same run, bit for bit.
+
+        Raises:
+            SingularField: Green's functions cannot be computed, even anew at every slice.
+        """
+        if sweeps:
+            with one_thread().limit(limits=1, user_api="blas"):
+                for chosen_C in self.batches():
+                    self._advance(chosen_C, sweeps)
+
+    def batches(self) -> Iterator[NDArray[np.int64]]:
+        """Chains of equal intervals, as many as may share memory."""
+        sites = math.prod(self.spec.shape[1:])
+        species = len(self.model.vertex_S2)
+        most = max(1, BATCH_BYTES // (sites**2 * self.model.vertex_S2.itemsize * species)) if sites <= TOGETHER else 1
+        # All at once: intervals may change while batches are used.
+        groups = [np.flatnonzero(self.interval_R == interval) for interval in np.unique(self.interval_R)]
+        for group in groups:
+            yield from (group[first : first + most] for first in range(0, len(group), most))
+
+    def greens_functions(self, chosen_C: NDArray[np.int64]) -> GreensFunctions:
+        """Those of copies of the chosen chains' fields and generators; the chains have equal intervals.
+
+        Raises:
+            SingularField: they cannot be computed.
+        """
+        field_CTN = self.states_RTIJ[chosen_C].reshape(len(chosen_C), self.spec.shape[0], -1)
+        interval = int(self.interval_R[chosen_C[0]])
+        return GreensFunctions(self.model, field_CTN, self.state_RV[chosen_C], interval)
+
+    def _advance(self, chosen_C: NDArray[np.int64], sweeps: int) -> None:
+        greens = self.greens_functions(chosen_C)
+        for done in range(sweeps):
+            greens.accepted_C[:] = 0
+            with np.errstate(all="ignore"):
+                drift_C = self._sweep(greens, chosen_C)
+            good_C = drift_C <= LARGEST_DRIFT
+            self._keep(greens, chosen_C, good_C, drift_C)
+            if not good_C.all():
+                bad, good = chosen_C[~good_C], chosen_C[good_C]
+                self._halve(bad, drift_C[~good_C])
+                self._advance(bad, sweeps - done)
+                if len(good):
+                    self._advance(good, sweeps - done - 1)
+                return
+
+    def _sweep(self, greens: GreensFunctions, chosen_C: NDArray[np.int64]) -> NDArray[np.float64]:
+        try:
+            drift_C = greens.sweep()
+            for _ in range(self.lines):
+                greens.flip_line()
+        except LinAlgError:
+            # One of them; which one, smaller batches would show. Halving the intervals of all is right as well.
+            return np.full(len(chosen_C), np.inf)
+        return drift_C
+
+    def _keep(
+        self,
+        greens: GreensFunctions,
+        chosen_C: NDArray[np.int64],
+        good_C: NDArray[np.bool_],
+        drift_C: NDArray[np.float64],
+    ) -> None:
+        """Take over what a sweep made of the chains that it was good for."""
+        kept = chosen_C[good_C]
+        self.states_RTIJ[kept] = greens.field_CTN[good_C].reshape(len(kept), *self.spec.shape)
+        self.state_RV[kept] = greens.state_CV[good_C]
+        self.drift_R[kept] = np.maximum(self.drift_R[kept], drift_C[good_C])
+        self.counts_2 += int(greens.accepted_C[good_C].sum()), 2 * len(kept) * math.prod(self.spec.shape)
+
+    def _halve(self, bad: NDArray[np.int64], drift_C: NDArray[np.float64]) -> None:
+        if (self.interval_R[bad] == 1).any():
+            raise SingularField(
+                f"Green's functions of a field at {self.spec} are wrong by {drift_C.max():.1g}, even when computed "
+                f"anew at every slice; a matrix is singular to double precision"
+            )
+        self.interval_R[bad] //= 2
+
+    def states(self) -> NDArray[np.int8]:
+        """(R, T, I, J), a copy."""
+        return self.states_RTIJ.copy()
+
+    def arrays(self) -> Arrays:
+        """All that a sweep changes."""
+        return {
+            "states": self.states_RTIJ,
+            "generators": self.state_RV,
+            "counts": self.counts_2,
+            "interval": self.interval_R,
+            "drift": self.drift_R,
+        }
+
+    def exchange(self, other: Self, chosen_R: NDArray[np.bool_]) -> None:
+        """Swap the fields of the chosen chains with those of ``other``."""
+        mine = self.states_RTIJ[chosen_R]
+        self.states_RTIJ[chosen_R] = other.states_RTIJ[chosen_R]
+        other.states_RTIJ[chosen_R] = mine
+
+    @property
+    def numerics(self) -> dict[str, float]:
+        """By how much Green's functions were wrong at most, and the smallest interval that this took."""
+        return {"largest_drift": float(self.drift_R.max()), "interval": int(self.interval_R.min())}
+
+    @property
+    def acceptance(self) -> float:
+        """Single flips accepted over those proposed."""
+        return float(self.counts_2[0] / max(1, self.counts_2[1]))

@@ -1,0 +1,209 @@
+"""Equal-time Green's functions of fermions in an auxiliary field, and the sweeps over the field that they guide.
+
+Slice l of the field turns into a matrix per species, B_l = V_l E, with E = exp(dtau (T + mu)) the hopping and V_l
+diagonal, exp(sigma lambda s_il).  A field's weight is prod_sigma det(1 + B_(L-1) ... B_0), times factors of its own.
+The Green's function that slice l is updated with is
+
+    G(l) = [1 + B_l ... B_0 B_(L-1) ... B_(l+1)]^-1,   G_ij = <c_i c+_j>,   G(l) = B_l G(l-1) B_l^-1 ("wrapping").
+
+Wrapping loses digits, so after every block of a few slices G is computed anew, from the products of the blocks below
+and above, C_f ... C_0 and (C_(F-1) ... C_(f+1))^T.  A pass up the slices makes the former and uses the latter, which
+the pass down before has made, and the other way round (White et al., Phys. Rev. B 40, 506 (1989)).  By how much the
+wrapped G was wrong is measured at every block.
+
+Axes: S species, C chains, T slices, N sites; F blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.clusters import uniform
+from simulators.delayed import propose
+from simulators.determinants import Factors, Matrices, greens, log_determinant
+
+TOGETHER = 64
+"""Sites up to which several chains are worth one object."""
+FEW_FLIPS, MANY_FLIPS = 16, 32
+"""Flips that are collected before G follows, up to that many sites and above."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fermions:
+    """What one slice of the field does to the fermions."""
+
+    hop_NN: NDArray[np.float64]
+    """E = exp(dtau (T + mu)), symmetric."""
+    unhop_NN: NDArray[np.float64]
+    """Its inverse."""
+    vertex_S2: NDArray[Any]
+    """Entry of V where the field is -1, and 1; a single species stands for two with equal determinants."""
+    log_weight_2: NDArray[Any]
+    """Logarithm of a site's weight beside the determinants where the field is -1, and 1."""
+
+    @property
+    def change_S2(self) -> NDArray[Any]:
+        """Relative change of an entry of V when the field flips, where it is -1, and 1."""
+        return self.vertex_S2[:, ::-1] / self.vertex_S2 - 1
+
+    @property
+    def explicit_2(self) -> NDArray[Any]:
+        """By what the weight beside the determinants changes."""
+        return np.exp(self.log_weight_2[::-1] - self.log_weight_2)
+
+
+class GreensFunctions:
+    """The fields of some chains with what a sweep needs; ``field_CTN`` and ``state_CV`` are changed in place.
+
+    All is a function of the fields, bit for bit: an object made of the fields that a sweep left goes on as that
+    sweep's own object would.
+
+    Args:
+        fermions: the model.
+        field_CTN: -1 or 1.
+        state_CV: a random generator for each chain.
+        interval: slices of a block.
+    """
+
+    def __init__(
+        self, fermions: Fermions, field_CTN: NDArray[np.int8], state_CV: NDArray[np.uint64], interval: int
+    ) -> None:
+        self.fermions, self.field_CTN, self.state_CV = fermions, field_CTN, state_CV
+        chains, slices, sites = field_CTN.shape
+        self.blocks = [range(first, min(slices, first + interval)) for first in range(0, slices, interval)]
+        self.vertex_SCTN = fermions.vertex_S2[:, (field_CTN + 1) // 2]
+        shape = (len(fermions.vertex_S2), chains, sites, sites)
+        self._none = Factors.identity(shape, fermions.vertex_S2.dtype)
+        self._above = [self._none] * (len(self.blocks) + 1)
+        """(C_(F-1) ... C_f)^T for each f."""
+        for f in reversed(range(len(self.blocks))):
+            self._extend_above(f)
+        flips = min(sites, FEW_FLIPS if sites <= TOGETHER else MANY_FLIPS)
+        self._x_SCKN, self._y_SCKN = (np.zeros((*shape[:2], flips, sites), self.vertex_SCTN.dtype) for _ in "xy")
+        self._change_S2, self._explicit_2 = fermions.change_S2, fermions.explicit_2
+        self._spare = np.empty(shape, self.vertex_SCTN.dtype)
+        self.accepted_C = np.zeros(chains, dtype=np.int64)
+        """Single flips so far."""
+
+    def sweep(self) -> NDArray[np.float64]:
+        """Propose every flip on a pass up the slices, and again on the way down.
+
+        Returns:
+            (C,) the largest error of an entry of G that wrapping has caused.
+        """
+        drift_C = np.zeros(len(self.field_CTN))
+        G = self.bottom()
+        below = [self._none]
+        for f, block in enumerate(self.blocks):
+            for t in block:
+                self._wrap_up(G, t)
+                self._update(G, t)
+            below.append(below[-1].times(self._product(f)))
+            G = _compared(G, greens(below[-1], self._above[f + 1]), drift_C)
+        for f in reversed(range(len(self.blocks))):
+            for t in reversed(self.blocks[f]):
+                self._update(G, t)
+                self._wrap_down(G, t)
+            self._extend_above(f)
+            G = _compared(G, greens(below[f], self._above[f]), drift_C)
+        return drift_C
+
+    def flip_line(self) -> NDArray[np.bool_]:
+        """Propose to flip the field of one random site in all slices at once, in every chain.
+
+        Single flips cross from one direction of a local moment to the other slowly where the coupling is strong.
+
+        Returns:
+            (C,) whether the flip was accepted.
+        """
+        chains, _, sites = self.field_CTN.shape
+        site_C = np.array([int(uniform(state_V) * sites) for state_V in self.state_CV])
+        field_CTN = self.field_CTN.copy()
+        field_CTN[np.arange(chains), :, site_C] *= -1
+        other = GreensFunctions(self.fermions, field_CTN, self.state_CV, len(self.blocks[0]))
+        ratio_C = np.exp(np.minimum(0.0, other.log_weight()[1] - self.log_weight()[1]))
+        taken_C = np.array([uniform(state_V) for state_V in self.state_CV]) < ratio_C
+        self.field_CTN[taken_C] = field_CTN[taken_C]
+        self.vertex_SCTN[:, taken_C] = other.vertex_SCTN[:, taken_C]
+        for mine, theirs in zip(self._above[:-1], other._above[:-1], strict=True):
+            for array, new in zip(mine, theirs, strict=True):
+                array[:, taken_C] = new[:, taken_C]
+        return taken_C
+
+    def bottom(self) -> Matrices:
+        """(S, C, N, N) Green's functions at the last slice, before the first."""
+        return greens(self._none, self._above[0])
+
+    def each_slice(self) -> Iterator[Matrices]:
+        """(S, C, N, N) Green's functions of one slice after the other, the fields as they are; the memory is used
+        again for the next."""
+        G, below = self.bottom(), self._none
+        for f, block in enumerate(self.blocks):
+            for t in block:
+                self._wrap_up(G, t)
+                if t < block[-1]:
+                    yield G
+            below = below.times(self._product(f))
+            G = greens(below, self._above[f + 1])
+            yield G
+
+    def log_weight(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(C,) sign of the fields' weights, and the logarithm of their size."""
+        phase_SC, size_SC = log_determinant(self._none, self._above[0])
+        explicit_C = self.fermions.log_weight_2[(self.field_CTN + 1) // 2].sum(axis=(1, 2))
+        copies = 2 // len(phase_SC)
+        phase_C = phase_SC.prod(axis=0) ** copies * np.exp(1j * explicit_C.imag)
+        return np.sign(phase_C.real), copies * size_SC.sum(axis=0) + explicit_C.real
+
+    def _extend_above(self, f: int) -> None:
+        self._above[f] = self._above[f + 1].times(self._product(f).swapaxes(-1, -2))
+
+    def _product(self, f: int) -> Matrices:
+        """C_f, the product of a block's slice matrices."""
+        block = self.blocks[f]
+        C = self.vertex_SCTN[:, :, block[0], :, None] * self.fermions.hop_NN
+        for t in block[1:]:
+            C = self.vertex_SCTN[:, :, t, :, None] * (self.fermions.hop_NN @ C)
+        return C
+
+    def _wrap_up(self, G: Matrices, t: int) -> None:
+        """G(t) from G(t - 1), in its place: V E G E^-1 V^-1."""
+        np.matmul(self.fermions.hop_NN, G, out=self._spare)
+        np.matmul(self._spare, self.fermions.unhop_NN, out=G)
+        vertex_SCN = self.vertex_SCTN[:, :, t]
+        G *= vertex_SCN[..., :, None]
+        G *= 1 / vertex_SCN[..., None, :]
+
+    def _wrap_down(self, G: Matrices, t: int) -> None:
+        """G(t - 1) from G(t), in its place: E^-1 V^-1 G V E."""
+        vertex_SCN = self.vertex_SCTN[:, :, t]
+        G *= 1 / vertex_SCN[..., :, None]
+        G *= vertex_SCN[..., None, :]
+        np.matmul(self.fermions.unhop_NN, G, out=self._spare)
+        np.matmul(self._spare, self.fermions.hop_NN, out=G)
+
+    def _update(self, G: Matrices, t: int) -> None:
+        """Propose all flips of slice ``t``; G and the slice's matrices follow."""
+        field_CN = self.field_CTN[:, t]
+        taken_C = np.zeros(len(field_CN), dtype=np.int64)
+        x, y = self._x_SCKN, self._y_SCKN
+        for first in range(0, field_CN.shape[1], x.shape[2]):
+            propose(G, field_CN, self.state_CV, self._change_S2, self._explicit_2, first, x, y, taken_C)
+            # Shorter sums may be added up in another order: where chains share an object, none may decide for others.
+            most = x.shape[2] if x.shape[3] <= TOGETHER else int(taken_C.max())
+            np.matmul(x[:, :, :most].swapaxes(-1, -2), y[:, :, :most], out=self._spare)
+            G -= self._spare
+            self.accepted_C += taken_C
+        self.vertex_SCTN[:, :, t] = self.fermions.vertex_S2[:, (field_CN + 1) // 2]
+
+
+def _compared(wrapped: Matrices, fresh: Matrices, drift_C: NDArray[np.float64]) -> Matrices:
+    """``fresh``; ``drift_C`` grows to the largest difference (not a number: infinite)."""
+    difference_C = np.abs(wrapped - fresh).max(axis=(0, 2, 3))
+    np.maximum(drift_C, np.where(np.isfinite(difference_C), difference_C, np.inf), out=drift_C)
+    return fresh

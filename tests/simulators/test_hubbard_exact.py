@@ -1,0 +1,244 @@
+"""Every observable of 2 x 2 sites against Fock space, at the same number of slices and extrapolated to none."""
+
+import math
+from typing import Any
+
+import fock_space
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from simulators.systems.hubbard import Simulation, Spec, amplitudes, sublattices
+
+LARGEST_Z = 4.0
+"""A correct simulator exceeds it with chance 6e-5 per comparison, of which there are about 70 (200 with the slow
+ones); seeds are fixed."""
+CHAINS = 128
+THERMALIZATION = 20
+Series = dict[str, NDArray[np.float64]]
+
+
+def run(spec: Spec, rounds: int, spacing: int = 1, seed: int = 1, algorithm: str = "metropolis") -> Series:
+    """(CHAINS, rounds) of every column."""
+    simulation = Simulation(spec, np.arange(CHAINS) % 2 == 0, algorithm, np.random.default_rng(seed))
+    simulation.advance(THERMALIZATION)
+    found = []
+    for _ in range(rounds):
+        simulation.advance(spacing)
+        found.append(simulation.measure())
+    return {name: np.stack([one[name] for one in found], axis=1) for name in found[0]}
+
+
+def estimate(x_RT: NDArray[np.float64], sign_RT: NDArray[np.float64]) -> tuple[float, float]:
+    """<x sign> / <sign> and its error from the spread of chains."""
+    signed_R, sign_R = (x_RT * sign_RT).mean(axis=1), sign_RT.mean(axis=1)
+    mean = signed_R.mean() / sign_R.mean()
+    return float(mean), float((signed_R - mean * sign_R).std() / sign_R.mean() / math.sqrt(len(sign_R)))
+
+
+def exact(spec: Spec, slices: int | None) -> dict[str, float]:
+    return fock_space.averages(
+        T=spec.temperature, U=spec.interaction, mu=spec.chemical_potential, slices=slices, t=spec.hopping
+    )
+
+
+def largest_z(series: Series, truth: dict[str, float], use_sign: bool = True) -> tuple[float, str]:
+    """Over all observables; quantities that a symmetry fixes must have their values to rounding."""
+    sign_RT = series["sign"] if use_sign else np.ones_like(series["sign"])
+    found = []
+    for name, value in truth.items():
+        mean, error = estimate(series[name], sign_RT)
+        assert error > 1e-12 or abs(mean - value) < 1e-10, (name, mean, value)
+        found.append((abs(mean - value) / error if error > 1e-12 else 0.0, name))
+    return max(found)
+
+
+def cell(**values: Any) -> Spec:
+    return Spec(size=2, **values)
+
+
+QUICK = {
+    "half filling": cell(temperature=0.5, interaction=4.0, trotter_step=0.1),
+    "strong": cell(temperature=1.0, interaction=8.0, trotter_step=0.1),
+    "doped": cell(temperature=0.5, interaction=4.0, chemical_potential=-1.0, trotter_step=0.2),
+    "attractive": cell(temperature=0.5, interaction=-4.0, chemical_potential=0.5, trotter_step=0.2, channel="charge"),
+    "charge": cell(temperature=0.5, interaction=4.0, trotter_step=0.2, channel="charge"),
+}
+SLOW = {
+    "half filling, coarse": cell(temperature=0.5, interaction=4.0, trotter_step=0.2),
+    "half filling, fine": cell(temperature=0.5, interaction=4.0, trotter_step=0.05),
+    "weak, warm": cell(temperature=1.0, interaction=2.0, trotter_step=0.1),
+    "weak, cold": cell(temperature=0.25, interaction=2.0, trotter_step=0.1),
+    "cold": cell(temperature=0.25, interaction=4.0, trotter_step=0.1),
+    "strong, cool": cell(temperature=0.5, interaction=8.0, trotter_step=0.1),
+    "doped, fine": cell(temperature=0.5, interaction=4.0, chemical_potential=-1.0, trotter_step=0.05),
+    "doped with particles": cell(temperature=0.5, interaction=4.0, chemical_potential=2.0, trotter_step=0.1),
+    "attractive, half filling": cell(temperature=0.5, interaction=-4.0, trotter_step=0.1, channel="charge"),
+    "attractive, dilute": cell(
+        temperature=0.4, interaction=-6.0, chemical_potential=-2.0, trotter_step=0.1, channel="charge"
+    ),
+    "charge, strong": cell(temperature=1.0, interaction=8.0, trotter_step=0.1, channel="charge"),
+    "other hopping": cell(temperature=1.0, interaction=4.0, hopping=-0.5, chemical_potential=1.0, trotter_step=0.25),
+}
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_discretised_averages(name: str) -> None:
+    spec = (QUICK | SLOW)[name]
+    # Strong coupling turns moments over slowly.
+    algorithm = "lines" if abs(spec.interaction) >= 6 else "metropolis"
+    worst = largest_z(run(spec, rounds=20, spacing=2, algorithm=algorithm), exact(spec, spec.slices))
+    assert worst < (LARGEST_Z, ""), worst
+
+
+TABLE = {
+    (0.0, 0.2): (1.0, 0.126403, 0.747194, 0.357513, -1.912468, -2.406855),
+    (0.0, 0.1): (1.0, 0.139336, 0.721327, 0.334757, -1.891067, -2.333722),
+    (0.0, 0.05): (1.0, 0.142886, 0.714228, 0.328446, -1.884487, -2.312943),
+    (0.0, None): (1.0, 0.144100, 0.711800, 0.326281, -1.882154, -2.305753),
+    (-1.0, 0.1): (0.855604, 0.095914, 0.663776, 0.286386, -1.899275, -1.371223),
+    (-1.0, None): (0.853874, 0.099532, 0.654811, 0.279074, -1.890773, -1.346520),
+}
+"""mu, dtau -> density, double occupancy, moment, S(pi, pi), kinetic and total energy at U = 4, T = 1/2, from another
+program."""
+
+
+@pytest.mark.parametrize(("mu", "step"), TABLE)
+def test_the_reference_itself(mu: float, step: float | None) -> None:
+    found = fock_space.averages(T=0.5, U=4.0, mu=mu, slices=None if step is None else round(2 / step))
+    names = ("density", "double_occupancy", "local_moment", "spin_structure", "kinetic_energy", "energy")
+    np.testing.assert_allclose([found[name] for name in names], TABLE[mu, step], atol=1.5e-6)
+
+
+def test_a_ring_of_single_bonds_would_be_noticed() -> None:
+    """Negative control: half the hopping is what L = 2 has if its bonds are counted once."""
+    spec = cell(temperature=0.5, interaction=4.0, trotter_step=0.2)
+    wrong = fock_space.averages(T=0.5, U=4.0, slices=spec.slices, t=0.5)
+    assert largest_z(run(spec, rounds=4), wrong)[0] > 10 * LARGEST_Z
+
+
+def test_averages_with_negative_weights() -> None:
+    """And without the sign, as a negative control."""
+    spec = cell(temperature=0.2, interaction=6.0, chemical_potential=-2.0, trotter_step=0.25)
+    series, truth = run(spec, rounds=25, spacing=2), exact(spec, spec.slices)
+    assert 0.4 < series["sign"].mean() < 0.8
+    worst = largest_z(series, truth)
+    assert worst < (LARGEST_Z, ""), worst
+    assert largest_z(series, truth, use_sign=False)[0] > 2 * LARGEST_Z
+
+
+STEPS, FINE_STEPS = (0.25, 0.125, 0.0625), (0.125, 0.0625, 0.03125)
+
+
+def extrapolated(values: list[float], errors: list[float]) -> tuple[float, float]:
+    """Limit of a + b dtau^2 + c dtau^4 through three steps, each half of the one before: the errors of all three
+    steps, and no bias of the order dtau^4."""
+    factor = np.array([1 / 45, -20 / 45, 64 / 45])
+    return float(factor @ values), float(np.sqrt(factor**2 @ np.square(errors)))
+
+
+def test_the_error_of_the_slices_is_quadratic() -> None:
+    """Exact values: each half step has a quarter of the error, and what is extrapolated a hundredth of it at most."""
+    for mu in (0.0, -1.0):
+        spec = cell(temperature=1.0, interaction=4.0, chemical_potential=mu)
+        truth = exact(spec, None)
+        at = [exact(spec, round(1 / step)) for step in FINE_STEPS]
+        for name, value in truth.items():
+            errors = [one[name] - value for one in at]
+            if abs(errors[0]) < 1e-9:
+                continue
+            assert 3.7 < errors[0] / errors[1] < 4.0, name
+            assert 3.9 < errors[1] / errors[2] < 4.0, name
+            limit, _ = extrapolated([one[name] for one in at], [0, 0, 0])
+            assert abs(limit - value) < abs(errors[2]) / 100, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"interaction": 4.0},
+        {"interaction": 4.0, "chemical_potential": -1.0},
+        {"interaction": -4.0, "chemical_potential": 0.5, "channel": "charge"},
+    ],
+)
+def test_extrapolated_averages(values: dict[str, Any]) -> None:
+    specs = [cell(temperature=1.0, trotter_step=step, **values) for step in STEPS]
+    series = [run(spec, rounds=40, spacing=2) for spec in specs]
+    truth = exact(specs[0], None)
+    for name, value in truth.items():
+        means, errors = zip(*(estimate(one[name], one["sign"]) for one in series), strict=True)
+        limit, error = extrapolated(list(means), list(errors))
+        assert abs(limit - value) < max(LARGEST_Z * error, 1e-10), (name, limit, error, value)
+    assert largest_z(series[0], truth)[0] > 3 * LARGEST_Z, "negative control: the coarsest step alone"
+
+
+@pytest.mark.parametrize("channel", ["spin", "charge"])
+def test_no_interaction_is_free_fermions(channel: str) -> None:
+    mu = -0.7
+    spec = Spec(size=4, temperature=0.3, interaction=0.0, chemical_potential=mu, trotter_step=0.1, channel=channel)
+    measured = Simulation(spec, np.ones(3, dtype=bool), "metropolis", np.random.default_rng(1)).measure()
+    energy_K, mode_NK = np.linalg.eigh(-amplitudes(spec))
+    occupied_K = 1 / (1 + np.exp((energy_K - mu) / spec.temperature))
+    momenta = 2 * np.pi * np.arange(4) / 4
+    np.testing.assert_allclose(
+        energy_K, np.sort(-2 * np.add.outer(np.cos(momenta), np.cos(momenta)).ravel()), atol=1e-12
+    )
+    n, kinetic = 2 * occupied_K.mean(), 2 * (energy_K * occupied_K).mean()
+    rho_NN = (mode_NK * occupied_K) @ mode_NK.T
+    pair = np.outer(sublattices(4), sublattices(4)) * rho_NN * (np.eye(16) - rho_NN)
+    expected = {
+        "energy": kinetic - mu * n,
+        "density": n,
+        "double_occupancy": n**2 / 4,
+        "local_moment": n - n**2 / 2,
+        "kinetic_energy": kinetic,
+        "potential_energy": 0.0,
+        "spin_structure": 2 * pair.sum() / 4 / 16,
+        "charge_structure": 2 * pair.sum() / 16,
+        "sign": 1.0,
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(measured[name], value, atol=1e-10, err_msg=name)
+
+
+def test_no_hopping_is_single_sites() -> None:
+    """Without Trotter error, since nothing is left that does not commute."""
+    T, U, mu = 0.5, 3.0, -0.8
+    spec = Spec(size=2, temperature=T, interaction=U, chemical_potential=mu, trotter_step=0.25, hopping=0.0)
+    empty, single, double = np.exp(-U / 4 / T), 2 * np.exp((U / 4 + mu) / T), np.exp((2 * mu - U / 4) / T)
+    Z = empty + single + double
+    truth = {
+        "density": (single + 2 * double) / Z,
+        "double_occupancy": double / Z,
+        "local_moment": single / Z,
+        "kinetic_energy": 0.0,
+        "spin_structure": single / Z / 4,
+    }
+    worst = largest_z(run(spec, rounds=10, spacing=2), truth)
+    assert worst < (LARGEST_Z, ""), worst
+
+
+def differences(coupling_off: float) -> tuple[float, float]:
+    """Mean and error of (S_field - 1) / tanh^2(lambda) - (4 S_zz - <m^2>), zero at any step."""
+    spec = Spec(size=4, temperature=0.5, interaction=4.0, trotter_step=0.125)
+    simulation = Simulation(spec, np.ones(32, dtype=bool), "metropolis", np.random.default_rng(5))
+    simulation.advance(THERMALIZATION)
+    found = []
+    for _ in range(20):
+        simulation.advance(1)
+        field_RTN = simulation.configurations().reshape(32, spec.slices, -1)
+        structure_R = ((field_RTN * sublattices(4)).sum(axis=2) ** 2).mean(axis=1) / 16
+        measured = simulation.measure()
+        squared = np.tanh(coupling_off * spec.coupling.real) ** 2
+        found.append((structure_R - 1) / squared - (4 * measured["spin_structure"] - measured["local_moment"]))
+    mean_R = np.mean(found, axis=0)
+    return float(mean_R.mean()), float(mean_R.std() / math.sqrt(len(mean_R)))
+
+
+def test_the_field_follows_the_moments() -> None:
+    """<s_i s_j> = tanh^2(lambda) <m_i m_j>; another lambda is noticed."""
+    mean, error = differences(1.0)
+    assert abs(mean) < LARGEST_Z * error
+    mean, error = differences(0.8)
+    assert abs(mean) > LARGEST_Z * error
