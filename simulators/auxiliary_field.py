@@ -98,8 +98,15 @@ class FieldUpdates:
         greens = self.greens_functions(chosen_C)
         for done in range(sweeps):
             greens.accepted_C[:] = 0
-            with np.errstate(all="ignore"):
-                drift_C = self._sweep(greens, chosen_C)
+            try:
+                drift_C = self._sweep(greens)
+            except LinAlgError:
+                if len(chosen_C) > 1:
+                    # Which one it was shows when each goes on alone.
+                    for r in chosen_C:
+                        self._advance(np.array([r]), sweeps - done)
+                    return
+                drift_C = np.array([np.inf])
             good_C = drift_C <= LARGEST_DRIFT
             self._keep(greens, chosen_C, good_C, drift_C)
             if not good_C.all():
@@ -110,14 +117,12 @@ class FieldUpdates:
                     self._advance(good, sweeps - done - 1)
                 return
 
-    def _sweep(self, greens: GreensFunctions, chosen_C: NDArray[np.int64]) -> NDArray[np.float64]:
-        try:
+    def _sweep(self, greens: GreensFunctions) -> NDArray[np.float64]:
+        # Numbers that are too large come out as an infinite drift.
+        with np.errstate(all="ignore"):
             drift_C = greens.sweep()
             for _ in range(self.lines):
                 greens.flip_line()
-        except LinAlgError:
-            # One of them; which one, smaller batches would show. Halving the intervals of all is right as well.
-            return np.full(len(chosen_C), np.inf)
         return drift_C
 
     def _keep(
