@@ -83,6 +83,8 @@ def submit(job: Submission, say: Callable[[str], None]) -> int:
     """
     run_folder(job)
     address = job.address or job.site.address or os.environ.get("RAY_API_SERVER_ADDRESS") or DEFAULT_ADDRESS
+    from ray.exceptions import AuthenticationError
+
     try:
         from ray.job_submission import JobSubmissionClient
 
@@ -90,7 +92,7 @@ def submit(job: Submission, say: Callable[[str], None]) -> int:
         with tempfile.TemporaryDirectory(prefix="latentphase-") as name:
             stage(job, Path(name))
             number = client.submit_job(**request(job, name))
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
         raise Unavailable(
             f"no job could be submitted to the Ray dashboard at {address}: {error}\n"
             "  --address names it, http://HOST:8265; from outside the cluster, tunnel to it: "
