@@ -22,7 +22,6 @@ from models.vae import BetaVAE
 
 JACOBI_SWEEPS = 6
 KICK_SAMPLES = 4096
-"""Samples per run that are unpacked at a time."""
 ACTIVE_VARIANCE = 0.01
 """Variance of a latent's means above which it is in use (Burda, Grosse and Salakhutdinov, arXiv:1509.00519)."""
 

@@ -24,7 +24,6 @@ from models.chunks import CHUNK, rows_at_once
 from models.config import ModelConfig
 from models.data import Samples
 
-"""Samples unpacked at a time; at 1,024 sites they are 2 MiB, which a core's own cache holds."""
 KRYLOV = 8
 """Lanczos vectors between restarts for one eigenvalue; the top of the spectrum stands apart, so that few are needed."""
 TOLERANCE = 1e-5

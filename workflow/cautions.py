@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from simulators import contract
 from workflow.blocks import SimulateBlock, Study
-from workflow.grid import expand, spec_fields
 
 ROUNDED_SHOWN = 6
 
@@ -21,19 +19,17 @@ def cautions(study: Study) -> list[str]:
             text = system.caution(system.spec(**dict(point.values)))
             if text is not None:
                 found[f"simulate.{number}: {text}"] = None
-        found |= dict.fromkeys(_rounded(block, study.resolved["simulate"][number], f"simulate.{number}"))
+        found |= dict.fromkeys(f"simulate.{number}.{text}" for text in _rounded(block))
     return list(found)
 
 
-def _rounded(block: SimulateBlock, asked: dict[str, Any], place: str) -> Iterable[str]:
+def _rounded(block: SimulateBlock) -> Iterable[str]:
     """Values that a system has rounded to what is possible, such as a Trotter step of which beta is a multiple."""
     if block.points.rounded is None:
         return
-    fields = spec_fields(contract.load(block.system))
-    for name, kind in fields.items():
-        wanted = expand(asked[name], kind) if name in asked else ()
-        taken = sorted({point[name] for point in block.points} - set(wanted)) if wanted else []
+    for name, asked in block.points.axes.items():
+        taken = sorted({point[name] for point in block.points} - set(asked))
         if taken:
             text = ", ".join(f"{value:.4g}" for value in taken[:ROUNDED_SHOWN])
             more = f" and {len(taken) - ROUNDED_SHOWN} more" if len(taken) > ROUNDED_SHOWN else ""
-            yield f"{place}.{name}: the nearest possible are taken: {text}{more}"
+            yield f"{name}: the nearest possible are taken: {text}{more}"

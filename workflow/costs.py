@@ -30,6 +30,8 @@ class Cost(NamedTuple):
     memory_bytes: int
 
 
+PROCESS_BYTES = 4.5e8
+"""A worker with everything imported, before it does anything."""
 COPIES = 5
 """Of all chains at once: while they start, are measured and are packed."""
 STATE_BYTES = {"bits": 1, "int8": 1, "float32": 16}
@@ -55,7 +57,9 @@ def simulation_cost(task: SimulationTask) -> Cost:
         # Observables and bookkeeping take about 40 bytes a row after compression.
         disk_bytes=int(task.samples * (bytes_per_sample + 40)) + 8000,
         memory_bytes=int(
-            2 * task.samples * bytes_per_sample + COPIES * task.chains * sites * STATE_BYTES[system.encoding] + 4.5e8
+            PROCESS_BYTES
+            + 2 * task.samples * bytes_per_sample
+            + COPIES * task.chains * sites * STATE_BYTES[system.encoding]
         ),
     )
 
@@ -73,8 +77,6 @@ STACKED = frozenset({"shallow"})
 """Networks whose runs train as one stacked model; the others train in turn."""
 LARGEST_STACK = 64
 """Runs in one stack: more would gain nothing and fill the caches."""
-PROCESS_BYTES = 4.5e8
-"""A worker with everything imported, before it does anything."""
 PARAMETER_BYTES = 16
 """Weight, gradient and Adam's two moments."""
 ACTIVATION_BYTES = {"shallow": 16, "table-1": 750, "convolutional": 200}

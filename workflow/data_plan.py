@@ -7,7 +7,7 @@ from math import prod
 
 from workflow import mnist
 from workflow.blocks import Study
-from workflow.costs import Cost, simulation_cost
+from workflow.costs import PROCESS_BYTES, Cost, simulation_cost
 from workflow.data_tasks import DataSource
 from workflow.dataset_info import DatasetInfo
 from workflow.plan import ShardTask, SimulationTask
@@ -26,7 +26,7 @@ def shard_cost(task: ShardTask) -> Cost:
         core_seconds=0.05 + content / BYTES_PER_SECOND,
         disk_bytes=int(content + 40 * task.samples) + 8000,
         # What is drawn or read, what is stored, and the file before it is written.
-        memory_bytes=int(4 * content + 4.5e8),
+        memory_bytes=int(4 * content + PROCESS_BYTES),
     )
 
 

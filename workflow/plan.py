@@ -176,6 +176,11 @@ class TrainingRun:
         return replace(self, restart=0) if self.restart else self
 
     @property
+    def first(self) -> str:
+        """Train id of the first training of the same seed: its own, but for restarts."""
+        return self.without_restart.train_id
+
+    @property
     def training_seed(self) -> int:
         """Seed of initialization, shuffle and noise: the run's own, or one that follows from it and the restart."""
         if self.restart == 0:
@@ -246,7 +251,7 @@ def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[Simulation
     most = max(block.chains, SITES_PER_TASK // sites)
     # Rounded down: no task gets fewer samples than it has chains.
     count = max(1, block.samples // most)
-    # The points are a product: those that differ in this field alone take all its values.
+    # Points that differ in this field alone take all its values: no system rounds the field of its ladder.
     ladder = tuple(sorted(block.points.axes[system.ladder])) if block.algorithm == contract.TEMPERING else None
     for index in range(count):
         yield SimulationTask(

@@ -43,7 +43,7 @@ def of(tasks: Sequence[ShardTask], runs: Sequence[TrainingRun]) -> Planned:
     shards: dict[Kind, list[str]] = {}
     for task in tasks:
         shards.setdefault((task.system, task.size), []).append(task.task_id)
-    models = [PlannedModel(run.train_id, run.without_restart.train_id, (run.system, run.size)) for run in runs]
+    models = [PlannedModel(run.train_id, run.first, (run.system, run.size)) for run in runs]
     return Planned(shards, models)
 
 

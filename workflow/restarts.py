@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from models.validity import Restart
 from workflow.layout import RunDirectory
 
-if TYPE_CHECKING:
-    from workflow.plan import TrainingRun
 
-
-class WithId(Protocol):
+class Training(Protocol):
     """A training run, or what the run folder notes of one."""
 
     @property
     def train_id(self) -> str: ...
 
+    @property
+    def first(self) -> str:
+        """Train id of the first training of the same seed."""
+        ...
 
-Trained = TypeVar("Trained", bound=WithId)
+
+Trained = TypeVar("Trained", bound=Training)
 
 
-def kept(runs: Iterable[TrainingRun], folder: RunDirectory) -> tuple[TrainingRun, ...]:
+def kept(runs: Iterable[Trained], folder: RunDirectory) -> tuple[Trained, ...]:
     """The best restart of every group of ``runs`` that differ in their restart alone, in their order.
 
     Raises:
         FileNotFoundError: a restart has not been trained, so that none can be chosen.
     """
-    groups: dict[str, list[TrainingRun]] = {}
+    groups: dict[str, list[Trained]] = {}
     for item in runs:
-        groups.setdefault(item.without_restart.train_id, []).append(item)
+        groups.setdefault(item.first, []).append(item)
     return tuple(best(group, folder) for group in groups.values())
 
 
@@ -44,7 +46,7 @@ def best(group: Sequence[Trained], folder: RunDirectory) -> Trained:
     return min(group, key=lambda item: quality(item, folder).order) if group[1:] else group[0]
 
 
-def quality(item: WithId, folder: RunDirectory) -> Restart:
+def quality(item: Training, folder: RunDirectory) -> Restart:
     """What training has noted of one restart.
 
     Raises:

@@ -120,12 +120,9 @@ def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) 
     if len(trained) < len(models) or all(item.train_id == item.first for item in models):
         # Before all are trained it is open which restarts will be kept, but not how many.
         return [item for item in models if item.train_id == item.first]
-    from workflow.restarts import best
+    from workflow.restarts import kept
 
-    groups: dict[str, list[PlannedModel]] = {}
-    for item in models:
-        groups.setdefault(item.first, []).append(item)
-    return [best(group, run) for group in groups.values()]
+    return list(kept(models, run))
 
 
 def _encoded(run: RunDirectory, item: PlannedModel, plan: Planned, there: Listing) -> bool:

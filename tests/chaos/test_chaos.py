@@ -13,7 +13,7 @@ from random import Random
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from studies import serial, small, write_study
+from studies import finished_small, serial, small, write_study
 
 from tests.chaos import checks, kills, processes
 from tests.chaos.runs import Chaos
@@ -27,9 +27,7 @@ STUDY = parse(small())
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    folder = tmp_path_factory.mktemp("reference")
-    assert serial("run", write_study(folder / "study.toml", small()), folder / "run").exit_code == 0
-    return RunDirectory(folder / "run")
+    return finished_small(tmp_path_factory.mktemp("reference"))
 
 
 @pytest.fixture

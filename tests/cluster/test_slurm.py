@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tomli_w
 from conftest import Slurm, idle
-from studies import serial, small, write_study
+from studies import serial, slow, small, write_study
 
 from workflow import manifest
 from workflow.layout import RunDirectory
@@ -16,24 +16,7 @@ from workflow.layout import RunDirectory
 pytestmark = pytest.mark.cluster
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "TIMEOUT")
-LONG: dict[str, Any] = {
-    "name": "long",
-    "simulate": [
-        {
-            "system": "ising",
-            "size": 32,
-            "coupling": 1.0,
-            "temperature": [1.8, 2.0, 2.2, 2.4, 2.6, 2.8],
-            "samples": 256,
-            "chains": 16,
-            "algorithm": "metropolis",
-            "thermalization": 1000,
-            "spacing": 30_000,
-        }
-    ],
-    "train": [],
-    "allow_uncertified": True,
-}
+LONG = slow("long", 30_000)
 """A hundred core-seconds or two, in six tasks."""
 
 

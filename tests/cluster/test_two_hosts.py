@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from studies import serial, small, write_study
+from studies import serial, slow, small, write_study
 from two_hosts import PORT, Host, missing, two_hosts
 
 from workflow import manifest
@@ -21,24 +21,7 @@ from workflow.study import parse
 
 pytestmark = pytest.mark.cluster
 
-SIMULATION: dict[str, Any] = {
-    "name": "two-hosts",
-    "simulate": [
-        {
-            "system": "ising",
-            "size": 32,
-            "coupling": 1.0,
-            "temperature": [1.8, 2.0, 2.2, 2.4, 2.6, 2.8],
-            "samples": 256,
-            "chains": 16,
-            "algorithm": "metropolis",
-            "thermalization": 1000,
-            "spacing": 8_000,
-        }
-    ],
-    "train": [],
-    "allow_uncertified": True,
-}
+SIMULATION = slow("two-hosts", 8_000)
 """Some core-seconds a task, after half a minute in which every host compiles."""
 EPOCHS, STEPS = 500, 6
 """Steps per epoch: four shards of 96 training samples in batches of 64."""

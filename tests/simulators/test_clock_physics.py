@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measured import series
 from numpy.typing import NDArray
 from scipy.stats import norm
 
@@ -22,14 +23,7 @@ def chain_means(
     module: Any, spec: Any, algorithm: str, chains: int, schedule: tuple[int, int, int], seed: int
 ) -> dict[str, NDArray[np.float64]]:
     """Means over time of every observable, (R,), after ``schedule``: sweeps before, measurements, sweeps between."""
-    simulation = module.Simulation(spec, np.arange(chains) % 2 == 0, algorithm, np.random.default_rng(seed))
-    thermalization, rounds, spacing = schedule
-    simulation.advance(thermalization)
-    measured = []
-    for _ in range(rounds):
-        simulation.advance(spacing)
-        measured.append(simulation.measure())
-    return {name: np.mean([values[name] for values in measured], axis=0) for name in measured[0]}
+    return {name: x_RT.mean(axis=1) for name, x_RT in series(module, spec, algorithm, chains, schedule, seed).items()}
 
 
 def standard_error(x_R: NDArray[np.float64]) -> float:

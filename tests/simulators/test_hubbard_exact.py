@@ -6,8 +6,10 @@ from typing import Any
 import fock_space
 import numpy as np
 import pytest
+from measured import series
 from numpy.typing import NDArray
 
+from simulators.systems import hubbard
 from simulators.systems.hubbard import Simulation, Spec, amplitudes, sublattices
 
 LARGEST_Z = 4.0
@@ -20,13 +22,7 @@ Series = dict[str, NDArray[np.float64]]
 
 def run(spec: Spec, rounds: int, spacing: int = 1, seed: int = 1, algorithm: str = "metropolis") -> Series:
     """(CHAINS, rounds) of every column."""
-    simulation = Simulation(spec, np.arange(CHAINS) % 2 == 0, algorithm, np.random.default_rng(seed))
-    simulation.advance(THERMALIZATION)
-    found = []
-    for _ in range(rounds):
-        simulation.advance(spacing)
-        found.append(simulation.measure())
-    return {name: np.stack([one[name] for one in found], axis=1) for name in found[0]}
+    return series(hubbard, spec, algorithm, CHAINS, (THERMALIZATION, rounds, spacing), seed)
 
 
 def estimate(x_RT: NDArray[np.float64], sign_RT: NDArray[np.float64]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measured import series
 from numpy.typing import NDArray
 from scipy.stats import norm
 
@@ -12,7 +13,7 @@ from simulators import contract, exact, plain
 from simulators.multispin import generators
 from simulators.sampling import sample
 from simulators.systems import potts
-from simulators.systems.potts import ALGORITHMS, Simulation, Spec, refuse
+from simulators.systems.potts import ALGORITHMS, Spec, refuse
 
 FALSE_ALARM = 1e-7  # per comparison, of which there are about 60; the seeds are fixed
 BOUND = norm.isf(FALSE_ALARM / 2)
@@ -27,13 +28,8 @@ def chain_means(
     spec: Any, algorithm: str, chains: int, thermalization: int, rounds: int, spacing: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
     """Means over time of every observable, (R,): independent numbers, whatever the autocorrelation."""
-    simulation = Simulation(spec, np.arange(chains) % 2 == 0, algorithm, np.random.default_rng(seed))
-    simulation.advance(thermalization)
-    measured = []
-    for _ in range(rounds):
-        simulation.advance(spacing)
-        measured.append(simulation.measure())
-    return {name: np.mean([values[name] for values in measured], axis=0) for name in measured[0]}
+    found = series(potts, spec, algorithm, chains, (thermalization, rounds, spacing), seed)
+    return {name: x_RT.mean(axis=1) for name, x_RT in found.items()}
 
 
 def z(x_R: NDArray[np.float64], value: float) -> float:

@@ -13,6 +13,7 @@ import tomli_w
 from click.testing import CliRunner, Result
 
 from workflow.cli import main
+from workflow.layout import RunDirectory
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -52,6 +53,28 @@ def small(**top: Any) -> dict[str, Any]:
     train = {"name": "phases", "epochs": 4}
     study = {"name": "small", "simulate": [block], "train": [train], "analyze": {"resamples": 50, "generated": 16}}
     return study | top
+
+
+def slow(name: str, spacing: int) -> dict[str, Any]:
+    """Six tasks that take the longer the larger ``spacing`` is, some core-seconds each at 8,000; nothing is trained."""
+    block = {
+        "system": "ising",
+        "size": 32,
+        "coupling": 1.0,
+        "temperature": [1.8, 2.0, 2.2, 2.4, 2.6, 2.8],
+        "samples": 256,
+        "chains": 16,
+        "algorithm": "metropolis",
+        "thermalization": 1000,
+        "spacing": spacing,
+    }
+    return {"name": name, "simulate": [block], "train": [], "allow_uncertified": True}
+
+
+def finished_small(folder: Path) -> RunDirectory:
+    """Every stage of ``small`` in ``folder``, beside its study file."""
+    assert serial("run", write_study(folder / "study.toml", small()), folder / "run").exit_code == 0
+    return RunDirectory(folder / "run")
 
 
 def write_study(path: Path, study: dict[str, Any]) -> str:

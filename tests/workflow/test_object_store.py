@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from object_store import KEYS, Trouble, proxy, reader, request, s3_server, uri
-from studies import contents, serial, small, start, write_study
+from studies import contents, finished_small, serial, small, start, write_study
 
 from workflow import lock, manifest, storage, storage_errors
 from workflow.cli import main
@@ -36,9 +36,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """The small study in a local folder."""
-    folder = tmp_path_factory.mktemp("local")
-    assert serial("run", write_study(folder / "study.toml", small()), folder / "run").exit_code == 0
-    return RunDirectory(folder / "run")
+    return finished_small(tmp_path_factory.mktemp("local"))
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from workflow.gathered import machine_memory
+
 PACKAGES = ("latentphase", "numpy", "numba", "torch", "ray", "pyarrow", "mcising", "peapods", "pythae")
 
 
@@ -19,7 +21,7 @@ def facts() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(machine_memory() / 2**30, 1),
         "system": platform.platform(),
         "commit": _commit(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},

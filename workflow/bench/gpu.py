@@ -9,7 +9,6 @@ only waits; an epoch ends when the device has done its last step.
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,6 +24,8 @@ from models.trainer import Trainer
 from workflow.bench._figure import Figure, Reference, Skipped
 from workflow.bench._timing import lasting, rate
 from workflow.bench.training import one_thread
+from workflow.costs import FULLY_CONNECTED, PARAMETER_BYTES
+from workflow.gathered import machine_memory
 
 GROUP = "gpu"
 DEVICES = ("auto", "cpu", "cuda")
@@ -34,8 +35,6 @@ PEAK_SIZE = {"cuda": 8192, "cpu": 256}
 PEAK_SECONDS = {"cuda": 1.0, "cpu": 0.05}
 STEPS = 20
 """Of one epoch, which is one measurement."""
-BYTES_PER_PARAMETER = 16
-"""In float32: itself, its gradient, and two moments of Adam."""
 
 
 class Case(NamedTuple):
@@ -102,9 +101,8 @@ def _measure(target: torch.device, cases: Sequence[Case], rounds: int, compiled:
 
 def too_large(case: Case, memory: int) -> str | None:
     """Why a case cannot be trained with ``memory`` bytes; None if its parameters fit."""
-    # Nearly all of them are in the two layers between the coarse lattice and the hidden units.
-    parameters = 2 * 1024 * 128 * (case.size // 4) ** 2 if case.network == "table-1" else 0
-    needed = parameters * BYTES_PER_PARAMETER
+    parameters = FULLY_CONNECTED * case.size**2 if case.network == "table-1" else 0
+    needed = parameters * PARAMETER_BYTES
     if needed < memory:
         return None
     return f"parameters, gradients and moments take {needed / 2**30:.0f} GiB, of {memory / 2**30:.0f} that there are"
@@ -114,7 +112,7 @@ def _memory(device: torch.device) -> int:
     """Bytes of the device."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return machine_memory()
 
 
 def _name_of(device: torch.device) -> str:
