@@ -17,6 +17,7 @@ EXPECTED = {
     "blume-capel": ("states", 3, -1),
     "xy": ("angles", 2, 0),
     "phi4": ("values", 2, 0),
+    "hubbard": ("spins", 2, 0),
 }
 """Variable, q (None: the spec says it), lowest state."""
 
