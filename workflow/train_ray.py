@@ -57,7 +57,8 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
     """Train the lanes of ``job`` in one group of Ray Train, each in ``workers`` workers.
 
     Ray Train replaces workers that died, but not its own controller, which is a process beside the driver: a group
-    that has lost it ends, and another one goes on from the checkpoints.
+    that has lost it ends, and another one goes on from the checkpoints.  What the lost one had reserved is given free
+    by a monitor of Ray Train's that asks the dashboard; our own Ray has none, and is started anew.
     """
     from ray.exceptions import RayActorError
     from ray.train import TrainingFailedError
@@ -70,6 +71,9 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
             except RayActorError:
                 if not left:
                     raise
+                if executor.local:
+                    executor.close()
+                    executor.start()
     except (TrainingFailedError, RayActorError) as error:
         for item in (item for lane in job.lanes for stack in lane for item in stack):
             folder = RunDirectory.at(job.root)
