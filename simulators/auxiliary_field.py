@@ -76,9 +76,10 @@ class FieldUpdates:
 
     def batches(self) -> Iterator[NDArray[np.int64]]:
         """Chains of equal intervals, as many as may share memory."""
-        sites = math.prod(self.spec.shape[1:])
+        orbitals = len(self.model.hop_NN)
         species = len(self.model.vertex_S2)
-        most = max(1, BATCH_BYTES // (sites**2 * self.model.vertex_S2.itemsize * species)) if sites <= TOGETHER else 1
+        size = orbitals**2 * self.model.vertex_S2.itemsize * species
+        most = max(1, BATCH_BYTES // size) if orbitals <= TOGETHER else 1
         # All at once: intervals may change while batches are used.
         groups = [np.flatnonzero(self.interval_R == interval) for interval in np.unique(self.interval_R)]
         for group in groups:

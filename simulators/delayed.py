@@ -36,7 +36,7 @@ def propose(
 
     Args:
         G_SCNN: Green's functions of the slice, left as they are.
-        field_CN: the slice's field, -1 or 1; flipped in place.
+        field_CN: the slice's field, -1 or 1, on the first rows of G; flipped in place.
         state_CV: random generators.
         change_S2: Delta where the field is -1, and 1.
         explicit_2: by what the weight changes beside the determinants.
@@ -44,8 +44,8 @@ def propose(
         x_SCKN, y_SCKN: what to subtract from G afterwards; zero beyond the flips of a chain.
         taken_C: number of flips of each chain.
     """
-    species, chains, sites, _ = G_SCNN.shape
-    last = min(sites, first + x_SCKN.shape[2])
+    species, chains = G_SCNN.shape[:2]
+    last = min(field_CN.shape[1], first + x_SCKN.shape[2])
     for c in range(chains):
         k = 0
         for i in range(first, last):

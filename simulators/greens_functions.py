@@ -11,7 +11,9 @@ and above, C_f ... C_0 and (C_(F-1) ... C_(f+1))^T.  A pass up the slices makes 
 the pass down before has made, and the other way round (White et al., Phys. Rev. B 40, 506 (1989)).  By how much the
 wrapped G was wrong is measured at every block.
 
-Axes: S species, C chains, T slices, N sites; F blocks.
+A field may act on some of the orbitals only; these come first.
+
+Axes: S species, C chains, T slices, N orbitals, or those of them that have a field; F blocks.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from simulators.delayed import propose
 from simulators.determinants import Factors, Matrices, greens, log_determinant
 
 TOGETHER = 64
-"""Sites up to which several chains are worth one object."""
+"""Orbitals up to which several chains are worth one object."""
 FEW_FLIPS, MANY_FLIPS = 16, 32
 """Flips that are collected before G follows, up to that many sites and above."""
 
@@ -37,12 +39,13 @@ FEW_FLIPS, MANY_FLIPS = 16, 32
 class Fermions:
     """What one slice of the field does to the fermions."""
 
-    hop_NN: NDArray[np.float64]
-    """E = exp(dtau (T + mu)), symmetric."""
-    unhop_NN: NDArray[np.float64]
+    hop_NN: NDArray[Any]
+    """E = exp(dtau (T + mu)), Hermitian; orbitals without a field come last."""
+    unhop_NN: NDArray[Any]
     """Its inverse."""
     vertex_S2: NDArray[Any]
-    """Entry of V where the field is -1, and 1; a single species stands for two with equal determinants."""
+    """Entry of V where the field is -1, and 1; complex where ``hop_NN`` is.  A single species stands for two, whose
+    determinants have equal sizes and a product that ``log_weight_2`` makes positive."""
     log_weight_2: NDArray[Any]
     """Logarithm of a site's weight beside the determinants where the field is -1, and 1."""
 
@@ -75,16 +78,18 @@ class GreensFunctions:
     ) -> None:
         self.fermions, self.field_CTN, self.state_CV = fermions, field_CTN, state_CV
         chains, slices, sites = field_CTN.shape
+        orbitals = len(fermions.hop_NN)
         self.blocks = [range(first, min(slices, first + interval)) for first in range(0, slices, interval)]
-        self.vertex_SCTN = fermions.vertex_S2[:, (field_CTN + 1) // 2]
-        shape = (len(fermions.vertex_S2), chains, sites, sites)
+        shape = (len(fermions.vertex_S2), chains, orbitals, orbitals)
+        self.vertex_SCTN = np.ones((*shape[:2], slices, orbitals), fermions.vertex_S2.dtype)
+        self.vertex_SCTN[..., :sites] = fermions.vertex_S2[:, (field_CTN + 1) // 2]
         self._none = Factors.identity(shape, fermions.vertex_S2.dtype)
         self._above = [self._none] * (len(self.blocks) + 1)
         """(C_(F-1) ... C_f)^T for each f."""
         for f in reversed(range(len(self.blocks))):
             self._extend_above(f)
-        flips = min(sites, FEW_FLIPS if sites <= TOGETHER else MANY_FLIPS)
-        self._x_SCKN, self._y_SCKN = (np.zeros((*shape[:2], flips, sites), self.vertex_SCTN.dtype) for _ in "xy")
+        flips = min(sites, FEW_FLIPS if orbitals <= TOGETHER else MANY_FLIPS)
+        self._x_SCKN, self._y_SCKN = (np.zeros((*shape[:2], flips, orbitals), self.vertex_SCTN.dtype) for _ in "xy")
         self._change_S2, self._explicit_2 = fermions.change_S2, fermions.explicit_2
         self._spare = np.empty(shape, self.vertex_SCTN.dtype)
         self.accepted_C = np.zeros(chains, dtype=np.int64)
@@ -157,7 +162,7 @@ class GreensFunctions:
         phase_SC, size_SC = log_determinant(self._none, self._above[0])
         explicit_C = self.fermions.log_weight_2[(self.field_CTN + 1) // 2].sum(axis=(1, 2))
         copies = 2 // len(phase_SC)
-        phase_C = phase_SC.prod(axis=0) ** copies * np.exp(1j * explicit_C.imag)
+        phase_C = phase_SC.prod(axis=0) * np.exp(1j * explicit_C.imag) if copies == 1 else np.ones(len(explicit_C))
         return np.sign(phase_C.real), copies * size_SC.sum(axis=0) + explicit_C.real
 
     def _extend_above(self, f: int) -> None:
@@ -199,7 +204,7 @@ class GreensFunctions:
             np.matmul(x[:, :, :most].swapaxes(-1, -2), y[:, :, :most], out=self._spare)
             G -= self._spare
             self.accepted_C += taken_C
-        self.vertex_SCTN[:, :, t] = self.fermions.vertex_S2[:, (field_CN + 1) // 2]
+        self.vertex_SCTN[:, :, t, : field_CN.shape[1]] = self.fermions.vertex_S2[:, (field_CN + 1) // 2]
 
 
 def _compared(wrapped: Matrices, fresh: Matrices, drift_C: NDArray[np.float64]) -> Matrices:
