@@ -8,6 +8,7 @@ determinants of matrices multiplied as they are.
 import functools
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,9 +67,9 @@ def parts() -> dict[str, NDArray[np.float64]]:
     }
 
 
-def exponential(H: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+def exponential(H: NDArray[Any], factor: float) -> NDArray[Any]:
     E, V = np.linalg.eigh(H)
-    return np.asarray((V * np.exp(factor * E)) @ V.T)
+    return np.asarray((V * np.exp(factor * E)) @ V.conj().T)
 
 
 def averages(*, T: float, U: float, mu: float = 0.0, slices: int | None, t: float = 1.0) -> dict[str, float]:
@@ -95,24 +96,41 @@ def fields(slices: int) -> NDArray[np.int8]:
     return (2 * numbers - 1).astype(np.int8).reshape(-1, slices, SITES)
 
 
-def weight(field_TN: NDArray[np.int8], *, T: float, U: float, mu: float, channel: str) -> complex:
-    """The weight of one field, for t = 1, from the determinants of both spins."""
+def weight(
+    field_TN: NDArray[np.int8], *, T: float, U: float, mu: float, channel: str, amplitudes: NDArray[Any] | None = None
+) -> complex:
+    """The weight of one field, from the determinants of both spins.
+
+    ``amplitudes`` T_ij, if not those of t = 1, may have more orbitals than the field.
+    """
     slices = len(field_TN)
     step = 1 / (T * slices)
-    E = exponential(hopping(1.0) + mu * np.eye(SITES), step)
+    T_MM = hopping(1.0) if amplitudes is None else amplitudes
+    without = (0, len(T_MM) - SITES)
+    E = exponential(T_MM + mu * np.eye(len(T_MM)), step)
     gain = np.exp(step * abs(U) / 2)
     coupling = np.arccos(1 / gain) * 1j if channel == "charge" and U > 0 else np.arccosh(gain)
     result = 1.0 + 0j
     for sign in (1, -1) if channel == "spin" else (1, 1):
-        product = np.eye(SITES, dtype=complex)
+        product = np.eye(len(E), dtype=complex)
         for field_N in field_TN:
-            product = np.diag(np.exp(sign * coupling * field_N)) @ E @ product
-        result *= np.linalg.det(np.eye(SITES) + product)
+            product = np.diag(np.exp(np.pad(sign * coupling * field_N, without))) @ E @ product
+        result *= np.linalg.det(np.eye(len(E)) + product)
     if channel == "charge":
         result *= np.exp(-coupling * field_TN.sum())
     return complex(result)
 
 
-def weights(slices: int, *, T: float, U: float, mu: float = 0.0, channel: str = "spin") -> NDArray[np.complex128]:
+def weights(
+    slices: int,
+    *,
+    T: float,
+    U: float,
+    mu: float = 0.0,
+    channel: str = "spin",
+    amplitudes: NDArray[Any] | None = None,
+) -> NDArray[np.complex128]:
     """Of all ``fields``."""
-    return np.array([weight(field_TN, T=T, U=U, mu=mu, channel=channel) for field_TN in fields(slices)])
+    return np.array(
+        [weight(field_TN, T=T, U=U, mu=mu, channel=channel, amplitudes=amplitudes) for field_TN in fields(slices)]
+    )

@@ -10,32 +10,49 @@ from numpy.typing import NDArray
 from simulators import auxiliary_field
 from simulators.auxiliary_field import SingularField
 from simulators.clusters import uniform
+from simulators.field_chains import Metropolis
 from simulators.greens_functions import Fermions, GreensFunctions
+from simulators.hirsch import FieldSpec, fermions
 from simulators.multispin import generators
-from simulators.systems import hubbard
-from simulators.systems.hubbard import Metropolis, Spec, fermions, sublattices
+from simulators.systems import anderson, hubbard
+from simulators.systems.hubbard import Spec
+from simulators.tight_binding import sublattices
 
-SPECS = {
+SPECS: dict[str, FieldSpec] = {
     "half filling": Spec(size=4, temperature=0.5, interaction=4.0),
     "doped": Spec(size=4, temperature=0.5, interaction=4.0, chemical_potential=-0.5),
     "attractive": Spec(size=4, temperature=0.5, interaction=-4.0, chemical_potential=0.5, channel="charge"),
     "charge": Spec(size=4, temperature=0.5, interaction=4.0, channel="charge"),
     "long rows": Spec(size=6, temperature=2.0, interaction=5.0, chemical_potential=0.3, trotter_step=0.125),
+    "twisted": Spec(size=4, temperature=0.5, interaction=4.0, twist_x=0.15, twist_y=0.3),
+    "charge, twisted": Spec(size=4, temperature=0.5, interaction=4.0, channel="charge", twist_x=0.15, twist_y=0.3),
+    "antiperiodic": Spec(size=4, temperature=0.5, interaction=4.0, chemical_potential=-0.5, twist_y=0.5),
+    "anderson": anderson.Spec(size=4, temperature=0.5, interaction=4.0, hybridization=0.8),
+    "anderson, doped": anderson.Spec(
+        size=2, temperature=0.5, interaction=4.0, hybridization=-1.2, chemical_potential=-0.5, level=0.3
+    ),
+    "anderson, charge": anderson.Spec(size=2, temperature=0.5, interaction=4.0, hybridization=1.0, channel="charge"),
+    "anderson, twisted": anderson.Spec(
+        size=4, temperature=0.5, interaction=4.0, hybridization=0.8, twist_x=0.15, twist_y=0.3
+    ),
 }
+HOLES = ("half filling", "twisted", "anderson", "anderson, twisted")
+ONE_SPECIES = (*HOLES, "attractive", "charge", "charge, twisted", "anderson, charge")
 
 
-def both_spins(spec: Spec) -> Fermions:
+def both_spins(spec: FieldSpec) -> Fermions:
     """The same model with a determinant for each spin, also where one is known from the other."""
     field_2 = np.array([-1.0, 1.0])
     sigma_2 = np.array([1.0, -1.0] if spec.channel == "spin" else [1.0, 1.0])
+    model = fermions(spec)
     return dataclasses.replace(
-        fermions(spec),
-        vertex_S2=np.exp(spec.coupling * np.outer(sigma_2, field_2)),
+        model,
+        vertex_S2=np.exp(spec.coupling * np.outer(sigma_2, field_2)).astype(model.vertex_S2.dtype),
         log_weight_2=-spec.coupling * field_2 * (spec.channel == "charge"),
     )
 
 
-def random_fields(spec: Spec, chains: int = 3, seed: int = 1) -> NDArray[np.int8]:
+def random_fields(spec: FieldSpec, chains: int = 3, seed: int = 1) -> NDArray[np.int8]:
     shape = (chains, spec.slices, spec.size**2)
     return np.where(np.random.default_rng(seed).random(shape) < 0.5, -1, 1).astype(np.int8)
 
@@ -43,22 +60,24 @@ def random_fields(spec: Spec, chains: int = 3, seed: int = 1) -> NDArray[np.int8
 def products(model: Fermions, field_CTN: NDArray[np.int8], last: int) -> NDArray[np.complex128]:
     """(S, C, N, N) B_last ... B_0 B_(T - 1) ... B_(last + 1), multiplied as they are."""
     slices = field_CTN.shape[1]
-    product: NDArray[np.complex128] = np.eye(field_CTN.shape[2], dtype=complex)
+    orbitals = len(model.hop_NN)
+    product: NDArray[np.complex128] = np.eye(orbitals, dtype=complex)
     for t in (np.arange(last + 1, last + 1 + slices)) % slices:
-        vertex_SCN = model.vertex_S2[:, (field_CTN[:, t] + 1) // 2]
+        vertex_SCN = np.ones((len(model.vertex_S2), len(field_CTN), orbitals), dtype=complex)
+        vertex_SCN[..., : field_CTN.shape[2]] = model.vertex_S2[:, (field_CTN[:, t] + 1) // 2]
         product = vertex_SCN[..., None] * (model.hop_NN @ product)
     return product
 
 
 def weights(model: Fermions, field_CTN: NDArray[np.int8]) -> NDArray[np.complex128]:
     """(C,) of fields, for a model of both spins."""
-    one = np.eye(field_CTN.shape[2])
+    one = np.eye(len(model.hop_NN))
     determinants_SC = np.linalg.det(one + products(model, field_CTN, field_CTN.shape[1] - 1))
     explicit_C = model.log_weight_2[(field_CTN + 1) // 2].sum(axis=(1, 2))
     return np.asarray(determinants_SC.prod(axis=0) * np.exp(explicit_C))
 
 
-def greens_of(spec: Spec, model: Fermions, interval: int = 5, chains: int = 3) -> GreensFunctions:
+def greens_of(spec: FieldSpec, model: Fermions, interval: int = 5, chains: int = 3) -> GreensFunctions:
     return GreensFunctions(model, random_fields(spec, chains), generators(np.random.default_rng(2), chains), interval)
 
 
@@ -68,7 +87,7 @@ def test_greens_functions_are_inverses(name: str, interval: int) -> None:
     spec = SPECS[name]
     model = fermions(spec)
     greens = greens_of(spec, model, interval)
-    one = np.eye(spec.size**2)
+    one = np.eye(spec.orbitals)
     last = spec.slices - 1
     np.testing.assert_allclose(greens.bottom(), np.linalg.inv(one + products(model, greens.field_CTN, last)), atol=1e-9)
     count = 0
@@ -98,12 +117,29 @@ def test_negative_weights_are_found() -> None:
     assert 10 < (expected_C < 0).sum() < 390
 
 
-def test_particles_are_holes_of_the_other_spin() -> None:
-    """G_down = P (1 - G_up^T) P at half filling."""
-    spec = SPECS["half filling"]
+@pytest.mark.parametrize("name", HOLES)
+def test_particles_are_holes_of_the_other_spin(name: str) -> None:
+    """G_down = P (1 - G_up^+) P at half filling, with the opposite P on c and f of a cell; not so with the same."""
+    spec = SPECS[name]
     up_CNN, down_CNN = greens_of(spec, both_spins(spec)).bottom()
-    P_NN = np.outer(sublattices(4), sublattices(4))
-    np.testing.assert_allclose(down_CNN, P_NN * (np.eye(16) - up_CNN.swapaxes(-1, -2)), atol=1e-9)
+    alternating = np.concatenate((sublattices(4), -sublattices(4)))[: spec.orbitals]
+    for sign_N, right in ((alternating, True), (np.resize(sublattices(4), spec.orbitals), spec.orbitals == 16)):
+        holes_CNN = np.outer(sign_N, sign_N) * (np.eye(spec.orbitals) - up_CNN.conj().swapaxes(-1, -2))
+        assert (np.abs(down_CNN - holes_CNN).max() < 1e-9) == right
+
+
+@pytest.mark.parametrize("name", ONE_SPECIES)
+def test_one_species_or_two_are_measured_the_same(name: str) -> None:
+    """Every observable of a field, whatever its Green's functions are complex in."""
+    spec = SPECS[name]
+    module = anderson if isinstance(spec, anderson.Spec) else hubbard
+    measured = []
+    for make in (fermions, both_spins):
+        simulation = module.Simulation(spec, np.ones(3, dtype=bool), "metropolis", np.random.default_rng(1))
+        simulation.updates.model = make(spec)
+        measured.append(simulation.measure())
+    for column in module.Simulation.columns:
+        np.testing.assert_allclose(measured[0][column], measured[1][column], atol=1e-9, err_msg=column)
 
 
 def plain_sweep(model: Fermions, field_CTN: NDArray[np.int8], state_CV: NDArray[np.uint64]) -> None:
@@ -133,7 +169,7 @@ def test_flips_are_those_of_plain_determinants(name: str) -> None:
     assert (field_CTN != random_fields(spec, 2)).mean() > 0.1
 
 
-@pytest.mark.parametrize("name", ["half filling", "attractive", "charge"])
+@pytest.mark.parametrize("name", ONE_SPECIES)
 def test_one_species_or_two_give_the_same_fields(name: str) -> None:
     spec = SPECS[name]
     runs = [greens_of(spec, make(spec)) for make in (fermions, both_spins)]
@@ -144,7 +180,7 @@ def test_one_species_or_two_give_the_same_fields(name: str) -> None:
     np.testing.assert_array_equal(runs[0].field_CTN, runs[1].field_CTN)
 
 
-def updates(spec: Spec, chains: int = 3, kind: Callable[..., Metropolis] = Metropolis) -> Metropolis:
+def updates(spec: FieldSpec, chains: int = 3, kind: Callable[..., Metropolis] = Metropolis) -> Metropolis:
     states = random_fields(spec, chains).reshape(chains, *spec.shape)
     return kind(spec, states, np.random.default_rng(3))
 
@@ -216,7 +252,7 @@ def test_hopping_and_its_inverse() -> None:
     spec = Spec(size=6, temperature=1.0, interaction=0.0, chemical_potential=0.4)
     model = fermions(spec)
     np.testing.assert_allclose(model.hop_NN @ model.unhop_NN, np.eye(36), atol=1e-12)
-    T_NN = hubbard.amplitudes(spec)
+    T_NN = spec.amplitudes()
     assert (T_NN.sum(axis=0) == 4).all()
     assert (T_NN == T_NN.T).all()
     assert (T_NN * np.outer(sublattices(6), sublattices(6)) == -T_NN).all(), "bipartite"

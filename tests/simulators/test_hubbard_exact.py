@@ -5,16 +5,18 @@ from typing import Any
 
 import fock_space
 import numpy as np
+import occupations
 import pytest
 from measured import series
 from numpy.typing import NDArray
 
 from simulators.systems import hubbard
-from simulators.systems.hubbard import Simulation, Spec, amplitudes, sublattices
+from simulators.systems.hubbard import Simulation, Spec
+from simulators.tight_binding import sublattices
 
 LARGEST_Z = 4.0
-"""A correct simulator exceeds it with chance 6e-5 per comparison, of which there are about 70 (200 with the slow
-ones); seeds are fixed."""
+"""A correct simulator exceeds it with chance 6e-5 per comparison, of which there are about 100 (230 with the
+slow ones); seeds are fixed."""
 CHAINS = 128
 THERMALIZATION = 20
 Series = dict[str, NDArray[np.float64]]
@@ -36,6 +38,13 @@ def exact(spec: Spec, slices: int | None) -> dict[str, float]:
     return fock_space.averages(
         T=spec.temperature, U=spec.interaction, mu=spec.chemical_potential, slices=slices, t=spec.hopping
     )
+
+
+def twisted(spec: Spec) -> dict[str, float]:
+    return occupations.hubbard(
+        T=spec.temperature, U=spec.interaction, mu=spec.chemical_potential, slices=spec.slices,
+        twist_x=spec.twist_x, twist_y=spec.twist_y,
+    )  # fmt: skip
 
 
 def largest_z(series: Series, truth: dict[str, float], use_sign: bool = True) -> tuple[float, str]:
@@ -85,6 +94,34 @@ def test_discretised_averages(name: str) -> None:
     algorithm = "lines" if abs(spec.interaction) >= 6 else "metropolis"
     worst = largest_z(run(spec, rounds=20, spacing=2, algorithm=algorithm), exact(spec, spec.slices))
     assert worst < (LARGEST_Z, ""), worst
+
+
+TWISTED = {
+    "complex": cell(temperature=0.5, interaction=4.0, trotter_step=0.2, twist_x=0.15, twist_y=0.3),
+    "doped": cell(temperature=0.5, interaction=4.0, chemical_potential=-1.0, trotter_step=0.2, twist_x=0.5),
+    "attractive": cell(
+        temperature=0.5, interaction=-4.0, chemical_potential=0.5, trotter_step=0.2, twist_y=0.5, channel="charge"
+    ),
+    "charge": cell(temperature=0.5, interaction=4.0, trotter_step=0.2, twist_x=0.35, channel="charge"),
+}
+
+
+@pytest.mark.parametrize("name", TWISTED)
+def test_averages_with_a_twist(name: str) -> None:
+    spec = TWISTED[name]
+    measured = run(spec, rounds=10, spacing=2)
+    worst = largest_z(measured, twisted(spec))
+    assert worst < (LARGEST_Z, ""), worst
+    # Negative control: without the twist.
+    assert largest_z(measured, exact(spec, spec.slices))[0] > 5 * LARGEST_Z
+
+
+def test_one_reference_is_the_other() -> None:
+    for values in ({}, {"chemical_potential": -1.0}):
+        spec = cell(temperature=0.5, interaction=4.0, trotter_step=0.2, **values)
+        truth = exact(spec, spec.slices)
+        for name, value in twisted(spec).items():
+            assert value == pytest.approx(truth[name], abs=1e-10), name
 
 
 TABLE = {
@@ -170,19 +207,23 @@ def test_extrapolated_averages(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("channel", ["spin", "charge"])
-def test_no_interaction_is_free_fermions(channel: str) -> None:
-    mu = -0.7
-    spec = Spec(size=4, temperature=0.3, interaction=0.0, chemical_potential=mu, trotter_step=0.1, channel=channel)
+@pytest.mark.parametrize("twist", [(0.0, 0.0), (0.5, 0.0), (0.15, 0.3)])
+def test_no_interaction_is_free_fermions(twist: tuple[float, float], channel: str) -> None:
+    """Of momenta 2 pi (n + twist) / L."""
+    mu, (twist_x, twist_y) = -0.7, twist
+    spec = Spec(
+        size=4, temperature=0.3, interaction=0.0, chemical_potential=mu, trotter_step=0.1, channel=channel,
+        twist_x=twist_x, twist_y=twist_y,
+    )  # fmt: skip
     measured = Simulation(spec, np.ones(3, dtype=bool), "metropolis", np.random.default_rng(1)).measure()
-    energy_K, mode_NK = np.linalg.eigh(-amplitudes(spec))
+    x, y = (sites.ravel() for sites in np.indices((4, 4))[::-1])
+    k_x, k_y = (2 * np.pi * (n_K + twist) / 4 for n_K, twist in ((x, twist_x), (y, twist_y)))
+    energy_K = -2 * (np.cos(k_x) + np.cos(k_y))
     occupied_K = 1 / (1 + np.exp((energy_K - mu) / spec.temperature))
-    momenta = 2 * np.pi * np.arange(4) / 4
-    np.testing.assert_allclose(
-        energy_K, np.sort(-2 * np.add.outer(np.cos(momenta), np.cos(momenta)).ravel()), atol=1e-12
-    )
     n, kinetic = 2 * occupied_K.mean(), 2 * (energy_K * occupied_K).mean()
-    rho_NN = (mode_NK * occupied_K) @ mode_NK.T
-    pair = np.outer(sublattices(4), sublattices(4)) * rho_NN * (np.eye(16) - rho_NN)
+    wave_NK = np.exp(1j * (np.outer(x, k_x) + np.outer(y, k_y))) / 4
+    rho_NN = (wave_NK * occupied_K) @ wave_NK.conj().T
+    pair = (np.outer(sublattices(4), sublattices(4)) * rho_NN * (np.eye(16) - rho_NN).T).real
     expected = {
         "energy": kinetic - mu * n,
         "density": n,

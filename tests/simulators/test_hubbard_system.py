@@ -36,6 +36,17 @@ POINT: dict[str, Any] = {"size": 4, "temperature": 0.5, "interaction": 4.0}
             {"channel": "charge", "chemical_potential": 0.5},
             'chemical_potential: must be 0 in the charge channel with a positive .*, got 0.5; take channel = "spin"',
         ),
+        ({"twist_x": 1.0}, "twist_x: must be at least 0 and below 1, in units of 2 pi, got 1.0"),
+        ({"twist_y": -0.25}, "twist_y: must be at least 0 and below 1, in units of 2 pi, got -0.25"),
+        ({"twist_y": float("nan")}, "twist_y: must be finite, got nan"),
+        (
+            {"twist_x": 0.25, "chemical_potential": 0.5},
+            "twist_x: must be 0 or 0.5 .* away from particle-hole symmetry, where a complex hopping .*, got 0.25",
+        ),
+        (
+            {"twist_y": 0.1, "interaction": -4.0, "channel": "charge"},
+            "twist_y: must be 0 or 0.5 with an attractive interaction",
+        ),
         ({"temperature": 0.01}, r"temperature: is so low that numbers of exp\(1054\) occur; exp\(600\) can be held"),
     ],
 )
@@ -52,6 +63,22 @@ def test_beta_is_cut_into_the_nearest_number_of_slices() -> None:
     assert Spec(**dataclasses.asdict(spec)) == spec
     assert Spec(**POINT).trotter_step == 0.1, "a step that fits stays as it was written"
     assert Spec(size=4, temperature=2.0, interaction=1.0, trotter_step=3.0).slices == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"twist_x": 0.25},
+        {"twist_x": 0.25, "channel": "charge"},
+        {"twist_x": 0.25, "interaction": 0.0, "chemical_potential": 0.5},
+        {"twist_x": 0.5, "twist_y": 0.5, "chemical_potential": 0.5},
+        {"twist_y": 0.5, "interaction": -4.0, "chemical_potential": 0.5, "channel": "charge"},
+    ],
+)
+def test_twists_that_leave_weights_real(values: dict[str, Any]) -> None:
+    spec = Spec(**{**POINT, **values})
+    assert np.iscomplexobj(spec.amplitudes()) == (spec.twist_x == 0.25)
+    assert spec.is_complex == (spec.twist_x == 0.25)
 
 
 def test_coarse_slices_are_told_of() -> None:

@@ -18,6 +18,7 @@ EXPECTED = {
     "xy": ("angles", 2, 0),
     "phi4": ("values", 2, 0),
     "hubbard": ("spins", 2, 0),
+    "anderson": ("spins", 2, 0),
 }
 """Variable, q (None: the spec says it), lowest state."""
 

@@ -24,7 +24,7 @@ BAD = [
     (
         ("simulate", 0, "system"),
         "isng",
-        "simulate.0.system: no system is called 'isng'; there are: blume-capel, clock, hubbard, ising",
+        "simulate.0.system: no system is called 'isng'; there are: anderson, blume-capel, clock, hubbard, ising",
     ),
     (("simulate", 0, "temperature"), None, "simulate.0.temperature: is missing; the system ising needs it"),
     (("simulate", 0, "temperature"), "hot", "simulate.0.temperature: input should be a valid number, got 'hot'"),
