@@ -8,6 +8,7 @@ between the two, so none can hide a mistake.
 Axes: M orbitals, A and B states of up and down in a sector, O states (columns) that are traced over.
 """
 
+import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
@@ -52,8 +53,15 @@ def products(B: Matrix, states: list[State]) -> Matrix:
     return np.asarray(np.linalg.det(B[a[:, None, :, None], a[None, :, None, :]]))
 
 
-def sums(K: Matrix, states: list[State]) -> Matrix:
-    """sum K_ij c+_i c_j."""
+def sums(K: Matrix, particles: int) -> Matrix:
+    """sum K_ij c+_i c_j among the states of so many particles."""
+    return _sums(K.tobytes(), K.dtype.str, len(K), particles)
+
+
+@functools.cache
+def _sums(content: bytes, dtype: str, orbitals: int, particles: int) -> Matrix:
+    K = np.frombuffer(content, dtype).reshape(orbitals, orbitals)
+    states = list(itertools.combinations(range(orbitals), particles))
     number = {state: index for index, state in enumerate(states)}
     matrix = np.zeros((len(states), len(states)), dtype=K.dtype)
     for state in states:
@@ -133,20 +141,21 @@ def traces(
         for o, a in enumerate(chosen):
             X[o, :, a] = weight_O[o] * np.eye(len(down))
         for _ in range(slices):
-            X = D_AB * (A @ (X.reshape(-1, len(down)) @ B.T).reshape(X.shape))
+            X = A @ (X.reshape(-1, len(down)) @ B.T).reshape(X.shape)
+            X *= D_AB
         diagonal_OB = np.einsum("obob->ob", X[:, :, chosen])
         found["Z"] += copies * diagonal_OB.sum().real
         for name, operator in operators.items():
             if isinstance(operator, Diagonal):
                 value = (operator.value(n_up, n_down)[chosen] * diagonal_OB).sum()
             elif isinstance(operator, Hops):
-                value = (sums(operator.K, up)[chosen] * np.einsum("obab->oa", X)).sum()
-                value += (sums(operator.K, down) * np.einsum("oboc->bc", X[:, :, chosen])).sum()
+                value = (sums(operator.K, len(up[0]))[chosen] * np.einsum("obab->oa", X)).sum()
+                value += (sums(operator.K, len(down[0])) * np.einsum("oboc->bc", X[:, :, chosen])).sum()
             else:
-                pairs = ((operator.up, operator.down), (operator.down, operator.up))
-                value = sum(
-                    np.einsum("oa,bc,obac->", sums(a, up)[chosen], sums(b, down), X, optimize=True) for a, b in pairs
-                )
+                value = 0.0
+                for a, b in (operator, operator[::-1]):
+                    K_OA, K_BB = sums(a, len(up[0]))[chosen], sums(b, len(down[0]))
+                    value += np.einsum("oa,bc,obac->", K_OA, K_BB, X, optimize=True)
             found[name] += copies * value.real
     return {name: value / found["Z"] for name, value in found.items() if name != "Z"}
 
