@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
@@ -36,53 +37,145 @@ class Factors(NamedTuple):
     @classmethod
     def identity(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Self:
         """The product of no matrices, stacked to ``shape`` = (..., M, M)."""
-        one = np.broadcast_to(np.eye(shape[-1], dtype=dtype), shape)
+        one = np.ascontiguousarray(np.broadcast_to(np.eye(shape[-1], dtype=dtype), shape))
         return cls(one, np.ones(shape[:-1]), one)
 
-    def times(self, C: Matrices) -> Factors:
-        """C U D T, decomposed anew."""
-        M = (C @ self.U) * self.D[..., None, :]
-        size = np.sqrt((np.abs(M) ** 2).sum(axis=-2))
-        order = np.argsort(-size, axis=-1, kind="stable")
-        U, R = np.linalg.qr(np.take_along_axis(M, order[..., None, :], axis=-1))
-        D = np.abs(np.diagonal(R, axis1=-2, axis2=-1))
+    def extended(self, CU: Matrices) -> Factors:
+        """C U D T, decomposed anew, from C U, which is overwritten.
+
+        Raises:
+            LinAlgError: numbers that are too large.
+        """
+        U, D, T = (np.empty_like(array) for array in self)
+        _decompose(_flat(CU, 2), *self.flat()[1:], *Factors(U, D, T).flat())
+        return Factors(U, D, T)
+
+    def flat(self) -> tuple[Matrices, NDArray[np.float64], Matrices]:
+        """(K, M, M), (K, M), (K, M, M): the stack in one axis, the same memory."""
+        return _flat(self.U, 2), _flat(self.D, 1), _flat(self.T, 2)
+
+
+def greens(left: Factors | None, right: Factors | None) -> Matrices:
+    """[1 + left right^T]^-1; None: there are no matrices on that side.
+
+    With two factors it is conj(U2) Db2^-1 A^-1 Db1^-1 U1^+, A as in ``_middle``.
+
+    Raises:
+        LinAlgError: a singular matrix, or numbers that are too large.
+        ValueError: neither is given.
+    """
+    if left is not None and right is not None:
+        G = np.empty_like(left.U)
+        _solve(*left.flat(), *right.flat(), _flat(G, 2))
+        return G
+    one = left if left is not None else right
+    if one is None:
+        raise ValueError("left or right must be given")
+    G = np.empty_like(one.U)
+    _solve_one(*one.flat(), _flat(G, 2))
+    return G if right is None else np.ascontiguousarray(G.swapaxes(-1, -2))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _decompose(
+    CU_KMM: Matrices,
+    D_KM: NDArray[np.float64],
+    T_KMM: Matrices,
+    new_U_KMM: Matrices,
+    new_D_KM: NDArray[np.float64],
+    new_T_KMM: Matrices,
+) -> None:
+    size = D_KM.shape[1]
+    norm_M = np.empty(size)
+    sorted_MM = np.empty_like(CU_KMM[0])
+    for k in range(len(CU_KMM)):
+        norm_M[:] = 0
+        for i in range(size):
+            for j in range(size):
+                entry = CU_KMM[k, i, j] * D_KM[k, j]
+                CU_KMM[k, i, j] = entry
+                norm_M[j] += entry.real**2 + entry.imag**2
+        order_M = np.argsort(-norm_M, kind="mergesort")
+        for i in range(size):
+            for j in range(size):
+                sorted_MM[i, j] = CU_KMM[k, i, order_M[j]]
+        U_MM, R_MM = np.linalg.qr(sorted_MM)
+        new_U_KMM[k] = U_MM
         # M = U R P^T, so the new T is D^-1 R P^T T.
-        return Factors(U, D, (R / D[..., :, None]) @ np.take_along_axis(self.T, order[..., :, None], axis=-2))
+        for i in range(size):
+            new_D_KM[k, i] = np.abs(R_MM[i, i])
+        for j in range(size):
+            for i in range(j + 1):
+                R_MM[i, j] /= new_D_KM[k, i]
+        np.dot(R_MM, T_KMM[k][order_M], new_T_KMM[k])
 
 
-def _middle(left: Factors, right: Factors) -> tuple[Matrices, NDArray[np.float64], NDArray[np.float64]]:
-    """A, and what was taken out of it: 1 + left right^T = U1 Db1 A Db2 U2^T.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _middle(
+    U1_MM: Matrices,
+    D1_M: NDArray[np.float64],
+    T1_MM: Matrices,
+    U2_MM: Matrices,
+    D2_M: NDArray[np.float64],
+    T2_MM: Matrices,
+) -> Matrices:
+    """The transpose of A, one matrix, in 1 + left right^T = U1 Db1 A Db2 U2^T.
 
     A = Db1^-1 U1^+ conj(U2) Db2^-1 + Ds1 T1 T2^T Ds2 with Db = max(D, 1), Ds = min(D, 1): no entry is large.
     """
-    large_1, large_2 = np.maximum(left.D, 1.0), np.maximum(right.D, 1.0)
-    small_1, small_2 = np.minimum(left.D, 1.0), np.minimum(right.D, 1.0)
-    A = (_adjoint(left.U) @ right.U.conj()) / large_1[..., :, None] / large_2[..., None, :]
-    A += (small_1[..., :, None] * left.T) @ (small_2[..., :, None] * right.T).swapaxes(-1, -2)
-    return A, large_1, large_2
+    A_MM = np.dot(np.conj(U2_MM).T, np.conj(U1_MM))
+    other_MM = np.dot(T2_MM, T1_MM.T)
+    large_M, small_M = 1 / np.maximum(D1_M, 1.0), np.minimum(D1_M, 1.0)
+    for i in range(len(D2_M)):
+        large, small = 1 / max(D2_M[i], 1.0), min(D2_M[i], 1.0)
+        for j in range(len(D1_M)):
+            A_MM[i, j] = A_MM[i, j] * (large * large_M[j]) + other_MM[i, j] * (small * small_M[j])
+    return A_MM
 
 
-def greens(left: Factors, right: Factors) -> Matrices:
-    """[1 + left right^T]^-1 = conj(U2) Db2^-1 A^-1 Db1^-1 U1^+, A as in ``_middle``.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve(
+    U1_KMM: Matrices,
+    D1_KM: NDArray[np.float64],
+    T1_KMM: Matrices,
+    U2_KMM: Matrices,
+    D2_KM: NDArray[np.float64],
+    T2_KMM: Matrices,
+    G_KMM: Matrices,
+) -> None:
+    for k in range(len(G_KMM)):
+        A_MM = _middle(U1_KMM[k], D1_KM[k], T1_KMM[k], U2_KMM[k], D2_KM[k], T2_KMM[k])
+        # LAPACK has the columns one after the other: it is given transposes.
+        left_MM = np.conj(U1_KMM[k]) / np.maximum(D1_KM[k], 1.0)
+        right_MM = np.conj(U2_KMM[k]) / np.maximum(D2_KM[k], 1.0)
+        np.dot(right_MM, np.linalg.solve(A_MM.T, left_MM.T), G_KMM[k])
 
-    Raises:
-        LinAlgError: a singular matrix.
-    """
-    A, large_1, large_2 = _middle(left, right)
-    inner = np.linalg.solve(A, _adjoint(left.U) / large_1[..., :, None])
-    return (right.U.conj() / large_2[..., None, :]) @ inner
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve_one(U_KMM: Matrices, D_KM: NDArray[np.float64], T_KMM: Matrices, G_KMM: Matrices) -> None:
+    """[1 + U D T]^-1 = (Db^-1 U^+ + Ds T)^-1 Db^-1 U^+."""
+    size = D_KM.shape[1]
+    for k in range(len(G_KMM)):
+        left_MM = np.conj(U_KMM[k]) / np.maximum(D_KM[k], 1.0)
+        A_MM = np.empty_like(left_MM)
+        for i in range(size):
+            small = min(D_KM[k, i], 1.0)
+            for j in range(size):
+                A_MM[j, i] = left_MM[j, i] + small * T_KMM[k, i, j]
+        G_KMM[k] = np.linalg.solve(A_MM.T, left_MM.T)
 
 
 def log_determinant(left: Factors, right: Factors) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """(...) phase and logarithm of the size of det(1 + left right^T)."""
-    A, large_1, large_2 = _middle(left, right)
-    phase, size = np.linalg.slogdet(A)
+    A = np.stack([_middle(*one) for one in zip(*left.flat(), *right.flat(), strict=True)])
+    phase, size = np.linalg.slogdet(A.reshape(left.U.shape))
     phase = phase * np.linalg.slogdet(left.U)[0] * np.linalg.slogdet(right.U)[0]
-    return phase, size + np.log(large_1).sum(axis=-1) + np.log(large_2).sum(axis=-1)
+    return phase, size + sum(np.log(np.maximum(factors.D, 1.0)).sum(axis=-1) for factors in (left, right))
 
 
-def _adjoint(U: Matrices) -> Matrices:
-    return U.conj().swapaxes(-1, -2)
+def _flat(array: NDArray[Any], order: int) -> NDArray[Any]:
+    """All but the last ``order`` axes in one."""
+    return array.reshape(-1, *array.shape[-order:])
 
 
 @cache

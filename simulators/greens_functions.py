@@ -26,13 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.clusters import uniform
-from simulators.delayed import propose
+from simulators.delayed import update_slice
 from simulators.determinants import Factors, Matrices, greens, log_determinant
+from simulators.hopping import Dense, Hopping, Separable, scale
 
 TOGETHER = 64
 """Orbitals up to which several chains are worth one object."""
-FEW_FLIPS, MANY_FLIPS = 16, 32
-"""Flips that are collected before G follows, up to that many sites and above."""
+SEPARABLE = 64
+"""Orbitals from which the factors of E are faster than E."""
+FEW_FLIPS, MANY_FLIPS = 24, 32
+"""Sites that are proposed before G follows, up to ``TOGETHER`` orbitals and above; about two thirds are flipped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,18 @@ class Fermions:
     determinants have equal sizes and a product that ``log_weight_2`` makes positive."""
     log_weight_2: NDArray[Any]
     """Logarithm of a site's weight beside the determinants where the field is -1, and 1."""
+
+    factors: tuple[NDArray[Any], NDArray[Any]] | None = None
+    """Of E along rows and columns, where it is a product of two."""
+
+    @property
+    def hopping(self) -> Hopping:
+        """E in the type of the vertices: by factors where it has them and is large enough for that to be faster."""
+        dtype = self.vertex_S2.dtype
+        if self.factors is None or len(self.hop_NN) < SEPARABLE:
+            return Dense(self.hop_NN.astype(dtype), self.unhop_NN.astype(dtype))
+        row_II, column_JJ = (factor.astype(dtype) for factor in self.factors)
+        return Separable(row_II, column_JJ, np.linalg.inv(row_II), np.linalg.inv(column_JJ))
 
     @property
     def change_S2(self) -> NDArray[Any]:
@@ -83,15 +98,17 @@ class GreensFunctions:
         shape = (len(fermions.vertex_S2), chains, orbitals, orbitals)
         self.vertex_SCTN = np.ones((*shape[:2], slices, orbitals), fermions.vertex_S2.dtype)
         self.vertex_SCTN[..., :sites] = fermions.vertex_S2[:, (field_CTN + 1) // 2]
+        self._spare = np.empty(shape[2:], self.vertex_SCTN.dtype)
+        self._hopping = fermions.hopping
         self._none = Factors.identity(shape, fermions.vertex_S2.dtype)
         self._above = [self._none] * (len(self.blocks) + 1)
         """(C_(F-1) ... C_f)^T for each f."""
         for f in reversed(range(len(self.blocks))):
             self._extend_above(f)
-        flips = min(sites, FEW_FLIPS if orbitals <= TOGETHER else MANY_FLIPS)
-        self._x_SCKN, self._y_SCKN = (np.zeros((*shape[:2], flips, orbitals), self.vertex_SCTN.dtype) for _ in "xy")
+        self._bottom: Matrices | None = None
+        """What ``bottom`` would give, after a sweep; the next one changes it in its place."""
+        self._most = min(sites, FEW_FLIPS if orbitals <= TOGETHER else MANY_FLIPS)
         self._change_S2, self._explicit_2 = fermions.change_S2, fermions.explicit_2
-        self._spare = np.empty(shape, self.vertex_SCTN.dtype)
         self.accepted_C = np.zeros(chains, dtype=np.int64)
         """Single flips so far."""
 
@@ -102,20 +119,22 @@ class GreensFunctions:
             (C,) the largest error of an entry of G that wrapping has caused.
         """
         drift_C = np.zeros(len(self.field_CTN))
-        G = self.bottom()
+        G = self.bottom() if self._bottom is None else self._bottom
+        self._bottom = None
         below = [self._none]
         for f, block in enumerate(self.blocks):
             for t in block:
                 self._wrap_up(G, t)
                 self._update(G, t)
-            below.append(below[-1].times(self._product(f)))
-            G = _compared(G, greens(below[-1], self._above[f + 1]), drift_C)
+            below.append(self._extended_below(below[-1], f))
+            G = _compared(G, self._greens(below[-1], self._above[f + 1]), drift_C)
         for f in reversed(range(len(self.blocks))):
             for t in reversed(self.blocks[f]):
                 self._update(G, t)
                 self._wrap_down(G, t)
             self._extend_above(f)
-            G = _compared(G, greens(below[f], self._above[f]), drift_C)
+            G = _compared(G, self._greens(below[f], self._above[f]), drift_C)
+        self._bottom = G
         return drift_C
 
     def flip_line(self) -> NDArray[np.bool_]:
@@ -138,11 +157,13 @@ class GreensFunctions:
         for mine, theirs in zip(self._above[:-1], other._above[:-1], strict=True):
             for array, new in zip(mine, theirs, strict=True):
                 array[:, taken_C] = new[:, taken_C]
+        if taken_C.any():
+            self._bottom = None
         return taken_C
 
     def bottom(self) -> Matrices:
         """(S, C, N, N) Green's functions at the last slice, before the first."""
-        return greens(self._none, self._above[0])
+        return self._greens(self._none, self._above[0])
 
     def each_slice(self) -> Iterator[Matrices]:
         """(S, C, N, N) Green's functions of one slice after the other, the fields as they are; the memory is used
@@ -153,8 +174,8 @@ class GreensFunctions:
                 self._wrap_up(G, t)
                 if t < block[-1]:
                     yield G
-            below = below.times(self._product(f))
-            G = greens(below, self._above[f + 1])
+            below = self._extended_below(below, f)
+            G = self._greens(below, self._above[f + 1])
             yield G
 
     def log_weight(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -165,46 +186,58 @@ class GreensFunctions:
         phase_C = phase_SC.prod(axis=0) * np.exp(1j * explicit_C.imag) if copies == 1 else np.ones(len(explicit_C))
         return np.sign(phase_C.real), copies * size_SC.sum(axis=0) + explicit_C.real
 
-    def _extend_above(self, f: int) -> None:
-        self._above[f] = self._above[f + 1].times(self._product(f).swapaxes(-1, -2))
+    def _greens(self, below: Factors, above: Factors) -> Matrices:
+        return greens(*(None if factors is self._none else factors for factors in (below, above)))
 
-    def _product(self, f: int) -> Matrices:
-        """C_f, the product of a block's slice matrices."""
-        block = self.blocks[f]
-        C = self.vertex_SCTN[:, :, block[0], :, None] * self.fermions.hop_NN
-        for t in block[1:]:
-            C = self.vertex_SCTN[:, :, t, :, None] * (self.fermions.hop_NN @ C)
-        return C
+    def _extend_above(self, f: int) -> None:
+        """(C_f)^T of what is above; ``B^T = E^T V``, the last slice of the block first."""
+        X = self._above[f + 1].U.copy()
+        for t in reversed(self.blocks[f]):
+            self._hopping.multiply_transposed(_flat(X), _rows(self.vertex_SCTN[:, :, t]), self._spare)
+        self._above[f] = self._above[f + 1].extended(X)
+
+    def _extended_below(self, below: Factors, f: int) -> Factors:
+        """C_f of what is below."""
+        X = below.U.copy()
+        for t in self.blocks[f]:
+            self._hopping.multiply(_rows(self.vertex_SCTN[:, :, t]), _flat(X), self._spare)
+        return below.extended(X)
 
     def _wrap_up(self, G: Matrices, t: int) -> None:
         """G(t) from G(t - 1), in its place: V E G E^-1 V^-1."""
-        np.matmul(self.fermions.hop_NN, G, out=self._spare)
-        np.matmul(self._spare, self.fermions.unhop_NN, out=G)
-        vertex_SCN = self.vertex_SCTN[:, :, t]
-        G *= vertex_SCN[..., :, None]
-        G *= 1 / vertex_SCN[..., None, :]
+        vertex_KN = _rows(self.vertex_SCTN[:, :, t])
+        self._hopping.conjugate(_flat(G), self._spare)
+        scale(_flat(G), vertex_KN, 1 / vertex_KN)
 
     def _wrap_down(self, G: Matrices, t: int) -> None:
         """G(t - 1) from G(t), in its place: E^-1 V^-1 G V E."""
-        vertex_SCN = self.vertex_SCTN[:, :, t]
-        G *= 1 / vertex_SCN[..., :, None]
-        G *= vertex_SCN[..., None, :]
-        np.matmul(self.fermions.unhop_NN, G, out=self._spare)
-        np.matmul(self._spare, self.fermions.hop_NN, out=G)
+        vertex_KN = _rows(self.vertex_SCTN[:, :, t])
+        scale(_flat(G), 1 / vertex_KN, vertex_KN)
+        self._hopping.conjugate_back(_flat(G), self._spare)
 
     def _update(self, G: Matrices, t: int) -> None:
         """Propose all flips of slice ``t``; G and the slice's matrices follow."""
-        field_CN = self.field_CTN[:, t]
-        taken_C = np.zeros(len(field_CN), dtype=np.int64)
-        x, y = self._x_SCKN, self._y_SCKN
-        for first in range(0, field_CN.shape[1], x.shape[2]):
-            propose(G, field_CN, self.state_CV, self._change_S2, self._explicit_2, first, x, y, taken_C)
-            # Shorter sums may be added up in another order: where chains share an object, none may decide for others.
-            most = x.shape[2] if x.shape[3] <= TOGETHER else int(taken_C.max())
-            np.matmul(x[:, :, :most].swapaxes(-1, -2), y[:, :, :most], out=self._spare)
-            G -= self._spare
-            self.accepted_C += taken_C
+        field_CN = self.field_CTN[:, t].copy()
+        update_slice(
+            G,
+            field_CN,
+            self.state_CV,
+            self._change_S2,
+            self._explicit_2,
+            self._most,
+            self.accepted_C,
+        )
+        self.field_CTN[:, t] = field_CN
         self.vertex_SCTN[:, :, t, : field_CN.shape[1]] = self.fermions.vertex_S2[:, (field_CN + 1) // 2]
+
+
+def _flat(matrices: Matrices) -> Matrices:
+    """(K, N, N), the same memory."""
+    return matrices.reshape(-1, *matrices.shape[-2:])
+
+
+def _rows(vertex_SCN: NDArray[Any]) -> NDArray[Any]:
+    return vertex_SCN.reshape(-1, vertex_SCN.shape[-1])
 
 
 def _compared(wrapped: Matrices, fresh: Matrices, drift_C: NDArray[np.float64]) -> Matrices:

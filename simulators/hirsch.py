@@ -135,6 +135,10 @@ class FieldSpec:
         an interaction come first."""
         raise NotImplementedError
 
+    def rings(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """(L, L) amplitudes along rows and along columns, where ``amplitudes`` are those of two commuting rings."""
+        return None
+
     @property
     def symmetric(self) -> bool:
         """Whether particles are holes."""
@@ -182,17 +186,26 @@ class FieldSpec:
 
 def fermions(spec: FieldSpec) -> Fermions:
     """What a slice of the field does."""
-    T_NN = spec.amplitudes()
-    energy_K, mode_NK = np.linalg.eigh(T_NN + spec.chemical_potential * np.eye(len(T_NN)))
-    grow_K = np.exp(spec.trotter_step * energy_K)
+    T_NN, rings = spec.amplitudes(), spec.rings()
     sigma_S = np.array([1.0] if spec.one_species else [1.0, -1.0])
     field_2 = np.array([-1.0, 1.0])
     vertex_S2 = np.exp(spec.coupling * np.outer(sigma_S, field_2))
     # The square of one determinant needs the factor exp(-lambda s): in the charge channel it is part of the coupling
     # to n - 1; at half filling in the spin channel, det(1 + ...) of spin down is that of spin up times this factor.
     return Fermions(
-        hop_NN=(mode_NK * grow_K) @ mode_NK.conj().T,
-        unhop_NN=(mode_NK / grow_K) @ mode_NK.conj().T,
+        hop_NN=_grown(T_NN, spec.chemical_potential, spec.trotter_step),
+        unhop_NN=_grown(T_NN, spec.chemical_potential, -spec.trotter_step),
         vertex_S2=vertex_S2.astype(np.result_type(vertex_S2, T_NN)),
         log_weight_2=-spec.coupling * field_2 * spec.one_species,
+        factors=rings
+        and (
+            _grown(rings[0], spec.chemical_potential / 2, spec.trotter_step),
+            _grown(rings[1], spec.chemical_potential / 2, spec.trotter_step),
+        ),
     )
+
+
+def _grown(T_NN: NDArray[Any], potential: float, time: float) -> NDArray[Any]:
+    """exp(time (T + potential))."""
+    energy_K, mode_NK = np.linalg.eigh(T_NN)
+    return np.asarray((mode_NK * np.exp(time * (energy_K + potential))) @ mode_NK.conj().T)

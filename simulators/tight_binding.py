@@ -17,24 +17,26 @@ from numpy.typing import NDArray
 
 def amplitudes(size: int, hopping: float, twist_x: float = 0.0, twist_y: float = 0.0) -> NDArray[Any]:
     """(N, N) Hermitian T_ij of -sum T_ij c+_i c_j; real where the twists are multiples of 1/2."""
-    real = is_real(twist_x, twist_y)
-    sites_IJ = np.arange(size**2).reshape(size, size)
-    T_NN = np.zeros((size**2, size**2), dtype=np.float64 if real else np.complex128)
-    for axis, twist in ((0, twist_y), (1, twist_x)):
-        phase = cmath.exp(2j * cmath.pi * twist)
-        bond_IJ = np.full((size, size), complex(hopping))
-        # c at the site after the last is c of the first, times the phase.
-        np.moveaxis(bond_IJ, axis, 0)[-1] *= round(phase.real) if real else phase
-        from_N, to_N = sites_IJ.ravel(), np.roll(sites_IJ, -1, axis=axis).ravel()
-        bond_N = bond_IJ.real.ravel() if real else bond_IJ.ravel()
-        np.add.at(T_NN, (from_N, to_N), bond_N)
-        np.add.at(T_NN, (to_N, from_N), bond_N.conj())
-    return T_NN
+    one_LL = np.eye(size)
+    return np.kron(ring(size, hopping, twist_y), one_LL) + np.kron(one_LL, ring(size, hopping, twist_x))
 
 
-def is_real(twist_x: float, twist_y: float) -> bool:
-    """Whether both twists are multiples of 1/2: periodic or antiperiodic boundaries."""
-    return 2 * twist_x % 1 == 0 and 2 * twist_y % 1 == 0
+def ring(size: int, hopping: float, twist: float = 0.0) -> NDArray[Any]:
+    """(L, L) T_ij of one row or column: hops along rows commute with hops along columns."""
+    phase = cmath.exp(2j * cmath.pi * twist)
+    bond_L = np.full(size, complex(hopping))
+    # c at the site after the last is c of the first, times the phase.
+    bond_L[-1] *= round(phase.real) if is_real(twist) else phase
+    T_LL = np.zeros((size, size), dtype=np.complex128)
+    from_L, to_L = np.arange(size), np.roll(np.arange(size), -1)
+    np.add.at(T_LL, (from_L, to_L), bond_L)
+    np.add.at(T_LL, (to_L, from_L), bond_L.conj())
+    return T_LL.real.copy() if is_real(twist) else T_LL
+
+
+def is_real(*twists: float) -> bool:
+    """Whether all are multiples of 1/2: periodic or antiperiodic boundaries."""
+    return all(2 * twist % 1 == 0 for twist in twists)
 
 
 def sublattices(size: int) -> NDArray[np.float64]:

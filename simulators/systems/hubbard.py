@@ -55,6 +55,13 @@ class Spec(FieldSpec):
         """(N, N) T_ij of the hopping -sum T_ij c+_i c_j."""
         return tight_binding.amplitudes(self.size, self.hopping, self.twist_x, self.twist_y)
 
+    def rings(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(L, L) T_ij along rows and along columns."""
+        along_y, along_x = (
+            tight_binding.ring(self.size, self.hopping, twist) for twist in (self.twist_y, self.twist_x)
+        )
+        return along_y, along_x
+
 
 EXAMPLE = Spec(size=4, temperature=0.5, interaction=4.0, chemical_potential=-0.5, trotter_step=0.25)
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simulators import auxiliary_field
+from simulators import auxiliary_field, greens_functions
 from simulators.auxiliary_field import SingularField
 from simulators.clusters import uniform
+from simulators.determinants import Factors, greens
 from simulators.field_chains import Metropolis
 from simulators.greens_functions import Fermions, GreensFunctions
 from simulators.hirsch import FieldSpec, fermions
@@ -233,19 +234,30 @@ def test_cold_strong_and_large() -> None:
 def test_what_cannot_be_computed_stops_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = SPECS["half filling"]
     run = updates(spec)
-    broken = np.linalg.solve
+    working = greens_functions.greens
 
-    def singular(*args: NDArray[np.float64]) -> NDArray[np.float64]:
+    def singular(*args: Factors | None) -> NDArray[np.float64]:
         raise np.linalg.LinAlgError("Singular matrix")
 
-    monkeypatch.setattr(np.linalg, "solve", singular)
+    monkeypatch.setattr(greens_functions, "greens", singular)
     before = run.states()
     with pytest.raises(SingularField, match=r"at Spec\(size=4.*singular to double precision"):
         run.advance(1)
     np.testing.assert_array_equal(run.states(), before)
-    monkeypatch.setattr(np.linalg, "solve", lambda *args: broken(*args) * np.nan)
+    monkeypatch.setattr(greens_functions, "greens", lambda *args: working(*args) * np.nan)
     with pytest.raises(SingularField, match="wrong by inf"):
         run.advance(1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_numbers_too_large_are_an_error(count: int) -> None:
+    """What was overflown, in any of the matrices, is not taken for a result."""
+    X = np.full((count, 4, 4), np.inf)
+    if count:
+        with pytest.raises(np.linalg.LinAlgError):
+            Factors.identity(X.shape, X.dtype).extended(X)
+    else:
+        assert Factors.identity(X.shape, X.dtype).extended(X).D.shape == (0, 4)
 
 
 def test_hopping_and_its_inverse() -> None:
@@ -256,3 +268,8 @@ def test_hopping_and_its_inverse() -> None:
     assert (T_NN.sum(axis=0) == 4).all()
     assert (T_NN == T_NN.T).all()
     assert (T_NN * np.outer(sublattices(6), sublattices(6)) == -T_NN).all(), "bipartite"
+
+
+def test_a_green_function_needs_a_factor() -> None:
+    with pytest.raises(ValueError, match="left or right must be given"):
+        greens(None, None)
