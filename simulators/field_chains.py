@@ -50,7 +50,8 @@ def site_nanoseconds(spec: FieldSpec, algorithm: str) -> float:
     complex_numbers = COMPLEX_COST if spec.is_complex else 1.0
     lines = LINES_COST if algorithm == "lines" else 1.0
     share = orbitals / spec.size**2
-    return species * complex_numbers * lines * share * (80.0 * orbitals + 0.85 * orbitals**2)
+    cube = 0.45 if spec.rings() is None else 0.19
+    return species * complex_numbers * lines * share * (33.0 * orbitals + cube * orbitals**2)
 
 
 def expected_tau(spec: FieldSpec, algorithm: str = "metropolis") -> float:
