@@ -95,6 +95,30 @@ class FieldUpdates:
         interval = int(self.interval_R[chosen_C[0]])
         return GreensFunctions(self.model, field_CTN, self.state_RV[chosen_C], interval)
 
+    def settle(self) -> None:
+        """Halve the intervals with which Green's functions of the fields as they are would be wrong.
+
+        Sweeps do so by themselves; fields that come from elsewhere have not been swept.
+
+        Raises:
+            SingularField: Green's functions cannot be computed, even anew at every slice.
+        """
+        with one_thread().limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
+            waiting = list(self.batches())
+            while waiting:
+                chosen_C = waiting.pop()
+                try:
+                    drift_C = self.greens_functions(chosen_C).drift()
+                except LinAlgError:
+                    if len(chosen_C) > 1:
+                        waiting += [np.array([r]) for r in chosen_C]
+                        continue
+                    drift_C = np.array([np.inf])
+                bad_C = drift_C > LARGEST_DRIFT
+                if bad_C.any():
+                    self._halve(chosen_C[bad_C], drift_C[bad_C])
+                    waiting.append(chosen_C[bad_C])
+
     def _advance(self, chosen_C: NDArray[np.int64], sweeps: int) -> None:
         greens = self.greens_functions(chosen_C)
         for done in range(sweeps):

@@ -7,7 +7,7 @@ Axes as in ``simulators.auxiliary_field``.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,18 @@ class FieldChains(Chains):
         super().__init__(spec, hot, algorithm, rng)
         self.amplitudes_NN = spec.amplitudes()
         self.sublattice_N = sublattices(spec.size)
+
+    @classmethod
+    def of_fields(cls, spec: Any, field_RTIJ: NDArray[np.int8]) -> Self:
+        """Chains in given fields, -1 or 1, to be measured: their Green's functions are as good as after sweeps.
+
+        Raises:
+            SingularField: Green's functions of a field cannot be computed.
+        """
+        chains = cls(spec, np.ones(len(field_RTIJ), dtype=bool), Metropolis.name, np.random.default_rng(0))
+        chains.updates.states_RTIJ[...] = field_RTIJ
+        chains.updates.settle()
+        return chains
 
     @staticmethod
     def start(spec: Any, hot: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int8]:

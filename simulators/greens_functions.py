@@ -178,6 +178,17 @@ class GreensFunctions:
             G = self._greens(below, self._above[f + 1])
             yield G
 
+    def drift(self) -> NDArray[np.float64]:
+        """(C,) the largest error of an entry of G that wrapping causes on a pass over ``each_slice``."""
+        drift_C = np.zeros(len(self.field_CTN))
+        G, below = self.bottom(), self._none
+        for f, block in enumerate(self.blocks):
+            for t in block:
+                self._wrap_up(G, t)
+            below = self._extended_below(below, f)
+            G = _compared(G, self._greens(below, self._above[f + 1]), drift_C)
+        return drift_C
+
     def log_weight(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(C,) sign of the fields' weights, and the logarithm of their size."""
         phase_SC, size_SC = log_determinant(self._none, self._above[0])

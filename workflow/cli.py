@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from workflow import __version__
+from workflow.exchange.commands import export, import_
 
 if TYPE_CHECKING:
     from workflow.blocks import Study
@@ -147,12 +148,13 @@ def _exit_code(error: Exception) -> int | None:
     """2 for a bad study, folder or command line, 1 for work that failed, None for a bug."""
     # Not before there is an error: these modules take longer to import than some commands to carry out.
     from workflow.certified import Uncertified
+    from workflow.exchange.fields import LayoutError
     from workflow.executors import Unavailable
     from workflow.folder import FolderError, StageFailed
     from workflow.shards import ShardError
     from workflow.study import StudyError
 
-    if isinstance(error, StudyError | FolderError | Unavailable):
+    if isinstance(error, StudyError | FolderError | Unavailable | LayoutError):
         return 2
     return 1 if isinstance(error, json.JSONDecodeError | StageFailed | ShardError | Uncertified | OSError) else None
 
@@ -284,6 +286,10 @@ def sync(source: str, target: str, quiet: bool) -> None:
                 f"{found.copied} files copied, {found.replaced} of them in place of another version; "
                 f"{found.same} were there already"
             )
+
+
+main.add_command(export)
+main.add_command(import_)
 
 
 @main.command()

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,8 @@ from workflow.layout import write_whole
 from workflow.storage import Place, StorageError, place, read_with
 
 if TYPE_CHECKING:
-    from workflow.plan import ShardTask
+    from workflow.dataset_info import DatasetInfo
+    from workflow.grid import Scalar
 
 FORMAT = 1
 ROW_GROUP_BYTES = 8 * 2**20
@@ -91,6 +92,30 @@ def packed_rows(column: pa.ChunkedArray) -> NDArray[np.uint8]:
     return np.concatenate(parts) if parts else np.empty((0, width), np.uint8)
 
 
+class Origin(Protocol):
+    """What a shard is made from, as far as its file says so: a task of any kind."""
+
+    @property
+    def spec(self) -> tuple[tuple[str, Scalar], ...]:
+        """Columns that are constant in the shard."""
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What its configurations are."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that decides the shard's bytes, in plain values."""
+
+    @property
+    def task_id(self) -> str:
+        """Of the content."""
+
+    @property
+    def seed(self) -> int | None:
+        """Of what was drawn."""
+
+
 class Rows(NamedTuple):
     """Samples that were not simulated here, as ``write`` takes them; S samples."""
 
@@ -110,7 +135,7 @@ def _versions() -> dict[str, str]:
     return {"latentphase": __version__, "python": platform.python_version()} | libraries
 
 
-def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
+def _table(task: Origin, samples: Samples | Rows) -> pa.Table:
     packed_SB = samples.configurations
     rows, width = packed_SB.shape
     binary = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(packed_SB)])
@@ -144,7 +169,7 @@ def _table(task: ShardTask, samples: Samples | Rows) -> pa.Table:
     return pa.table(columns, schema=pa.schema(fields, metadata={"latentphase": text}))
 
 
-def write(task: ShardTask, samples: Samples | Rows, path: Place) -> tuple[int, int, str]:
+def write(task: Origin, samples: Samples | Rows, path: Place) -> tuple[int, int, str]:
     """Write the shard of ``task`` whole; equal tasks give equal bytes.
 
     Args:

@@ -1,0 +1,100 @@
+"""Auxiliary fields as other programs store them: what a reader of a layout gives, and the checks that all share.
+
+A reader is a module with ``PATTERNS`` (names of its files in a folder), ``declared`` (what a file says itself of the
+parameter point) and ``read`` (its fields in our order).
+
+Axes: S samples, T slices, N sites, I rows (y), J columns (x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.systems.hubbard import Spec
+from workflow.grid import Scalar
+
+FOUR_VALUED = (
+    "a field of four values, -2, -1, 1 and 2 (Gauss-Hermite quadrature), is no Hirsch field: its slices hold other "
+    "matrices than those of -1 and 1"
+)
+
+
+class LayoutError(ValueError):
+    """A file that is not what its layout says or not of the point that was given, or an output that is in the way."""
+
+
+class FileFields(NamedTuple):
+    """The fields of one file."""
+
+    field_STIJ: NDArray[np.int8]
+    """-1 or 1; in the spin channel 1 favours spin up, in the charge channel a particle."""
+    chain_S: NDArray[np.int64] | None = None
+    """Numbers of the Markov chains, where the file has them; None: the file's name says which chain it is of."""
+    sweep_S: NDArray[np.int64] | None = None
+
+
+class Layout(Protocol):
+    """How another program stores fields."""
+
+    PATTERNS: tuple[str, ...]
+
+    def declared(self, path: Path, dataset: str | None) -> Mapping[str, Scalar]:
+        """Fields of ``Spec`` that the file states, by name; raises LayoutError."""
+
+    def read(self, path: Path, spec: Spec, dataset: str | None) -> FileFields:
+        """The file's fields; raises LayoutError."""
+
+
+def signs(values: NDArray[Any], where: str) -> NDArray[np.int8]:
+    """``values`` as int8, where all are -1 or 1.
+
+    Args:
+        values: numbers, whole or not.
+        where: file and dataset, for messages.
+
+    Raises:
+        LayoutError: naming the first other value, and its index.
+    """
+    wrong = ~((values == 1) | (values == -1))
+    if not wrong.any():
+        return values.astype(np.int8)
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    value = values[index]
+    text = f"{where}{list(index)} must be -1 or 1, got {value}"
+    if np.isin(values, (-2, -1, 1, 2)).all():
+        text += f"; {FOUR_VALUED}"
+    elif np.isfinite(value) and value != np.round(value):
+        text += "; a continuous field is no Hirsch field"
+    raise LayoutError(text)
+
+
+def require_shape(found: tuple[int, ...], names: str, wanted: tuple[int, ...], spec: Spec, where: str) -> None:
+    """Compare the shape of a dataset with that of the point.
+
+    Args:
+        found: shape of the dataset.
+        names: what its axes are.
+        wanted: the right one.
+        spec: the point.
+        where: file and dataset, for messages.
+
+    Raises:
+        LayoutError: they differ; says which ``trotter_step`` would fit, if that is all.
+    """
+    if found == wanted:
+        return
+    text = (
+        f"{where} must have shape {wanted} ({names}) for size {spec.size}, temperature {spec.temperature:g} and "
+        f"trotter_step {spec.trotter_step:g}, got {found}"
+    )
+    others = [i for i, name in enumerate(names.split(", ")) if name != "slices"]
+    if len(found) == len(wanted) and all(found[i] == wanted[i] for i in others):
+        slices = found[names.split(", ").index("slices")]
+        if slices:
+            text += f"; trotter_step {1 / (spec.temperature * slices):.10g} would make {slices} slices"
+    raise LayoutError(text)
