@@ -45,7 +45,7 @@ def write_alf_hdf5(path: Path, field_TIJ: NDArray[Any], complex_values: bool = T
 
 
 class Julia:
-    """A JLD2 file: structs are scalars of committed compound types whose arrays are references to unnamed datasets."""
+    """A JLD2 file: structs are scalars of committed compound types whose arrays are references."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -74,7 +74,9 @@ class Julia:
             parts = np.zeros(array.shape, dtype=[("re", "<f8"), ("im", "<f8")])
             parts["re"], parts["im"] = array.real, array.imag
             array = parts
-        return self.file.create_dataset(None, data=array).ref
+        # Without a name the HDF5 library would delete it when it is closed; JLD2, which is no such library, gives none.
+        arrays = self.file.require_group("_arrays")
+        return arrays.create_dataset(str(len(arrays)), data=array).ref
 
     def close(self) -> Path:
         self.file.close()
@@ -84,7 +86,7 @@ class Julia:
         return self.path
 
 
-def hirsch(field_TIJ: NDArray[Any], beta: float, U: float, channel: str = "spin", **changes: Any) -> dict[str, Any]:
+def hirsch(field_TIJ: NDArray[Any], beta: float, U: float, channel: str = "spin") -> dict[str, Any]:
     """Members of ``HubbardSpinHirschHST`` and ``HubbardDensityHirschHST``, which couple to -s."""
     slices, size = field_TIJ.shape[:2]
     step, sites = beta / slices, size**2
@@ -102,22 +104,30 @@ def hirsch(field_TIJ: NDArray[Any], beta: float, U: float, channel: str = "spin"
         "U": np.full(sites, U),
         "α": np.full(sites, alpha / step),
     }
-    members |= {"sites": np.arange(1, sites + 1), "s": s_NT, "update_perm": np.arange(1, sites + 1)}
-    return members | changes
+    return members | {"sites": np.arange(1, sites + 1), "s": s_NT, "update_perm": np.arange(1, sites + 1)}
 
 
 def write_smoqydqmc(
-    path: Path, field_TIJ: NDArray[Any], beta: float, U: float, channel: str = "spin", mu: float = 0.0, **changes: Any
+    path: Path,
+    field_TIJ: NDArray[Any],
+    beta: float,
+    U: float,
+    /,
+    channel: str = "spin",
+    mu: float = 0.0,
+    **changes: Any,
 ) -> Path:
-    """``checkpoint_pID-<rank>.jld2``, with what the importer looks at and one thing that it does not."""
+    """``checkpoint_pID-<rank>.jld2``, with what the importer looks at and one thing that it does not.
+
+    ``changes`` replace members of the structs; U, sites and N those of ``hst_parameters``.
+    """
     sites = field_TIJ[0].size
     model = {"μ": mu, "ϵ": np.zeros(sites), "t": np.repeat([1.0, 1.0, 0.0], sites), "norbital": 1}
     hubbard = {"U": np.full(sites, U), "sites": np.arange(1, sites + 1), "ph_sym_form": True}
     file = Julia(path)
-    names = ("tight_binding_parameters", "hubbard_parameters")
-    for name, members in zip(names, (model, hubbard), strict=True):
-        file.add(name, **(members | {key: value for key, value in changes.items() if key in members and key != "U"}))
+    file.add("tight_binding_parameters", **(model | {key: changes[key] for key in changes if key in model}))
+    file.add("hubbard_parameters", **(hubbard | {key: changes[key] for key in changes if key == "ph_sym_form"}))
     file.file["n_measurements"] = np.int64(17)
-    only = {key: value for key, value in changes.items() if key not in model and key not in ("ph_sym_form",)}
-    file.add("hst_parameters", **hirsch(field_TIJ, beta, U, channel, **only))
+    members = hirsch(field_TIJ, beta, U, channel)
+    file.add("hst_parameters", **(members | {key: changes[key] for key in changes if key in members}))
     return file.close()

@@ -43,7 +43,7 @@ def dataset_of(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     Raises:
         LayoutError: there is none; names those that are there.
     """
-    found = file.get(name)
+    found = file[name] if name in file else None
     if not isinstance(found, h5py.Dataset):
         there = sorted(key for key in file if isinstance(file.get(key), h5py.Dataset))
         raise LayoutError(f"{path} has no dataset {name}; there are: {', '.join(there) or 'none'}")
