@@ -137,7 +137,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     refused(path, "is no JLD2 file")
     file = Julia(path)
-    file.add("hst_parameters", **{"β": 2.0, "V": np.ones(3)})
+    file.add("hst_parameters", β=2.0, V=np.ones(3))
     refused(file.close(), "hst_parameters must be one struct with β, Δτ, Lτ, N, U, α, sites, s, got a struct of β, V")
 
 

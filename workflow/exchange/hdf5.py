@@ -43,11 +43,11 @@ def dataset_of(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     Raises:
         LayoutError: there is none; names those that are there.
     """
-    found = file[name] if name in file else None
-    if not isinstance(found, h5py.Dataset):
-        there = sorted(key for key in file if isinstance(file.get(key), h5py.Dataset))
-        raise LayoutError(f"{path} has no dataset {name}; there are: {', '.join(there) or 'none'}")
-    return found
+    # What is there and cannot be read is said by itself: get() would hide it.
+    if name in file and isinstance(file[name], h5py.Dataset):
+        return file[name]
+    there = sorted(key for key in file if isinstance(file.get(key), h5py.Dataset))
+    raise LayoutError(f"{path} has no dataset {name}; there are: {', '.join(there) or 'none'}")
 
 
 def numbers(file: h5py.File, path: Path, name: str, kinds: str) -> NDArray[Any]:
