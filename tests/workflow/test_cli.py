@@ -58,7 +58,8 @@ def test_heavy_imports_would_be_noticed() -> None:
 
 def test_the_commands_are_listed() -> None:
     text = CliRunner().invoke(main, ["-h"]).output
-    for command in ("run", "plan", "simulate", "train", "encode", "analyze", "report", "status", "verify", "presets"):
+    stages = ("run", "plan", "simulate", "train", "encode", "analyze", "report")
+    for command in (*stages, "status", "verify", "presets", "import", "export"):
         assert f"\n  {command} " in text
 
 
@@ -80,6 +81,9 @@ def test_the_version() -> None:
         ["run", "no-such-study"],
         ["plan", "no-such-study"],
         ["bench", "--only", "no-such-group"],
+        ["import", "alf", "no-such-file", "--output", "out"],
+        ["import", "quest", "no-such-file", "--output", "out"],
+        ["export", "no-such-run", "--format", "npz", "--output", "out"],
     ],
     ids=" ".join,
 )

@@ -164,6 +164,7 @@ def test_texts_of_another_length_are_refused(tmp_path: Path) -> None:
         path.write_text(content)
         refused(path, "must have 128 lines of fields after the seeds (8 slices of 4 x 4 sites, for temperature 0.5")
         refused(path, f"got {found}")
+    refused(path, "is no HDF5 file and has no dataset field", "--dataset=field")
     path.write_text("")
     refused(path, "is empty; a confout file begins with the random generator's state")
     path.write_bytes(b"\x00\xff\xfe")

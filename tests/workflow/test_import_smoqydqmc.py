@@ -43,12 +43,12 @@ def test_fields_are_read_back_bit_for_bit(channel: str, interaction: float, mu: 
     spec = Spec(
         size=4, temperature=0.5, interaction=interaction, chemical_potential=mu, trotter_step=0.25, channel=channel
     )
-    for name, values in hubbard.observables_of(spec, fields_STIJ).items():
+    for name, values in hubbard.Simulation.of_fields(spec, fields_STIJ).measure().items():
         np.testing.assert_allclose(shard.columns[name], values, rtol=0, atol=1e-12)
     assert shard.columns["channel"][0] == channel
     assert shard.columns["chemical_potential"][0] == mu
     if interaction < 0:
-        other = hubbard.observables_of(spec, -fields_STIJ)["density"]
+        other = hubbard.Simulation.of_fields(spec, -fields_STIJ).measure()["density"]
         assert (np.abs(shard.columns["density"] - other) > 0.01).any(), "a wrong sign would show"
 
 
@@ -90,6 +90,10 @@ def changed(value: Any) -> Any:
         ({"s": S_NT[:, :-1]}, "hst_parameters.s must have shape (8, 16) (slices, sites)"),
         ({"s": S_NT[:-1]}, "hst_parameters.s must have shape (8, 16) (slices, sites)"),
         ({"N": 15}, "hst_parameters.N must be the sites of a square, L x L, got 15"),
+        ({"N": -4}, "hst_parameters.N must be the sites of a square, L x L, got -4"),
+        ({"β": np.ones(2)}, "hst_parameters.β must be a number, got array"),
+        ({"U": np.full(16, 1e9)}, "hst_parameters.α must be 2402.77"),
+        ({"μ": np.ones(2)}, "tight_binding_parameters.μ must be a number"),
         ({"sites": np.arange(2, 18)}, "hst_parameters.sites must be 1, 2, ... 16"),
         ({"U": np.arange(16.0)}, "hst_parameters.U must be the same on all sites, got 0.0 and, on site 2, 1.0"),
         ({"U": np.full(16, np.nan)}, "hst_parameters.U must be a vector of finite floats"),

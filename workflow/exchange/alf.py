@@ -45,7 +45,12 @@ def read(path: Path, spec: Spec, dataset: str | None) -> FileFields:
     Raises:
         LayoutError: not in this layout, or not of this point.
     """
-    field_TN = _hdf5(path, spec, dataset or CONFIGURATION) if is_hdf5(path) else _text(path, spec)
+    if is_hdf5(path):
+        field_TN = _hdf5(path, spec, dataset or CONFIGURATION)
+    elif dataset:
+        raise LayoutError(f"{path} is no HDF5 file and has no dataset {dataset}")
+    else:
+        field_TN = _text(path, spec)
     return FileFields(in_our_order(field_TN, spec.size)[None])
 
 

@@ -18,6 +18,8 @@ POINT = (
     ("trotter-step", float, "dtau; default 0.1."),
     ("hopping", float, "t; default 1."),
     ("channel", str, "What the field couples to: spin (default) or charge."),
+    ("twist-x", float, "Phase around the lattice along a row, over 2 pi; default 0."),
+    ("twist-y", float, "The same along a column."),
 )
 """Fields of the Hubbard model's parameter point."""
 

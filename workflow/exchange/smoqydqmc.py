@@ -29,6 +29,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.hirsch import LARGEST_EXPONENT
 from simulators.systems.hubbard import Spec
 from workflow.exchange.fields import FileFields, LayoutError, require_shape, signs
 from workflow.exchange.hdf5 import dataset_of, is_hdf5, opened
@@ -51,14 +52,14 @@ def declared(path: Path, dataset: str | None) -> Mapping[str, Scalar]:
         hst = _struct(file, path, dataset or HST, MEMBERS)
         where = f"{path}: {dataset or HST}"
         interaction = _uniform(hst["U"], f"{where}.U")
-        size = math.isqrt(int(hst["N"]))
-        if size**2 != hst["N"]:
-            raise LayoutError(f"{where}.N must be the sites of a square, L x L, got {hst['N']}")
+        beta, step, slices, sites = (_number(hst[name], f"{where}.{name}") for name in ("β", "Δτ", "Lτ", "N"))
+        size = math.isqrt(max(0, int(sites)))
+        if size**2 != sites:
+            raise LayoutError(f"{where}.N must be the sites of a square, L x L, got {sites:g}")
         if not np.array_equal(hst["sites"], np.arange(1, size**2 + 1)):
             raise LayoutError(f"{where}.sites must be 1, 2, ... {size**2}: one orbital per unit cell, all with U")
-        step, slices = float(hst["Δτ"]), int(hst["Lτ"])
-        if not (step > 0 and slices > 0 and math.isclose(step * slices, float(hst["β"]), rel_tol=TOLERANCE)):
-            raise LayoutError(f"{where}.Δτ times Lτ must be β, got {step} times {slices} and {hst['β']}")
+        if not (step > 0 and slices > 0 and math.isclose(step * slices, beta, rel_tol=TOLERANCE)):
+            raise LayoutError(f"{where}.Δτ times Lτ must be β, got {step} times {slices:g} and {beta}")
         found: dict[str, Scalar] = {
             "size": size,
             "temperature": 1 / (step * slices),
@@ -106,6 +107,12 @@ def _followed(file: h5py.File, value: Any) -> Any:
     return np.asarray(file[value][()]) if isinstance(value, h5py.Reference) else value
 
 
+def _number(value: Any, where: str) -> float:
+    if not isinstance(value, np.integer | np.floating):
+        raise LayoutError(f"{where} must be a number, got {value!r}")
+    return float(value)
+
+
 def _uniform(values: NDArray[Any], where: str) -> float:
     if values.dtype.kind != "f" or values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise LayoutError(f"{where} must be a vector of finite floats, got {values.dtype} of shape {values.shape}")
@@ -123,9 +130,9 @@ def _channel(interaction: float, step: float, alpha: NDArray[Any], where: str) -
     if alpha.dtype.names:
         alpha = alpha[alpha.dtype.names[0]] + 1j * alpha[alpha.dtype.names[1]]
     size = np.abs(alpha) * step
-    gain = step * interaction / 2
-    real = math.acosh(math.exp(abs(gain)))
-    right = math.acos(math.exp(-abs(gain))) if imaginary else real
+    gain = min(abs(step * interaction / 2), LARGEST_EXPONENT)
+    real = math.acosh(math.exp(gain))
+    right = math.acos(math.exp(-gain)) if imaginary else real
     if not np.allclose(size, right, rtol=1e-6, atol=1e-12):
         reason = (
             "; fields of version 1 are not read: there s has the other sign" if np.allclose(size / step, real) else ""
@@ -155,5 +162,6 @@ def _model(file: h5py.File, path: Path) -> dict[str, Scalar]:
                 f"{path}: {HOPPING}.t must be one real number on all bonds of neighbours and 0 on others, got "
                 f"{hoppings or model['t'].dtype}"
             )
-        found = {"chemical_potential": float(model["μ"]), "hopping": hoppings[0]}
+        found = {"chemical_potential": _number(model["μ"], f"{path}: {HOPPING}.μ"), "hopping": hoppings[0]}
+        found |= {"twist_x": 0.0, "twist_y": 0.0}
     return found
