@@ -30,6 +30,13 @@ LIKELIHOODS: dict[Variable, tuple[Likelihood, ...]] = {
 """The likelihoods that fit each variable, the natural one first."""
 
 
+STAGGERED_TRANSLATIONS = "staggered-translations"
+"""Translations of a configuration that is given times (-1)^(x + y): those by an odd number of sites change its sign."""
+SYMMETRIES = ("translations", STAGGERED_TRANSLATIONS, "point-group", "time", "flip")
+"""By which training may turn samples: all shifts of the lattice; the eight operations of the square; cyclic shifts and
+reversal of the channels (imaginary time); x -> -x, of states the reversal of their order."""
+
+
 class Adam(NamedTuple):
     """Settings of the optimizer that a network is trained with unless told otherwise."""
 
@@ -194,10 +201,14 @@ class TrainConfig:
     optimizer stay in float32, and so does all that is done with a trained network."""
     compile: bool = False
     """Whether torch.compile makes the forward and backward passes of training; changes rounding alone."""
+    augment: tuple[str, ...] = ()
+    """Symmetries, of ``SYMMETRIES``, by which every sample is turned at random each time that training sees it."""
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
             raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
+        if not set(self.augment) <= set(SYMMETRIES) or len(set(self.augment)) < len(self.augment):
+            raise ValueError(f"augment must be some of {', '.join(SYMMETRIES)}, each once, got {self.augment}")
         if self.axes not in ("quartimax", "none"):
             raise ValueError(f'axes must be "quartimax" or "none", got {self.axes!r}')
         if self.epochs < 1:

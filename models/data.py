@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.augment import Augmentation
 from models.config import Variable
 from models.streams import stream
 
@@ -264,7 +265,14 @@ def shuffle(samples: int, seed: int, epoch: int) -> Tensor:
 
 
 def batches(
-    samples: Samples, seeds: Sequence[int], epoch: int, batch: int, rank: int = 0, size: int = 1, first: int = 0
+    samples: Samples,
+    seeds: Sequence[int],
+    epoch: int,
+    batch: int,
+    rank: int = 0,
+    size: int = 1,
+    first: int = 0,
+    augmentation: Augmentation | None = None,
 ) -> Iterator[Tensor]:
     """One epoch: every sample once per run, in that run's own order, without the ragged last batch.
 
@@ -275,20 +283,29 @@ def batches(
         batch: samples per step and run over all workers, at most len(samples).
         rank, size: this worker takes the rows rank, rank + size, ... of each batch.
         first: how many steps to leave out, which have been done before.
+        augmentation: what to turn every sample by, in that run's own way; None: samples as they are.
 
     Yields:
         x_RBF, features, B the worker's share of the batch. All steps share one tensor: clone it to keep
         it. New memory for each would cost more time than unpacking into it.
     """
-    runs = len(seeds)
     steps = len(samples) // batch
-    order = torch.stack([shuffle(len(samples), seed, epoch)[: steps * batch] for seed in seeds])
-    rows_SRB = order.view(runs, steps, batch)[:, first:, rank::size].transpose(0, 1)
-    rows_SM = rows_SRB.flatten(1).to(samples.device)
+
+    def share(of_epoch: Sequence[Tensor]) -> Tensor:
+        """(S, M) of what every run has for each of its samples, the worker's part of every step."""
+        whole_RSB = torch.stack([part[: steps * batch] for part in of_epoch]).view(len(seeds), steps, batch)
+        return whole_RSB[:, first:, rank::size].transpose(0, 1).flatten(1).to(samples.device)
+
+    rows_SM = share([shuffle(len(samples), seed, epoch) for seed in seeds])
     if not len(rows_SM):
         return
     read = samples.reader(rows_SM.shape[1])
-    x_RBF = read.x_MF.unflatten(0, (runs, -1))
-    for rows_M in rows_SM:
-        read(rows_M)
-        yield x_RBF
+    if augmentation is None:
+        for rows_M in rows_SM:
+            yield read(rows_M).unflatten(0, (len(seeds), -1))
+        return
+    element_SM = share([augmentation.elements(len(samples), seed, epoch) for seed in seeds])
+    turned_MF = torch.empty_like(read.x_MF)
+    for rows_M, element_M in zip(rows_SM, element_SM, strict=True):
+        augmentation.turn(read(rows_M), element_M, turned_MF)
+        yield turned_MF.unflatten(0, (len(seeds), -1))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import state
+from models.augment import Augmentation
 from models.axes import natural_axes, subset_means
 from models.batch_norm import synchronize
 from models.config import ADAM, ModelConfig, Run, TrainConfig
@@ -87,6 +88,7 @@ class Trainer:
         """For how many epochs now all latents of a run together have carried less than ``QUIET_KL``."""
         adam = ADAM[model.network]
         self.learning_rate = adam.learning_rate if config.learning_rate is None else config.learning_rate
+        self.augmentation = Augmentation(config.augment, model) if config.augment else None
         self.optimizer = torch.optim.Adam(self.vae.parameters(), lr=self.learning_rate, betas=adam.betas, fused=True)
         state.restart_adam(self.vae, self.optimizer)
 
@@ -202,7 +204,8 @@ class Trainer:
         noise = [stream(seed, "noise", self.epoch) for seed in seeds]
         for _ in range(self.step):
             self._whole_noise(noise)
-        loader = batches(self.samples, seeds, self.epoch, self.batch, self.group.rank, self.group.size, self.step)
+        share = self.group.rank, self.group.size, self.step
+        loader = batches(self.samples, seeds, self.epoch, self.batch, *share, self.augmentation)
         self.vae.train()
         first, seconds, loading = self.step, 0.0, 0.0
         while self.step < self.steps_per_epoch:

@@ -147,6 +147,10 @@ class OrderParameter(NamedTuple):
 
 SIGN = "sign"
 """Column of systems whose weights may be negative: 1 or -1; configurations come as often as |weight| says."""
+SYMMETRIES = ("translations", "point-group", "time", "flip")
+"""What may leave the weight of every configuration as it is: shifts along rows and columns; the eight operations of the
+square; cyclic shifts and the reversal of the channels, where these are slices of imaginary time; and x -> -x at all
+sites, of states the reversal of their order, s -> first + last - s."""
 KINDS = ("sign", "states", "angles", "sublattices", "continuous")
 
 TEMPERING = "tempering"
@@ -194,6 +198,8 @@ class System:
     """Expected cost of one site and sweep of a spec and algorithm; None: the constant of the algorithm's updates."""
     caution: Callable[[Any], str | None] = lambda spec: None
     """What users should know of a spec that is allowed, but may not be what they want."""
+    symmetries: Offer = ()
+    """Which of ``SYMMETRIES`` are exact, sign included; training may turn samples by them."""
 
     def names(self, spec: Any) -> Names:
         """The observables of ``spec``."""
@@ -219,6 +225,19 @@ class System:
                     f"{', '.join(columns)}, got {order}"
                 )
         return self.orders(spec)
+
+    def symmetries_of(self, spec: Any) -> tuple[str, ...]:
+        """The exact symmetries of ``spec``.
+
+        Raises:
+            IncompleteSystem: an unknown one, or one named twice.
+        """
+        found = _offered(self.symmetries, spec)
+        if not set(found) <= set(SYMMETRIES) or len(set(found)) < len(found):
+            raise IncompleteSystem(
+                f"system {self.name!r}: SYMMETRIES must be some of {', '.join(SYMMETRIES)}, each once, got {found}"
+            )
+        return found
 
     def nanoseconds(self, algorithm: str, spec: Any) -> float:
         """Expected cost of one site and sweep on one core."""
@@ -258,6 +277,7 @@ OPTIONAL = {
     "expected_tau": "expected_tau",
     "site_nanoseconds": "site_nanoseconds",
     "caution": "caution",
+    "symmetries": "SYMMETRIES",
 }
 """The same for what a module may leave out."""
 

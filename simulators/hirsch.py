@@ -184,6 +184,17 @@ class FieldSpec:
         return self.slices, self.size, self.size
 
 
+def symmetries(spec: FieldSpec) -> tuple[str, ...]:
+    """What leaves the weight of a field, sign included, as it is.
+
+    A translated field has the weight of the field, as phases on bonds may be moved by a gauge.  The trace is cyclic, and
+    its transpose has the slices in reverse order.  In the spin channel -s exchanges the determinants of the two spins, in
+    the charge channel particles and holes.
+    """
+    lattice = ("translations", "point-group", "time")
+    return (*lattice, "flip") if spec.channel == "spin" or spec.symmetric else lattice
+
+
 def fermions(spec: FieldSpec) -> Fermions:
     """What a slice of the field does."""
     T_NN, rings = spec.amplitudes(), spec.rings()

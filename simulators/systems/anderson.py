@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import field_chains, tight_binding, wick
+from simulators import field_chains, hirsch, tight_binding, wick
 from simulators.determinants import Matrices
 from simulators.field_chains import FieldChains
 from simulators.hirsch import FieldSpec
@@ -54,6 +54,7 @@ ENERGY_ERROR = 0.09
 """Of slices: 0.08 to 0.11 (dtau U)^2 V^2 / U in the energy of 2 x 2 cells, U = 4 t and 8 t, V = 0.6 t to 1.6 t."""
 
 expected_tau, site_nanoseconds = field_chains.expected_tau, field_chains.site_nanoseconds
+SYMMETRIES = hirsch.symmetries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

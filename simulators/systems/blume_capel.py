@@ -67,6 +67,7 @@ class Spec:
 
 
 EXAMPLE = Spec(size=6, coupling=1.0, crystal_field=0.5, temperature=1.6)
+SYMMETRIES = ("translations", "point-group", "flip")
 
 
 def ORDER_PARAMETERS(spec: Spec) -> tuple[str, ...]:

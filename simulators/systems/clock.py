@@ -77,6 +77,7 @@ class Spec:
 
 
 EXAMPLE = Spec(size=6, states=6, coupling=1.0, temperature=0.9)
+SYMMETRIES = ("translations", "point-group", "flip")
 
 
 def ORDERS(spec: Spec) -> tuple[OrderParameter, ...]:

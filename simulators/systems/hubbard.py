@@ -15,7 +15,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from simulators import field_chains, tight_binding, wick
+from simulators import field_chains, hirsch, tight_binding, wick
 from simulators.determinants import Matrices
 from simulators.field_chains import FieldChains
 from simulators.hirsch import FieldSpec
@@ -41,6 +41,7 @@ ENERGY_ERROR = 0.15
 """Of slices: 0.10 to 0.17 (dtau U)^2 t in the energy of 4 x 4 and 2 x 2 sites, U = 4 t and 8 t."""
 
 expected_tau, site_nanoseconds = field_chains.expected_tau, field_chains.site_nanoseconds
+SYMMETRIES = hirsch.symmetries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -65,6 +65,11 @@ class Spec:
 EXAMPLE = Spec(size=6, coupling=1.0, field=0.1, temperature=2.5)
 
 
+def SYMMETRIES(spec: Spec) -> tuple[str, ...]:
+    """A field tells the two directions of a spin apart."""
+    return ("translations", "point-group") if spec.field else ("translations", "point-group", "flip")
+
+
 def refuse(spec: Spec, algorithm: str) -> str | None:
     """Clusters are of no use where the field leaves no antiferromagnet: they turn what isn't there, and cold ones that
     formed on the way stay for ever."""

@@ -95,6 +95,7 @@ class Spec:
 
 
 EXAMPLE = Spec(size=6, hopping=0.25, quartic=0.5)
+SYMMETRIES = ("translations", "point-group", "flip")
 
 
 def ORDER_PARAMETERS(spec: Spec) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ class Spec:
 
 
 EXAMPLE = Spec(size=6, states=3, coupling=1.0, temperature=1.0)
+SYMMETRIES = ("translations", "point-group", "flip")
 
 
 def ORDER_PARAMETERS(spec: Spec) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ class Spec:
 
 
 EXAMPLE = Spec(size=6, coupling=1.0, temperature=0.9)
+SYMMETRIES = ("translations", "point-group", "flip")
 
 
 def refuse(spec: Spec, algorithm: str) -> str | None:

@@ -27,7 +27,9 @@ STACKS = {
     "shallow": (ModelConfig(shape=SHAPE), [Run(0.3, 3), Run(0.2, 4)]),
     "convolutional": (ModelConfig(shape=SHAPE, network="convolutional"), [Run(0.3, 3)]),
     "table-1": (ModelConfig(shape=SHAPE, network="table-1"), [Run(0.3, 3)]),
+    "augmented": (ModelConfig(shape=SHAPE), [Run(0.3, 3), Run(0.2, 4)]),
 }
+AUGMENT = {"augmented": ("translations", "point-group", "flip")}
 SIZES = (2, 4)
 BATCH = 63
 """Odd, so that the shares of the workers differ."""
@@ -50,7 +52,10 @@ def train(
         nudge: relative change of the first weights, up or down at random.
     """
     model, runs = STACKS[network]
-    samples, config = PackedSamples(np.load(bits), SHAPE), TrainConfig(epochs=EPOCHS, batch=BATCH)
+    samples, config = (
+        PackedSamples(np.load(bits), SHAPE),
+        TrainConfig(epochs=EPOCHS, batch=BATCH, augment=AUGMENT.get(network, ())),
+    )
     trainer = Trainer(samples, model, config, runs, group=group)
     if not synchronized:
         synchronize(trainer.vae, Alone())
@@ -67,7 +72,8 @@ def gradients(bits: str, network: str, group: Group | None) -> dict[str, Tensor]
     """Gradients of the first step, by parameter."""
     model, runs = STACKS[network]
     samples = PackedSamples(np.load(bits)[:BATCH], SHAPE)
-    trainer = Trainer(samples, model, TrainConfig(epochs=1, batch=BATCH, axes="none"), runs, group=group)
+    config = TrainConfig(epochs=1, batch=BATCH, axes="none", augment=AUGMENT.get(network, ()))
+    trainer = Trainer(samples, model, config, runs, group=group)
     (_epoch,) = trainer.epochs()
     assert trainer.steps_per_epoch == 1
     return {f"gradient.{name}": p.grad for name, p in trainer.vae.named_parameters() if p.grad is not None}
