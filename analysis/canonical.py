@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.covariance import moments, pearson, require_pair
-from analysis.errors import RESAMPLES, Array, Chains, Estimate, bootstrap
+from analysis.covariance import has_variances, moments, pearson, require_pair
+from analysis.errors import RESAMPLES, Array, Chains, Estimate, average, bootstrap
 
 NEGLIGIBLE = 1e-9
 """Share of the largest eigenvalue of a correlation matrix below which the rest is rounding. Components that sum to a
@@ -23,7 +23,8 @@ class Canonical(NamedTuple):
     """Squared canonical correlations. Scale-free: check ``latents.information`` first."""
 
     squared: tuple[Estimate, ...]
-    """Largest first, one for each independent component of the order parameter; 0 where latents are missing."""
+    """Largest first, one for each independent component of the order parameter; 0 where latents are missing. Reweighted
+    by a sign, these may exceed 1, and are nan where a variance is negative."""
     smallest: Estimate
     """The last of them: near 1 only if the latents hold the whole order parameter."""
 
@@ -63,18 +64,22 @@ def canonical(
     require_pair(mean_SZ, order_SC)
     num_latents = mean_SZ.shape[1]
     joint = moments(np.hstack([mean_SZ, order_SC]).astype(float))
-    cov_DD = joint.covariance(joint.features_SF.mean(axis=0))
+    cov_DD = joint.covariance(average(joint.features_SF, chains))
     rank_z = _rank(cov_DD[:num_latents, :num_latents])
     # A constant order parameter correlates with nothing, and passes no gate.
     rank_c = max(1, _rank(cov_DD[num_latents:, num_latents:]))
 
+    most = 1.0 if chains.weight_S is None else np.inf
+
     def statistic(mean_F: Array) -> Array:
         cov_DD = joint.covariance(mean_F)
+        if chains.weight_S is not None and not has_variances(cov_DD):
+            return np.full(rank_c, np.nan)
         white_z = _whitening(cov_DD[:num_latents, :num_latents], rank_z)
         white_c = _whitening(cov_DD[num_latents:, num_latents:], rank_c)
         found = np.linalg.svd(white_z.T @ cov_DD[:num_latents, num_latents:] @ white_c, compute_uv=False)
         squared_P = np.zeros(rank_c)
-        squared_P[: len(found)] = np.minimum(found, 1.0) ** 2
+        squared_P[: len(found)] = np.minimum(found, most) ** 2
         return squared_P
 
     squared = bootstrap(statistic, joint.features_SF, chains, rng, resamples)
@@ -109,6 +114,8 @@ def align(
 
     def statistic(mean_F: Array) -> Array:
         cov_DD = joint.covariance(mean_F)
+        if chains.weight_S is not None and not has_variances(cov_DD):
+            return np.full(num_components + 1, np.nan)
         map_ZC = _procrustes(cov_DD[:num_latents, num_latents:])
         turned_DD = np.block(
             [
@@ -120,7 +127,7 @@ def align(
         return np.append(own_C, own_C.min())
 
     *own, worst = bootstrap(statistic, joint.features_SF, chains, rng, resamples)
-    map_ZC = _procrustes(joint.covariance(joint.features_SF.mean(axis=0))[:num_latents, num_latents:])
+    map_ZC = _procrustes(joint.covariance(average(joint.features_SF, chains))[:num_latents, num_latents:])
     is_reflected = num_latents == num_components and float(np.linalg.det(map_ZC)) < 0
     return Aligned(tuple(own), worst, map_ZC, is_reflected)
 

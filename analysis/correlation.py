@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from analysis.covariance import Index, moments, pearson, require_pair
-from analysis.errors import RESAMPLES, Array, Chains, Estimate, bootstrap
+from analysis.covariance import Index, has_variances, moments, pearson, require_pair
+from analysis.errors import RESAMPLES, Array, Chains, Estimate, average, bootstrap
 
 SCAN = np.deg2rad(np.arange(-900, 901) / 20)
 """Rotations tried for two latents: -45 ... 45 deg in steps of .05 deg, well below the error of any angle.
@@ -44,7 +44,8 @@ class Correlation(NamedTuple):
     correlates too."""
 
     matrix_ZK: Array
-    """Pearson correlations, 0 for a constant latent or order parameter."""
+    """Pearson correlations, 0 for a constant latent or order parameter. Reweighted by a sign, their variances need not
+    be positive (then all below is nan), nor they at most 1 in size."""
     pairs: tuple[Pair, ...]
     """Matched pairs in the order of the order parameters; what is over on either side stays unmatched."""
     worst: Estimate
@@ -84,12 +85,15 @@ def correlate(
     require_pair(mean_SZ, order_SK)
     num_latents = mean_SZ.shape[1]
     joint = moments(np.hstack([mean_SZ, order_SK]).astype(float))
-    matrix_ZK = pearson(joint.covariance(joint.features_SF.mean(axis=0)), num_latents)
+    matrix_ZK = pearson(joint.covariance(average(joint.features_SF, chains)), num_latents)
     latents_P, orders_P = match(matrix_ZK)
     num_pairs = len(orders_P)
 
     def statistic(mean_F: Array) -> Array:
-        return _figures_of_merit(joint.covariance(mean_F), num_latents, latents_P, orders_P)
+        cov_DD = joint.covariance(mean_F)
+        if chains.weight_S is not None and not has_variances(cov_DD):
+            return np.full(num_pairs + 4 + (num_pairs + 1) * (num_latents == 2), np.nan)
+        return _figures_of_merit(cov_DD, num_latents, latents_P, orders_P)
 
     figures = bootstrap(statistic, joint.features_SF, chains, rng, resamples)
     own, (worst, cross, angle, cosine) = figures[:num_pairs], figures[num_pairs : num_pairs + 4]

@@ -45,6 +45,11 @@ def moments(x_SD: Array) -> Moments:
     return Moments(np.hstack([centred_SD, centred_SD[:, first] * centred_SD[:, second]]), first, second)
 
 
+def has_variances(cov_DD: Array) -> bool:
+    """Whether no variance is negative, which those over a signed measure may be: then there are no correlations."""
+    return bool((np.diag(cov_DD) >= 0).all())
+
+
 def require_pair(mean_SZ: Array, order_SK: Array) -> None:
     """Refuse latents and order parameters that cannot be compared.
 

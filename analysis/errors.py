@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,6 +51,10 @@ class Chains(NamedTuple):
     """Chain of each row, 0 ... C-1, counted through all strata."""
     stratum_C: NDArray[np.intp]
     """Stratum of each chain, 0 ... H-1."""
+    weight_S: Array | None = None
+    """Weight of each row in averages, which may be negative: the sign of a configuration where rows come as often as
+    abs(weight) says. An average is then that of the ratios <x sign> / <sign> of the strata, each stratum counting with
+    its rows. None: all rows count alike."""
 
     @property
     def num_chains(self) -> int:
@@ -87,13 +91,46 @@ def index_chains(chains_S: ArrayLike, strata_S: ArrayLike) -> Chains:
     return Chains(chain_S, stratum_C)
 
 
+def part_of(chains: Chains, rows: NDArray[Any]) -> Chains:
+    """The chains of some rows, numbered anew.
+
+    Raises:
+        ValueError: as ``index_chains``.
+    """
+    chain_S = chains.chain_S[rows]
+    weight_S = None if chains.weight_S is None else chains.weight_S[rows]
+    return index_chains(chain_S, chains.stratum_C[chain_S])._replace(weight_S=weight_S)
+
+
 def chain_sums(x_SF: Array, chains: Chains) -> Array:
-    """Sum of the rows of each chain, shape (C, F)."""
+    """Sum of the rows of each chain, with their weights, shape (C, F)."""
     rows = len(chains.chain_S)
     if len(x_SF) != rows:
         raise ValueError(f"expected one row per sample, {rows}, got {len(x_SF)}")
-    indicator = csr_array((np.ones(rows), (chains.chain_S, np.arange(rows))), shape=(chains.num_chains, rows))
+    weight_S = np.ones(rows) if chains.weight_S is None else chains.weight_S
+    indicator = csr_array((weight_S, (chains.chain_S, np.arange(rows))), shape=(chains.num_chains, rows))
     return np.asarray(indicator @ x_SF)
+
+
+def average(features_SF: Array, chains: Chains) -> Array:
+    """(F,) averages over the rows, with the weights that ``chains`` may have; nan where these cancel altogether."""
+    if chains.weight_S is None:
+        return np.asarray(features_SF.mean(axis=0))
+    sum_CF, weight_C = chain_sums(features_SF, chains), chain_sums(np.ones((len(features_SF), 1)), chains)[:, 0]
+    return _reweighted(sum_CF, weight_C, np.ones((1, chains.num_chains)), chains)[0]
+
+
+def _reweighted(sum_CF: Array, weight_C: Array, count_BC: Array, chains: Chains) -> Array:
+    """(B, F) averages of resamples in which chain c occurs ``count_BC`` times."""
+    rows_C = np.bincount(chains.chain_S, minlength=chains.num_chains)
+    mean_BF = np.zeros((len(count_BC), sum_CF.shape[1]))
+    for stratum in np.unique(chains.stratum_C):
+        members = np.flatnonzero(chains.stratum_C == stratum)
+        total_BF = count_BC[:, members] @ sum_CF[members]
+        weight_B1 = (count_BC[:, members] @ weight_C[members])[:, None]
+        ratio_BF = np.divide(total_BF, weight_B1, out=np.full_like(total_BF, np.nan), where=weight_B1 != 0)
+        mean_BF += rows_C[members].sum() / rows_C.sum() * ratio_BF
+    return mean_BF
 
 
 def resample(stratum_C: NDArray[np.intp], rng: np.random.Generator, resamples: int = RESAMPLES) -> Array:
@@ -119,9 +156,10 @@ def resample(stratum_C: NDArray[np.intp], rng: np.random.Generator, resamples: i
     return weight_BC
 
 
-def method_of(chains: int, resamples: int) -> str:
+def method_of(chains: int, resamples: int, is_weighted: bool = False) -> str:
     """The words under ``Estimate.method`` for an error from ``resample``."""
-    return f"bootstrap over {chains} chains within parameter points, {resamples} resamples"
+    words = f"bootstrap over {chains} chains within parameter points, {resamples} resamples"
+    return f"{words}, weighted by the sign" if is_weighted else words
 
 
 def bootstrap(
@@ -135,7 +173,8 @@ def bootstrap(
 
     Correlations, divergences, accuracies are all functions of averages of per-sample features. A resample
     then is one row of a matrix product with the sums over chains, however many samples there are. Chains
-    must be independent; what happens within a chain, autocorrelation included, does not matter.
+    must be independent; what happens within a chain, autocorrelation included, does not matter. Where rows have
+    weights, numerators and denominators are resampled together, so the error is that of the ratios.
 
     Args:
         statistic: takes the averages (F,) and returns a number or a vector; nan or infinite where undefined.
@@ -148,15 +187,23 @@ def bootstrap(
         One ``Estimate`` per number that the statistic returns.
     """
     sum_CF = chain_sums(features_SF, chains)
-    count_C = np.bincount(chains.chain_S, minlength=chains.num_chains)
-    weight_BC = resample(chains.stratum_C, rng, resamples)
-    mean_BF = (weight_BC @ sum_CF) / (weight_BC @ count_C)[:, None]
-    values = np.atleast_1d(np.asarray(statistic(sum_CF.sum(0) / count_C.sum()), dtype=float))
-    replicas = np.array([np.atleast_1d(np.asarray(statistic(mean_F), dtype=float)) for mean_F in mean_BF])
-    errors = _scatter(replicas)
+    count_BC = resample(chains.stratum_C, rng, resamples)
+    if chains.weight_S is None:
+        rows_C = np.bincount(chains.chain_S, minlength=chains.num_chains)
+        mean_BF = (count_BC @ sum_CF) / (count_BC @ rows_C)[:, None]
+        mean_F = sum_CF.sum(0) / rows_C.sum()
+    else:
+        weight_C = chain_sums(np.ones((len(features_SF), 1)), chains)[:, 0]
+        mean_BF = _reweighted(sum_CF, weight_C, count_BC, chains)
+        # Resamples in which the signs of a stratum cancel altogether have no average.
+        mean_BF = mean_BF[np.isfinite(mean_BF).all(axis=1)]
+        mean_F = average(features_SF, chains)
+    values = np.atleast_1d(np.asarray(statistic(mean_F), dtype=float))
+    replicas = np.array([np.atleast_1d(np.asarray(statistic(one_F), dtype=float)) for one_F in mean_BF])
+    errors = _scatter(replicas.reshape(-1, len(values)))
     # A statistic that no resample changes (all right, say) has no scatter but that of rounding.
     errors[errors < 1e-13 * np.abs(values)] = 0.0
-    method = method_of(chains.num_chains, resamples)
+    method = method_of(chains.num_chains, resamples, chains.weight_S is not None)
     return tuple(
         Estimate(float(value), float(error), len(chains.chain_S), method)
         for value, error in zip(values, errors, strict=True)
@@ -165,7 +212,7 @@ def bootstrap(
 
 def _scatter(replicas_BF: Array) -> Array:
     """Standard deviation over resamples; those in which a statistic is undefined say nothing about it."""
-    if np.isfinite(replicas_BF).all():
+    if len(replicas_BF) > 1 and np.isfinite(replicas_BF).all():
         return np.asarray(replicas_BF.std(axis=0, ddof=1))
     parts = [column[np.isfinite(column)] for column in replicas_BF.T]
     return np.array([part.std(ddof=1) if len(part) > 1 else np.nan for part in parts])

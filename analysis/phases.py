@@ -56,7 +56,11 @@ def phase_names(orders: Sequence[OrderParameter]) -> tuple[str, ...]:
 
 
 def label(
-    order_SK: NDArray[np.float64], orders: Sequence[OrderParameter], strata_S: ArrayLike, threshold: float = 0.5
+    order_SK: NDArray[np.float64],
+    orders: Sequence[OrderParameter],
+    strata_S: ArrayLike,
+    threshold: float = 0.5,
+    weight_S: NDArray[np.float64] | None = None,
 ) -> Phases:
     """Label samples with the phase of their parameter point and the direction of their order parameter.
 
@@ -70,6 +74,7 @@ def label(
         orders: the order parameters.
         strata_S: parameter point (shard) of each sample.
         threshold: of the mean length, in (0, 1].
+        weight_S: signs, where the mean is <length sign> / <sign>; a stratum whose signs cancel counts as disordered.
 
     Raises:
         ValueError: shapes that do not fit, or a threshold outside (0, 1].
@@ -85,9 +90,8 @@ def label(
     if not orders:
         return Phases(names, np.zeros(len(strata), dtype=np.intp), order_P)
     _, stratum_S = np.unique(strata, return_inverse=True)
-    count_H = np.bincount(stratum_S)
     lengths = [order.length(part_SC) for order, part_SC in zip(orders, parts, strict=True)]
-    size_HO = np.stack([np.bincount(stratum_S, length_S) / count_H for length_S in lengths], axis=1)
+    size_HO = np.stack([_stratum_means(length_S, stratum_S, weight_S) for length_S in lengths], axis=1)
     largest_S = size_HO.argmax(axis=1)[stratum_S]
     is_ordered_S = (size_HO.max(axis=1) >= threshold)[stratum_S]
     label_S = np.full(len(strata), len(names) - 1, dtype=np.intp)
@@ -95,6 +99,15 @@ def label(
         rows = np.flatnonzero(is_ordered_S & (largest_S == k))
         label_S[rows] = order_P.index(k) + order.direction(part_SC[rows])
     return Phases(names, label_S, order_P)
+
+
+def _stratum_means(
+    length_S: NDArray[np.float64], stratum_S: NDArray[np.intp], weight_S: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    if weight_S is None:
+        return np.bincount(stratum_S, length_S) / np.bincount(stratum_S)
+    sum_H, weight_H = np.bincount(stratum_S, length_S * weight_S), np.bincount(stratum_S, weight_S)
+    return np.divide(sum_H, weight_H, out=np.zeros_like(sum_H), where=weight_H != 0)
 
 
 def given(label_S: ArrayLike, names: Sequence[str]) -> Phases:

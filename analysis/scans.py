@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.errors import RESAMPLES, Array, Chains, Estimate, bootstrap, index_chains
+from analysis.errors import RESAMPLES, Array, Chains, Estimate, bootstrap, part_of
 
 
 class Record(NamedTuple):
@@ -103,12 +103,11 @@ def thermal_scan(
         )
     temperatures = np.unique(temperature_S)
     rows_T = [np.flatnonzero(temperature_S == temperature) for temperature in temperatures]
-    stratum_S = chains.stratum_C[chains.chain_S]
     mean_TF = tuple(
         bootstrap(
             lambda mean_F: mean_F,
             np.abs(value_SF[rows]),
-            index_chains(chains.chain_S[rows], stratum_S[rows]),
+            part_of(chains, rows),
             rng,
             resamples,
         )
