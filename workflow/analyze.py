@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
+
 from workflow import storage
 from workflow.analyze_data import SizeJob, analyze_size
 from workflow.analyze_model import ModelJob, analyze_model
@@ -10,12 +13,13 @@ from workflow.certified import require_certified
 from workflow.encode import encoded, shards_of
 from workflow.executors import Executor
 from workflow.folder import StageFailed, forget_failures, note_failure, require
+from workflow.inputs import Input, objection, seen
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.restarts import kept
 from workflow.stage_costs import timed
-from workflow.summary import write_summary
+from workflow.summary import lost_signs, write_summary
 
 
 def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = False) -> None:
@@ -30,13 +34,20 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
     runs = kept(training_runs(study), run)
     # The same for all seeds.
     firsts = {(item.stack, item.beta): item.train_id for item in reversed(runs)} if study.analyze.ideal else {}
+    sizes = _size_jobs(study, tasks, runs)
     models = [
-        ModelJob(item, tuple(shards_of(item, tasks)), study.analyze, study.seed, item.train_id in firsts.values())
+        ModelJob(
+            item,
+            tuple(shards_of(item, tasks)),
+            study.analyze,
+            study.seed,
+            next(job.name for job in sizes if job.given_as == item.given_as and set(item.task_ids) <= set(job.trained)),
+            item.train_id in firsts.values(),
+        )
         for item in runs
     ]
     there = storage.listing(run.root)
     jobs: list[ModelJob | SizeJob] = [job for job in models if run.analysis / f"{job.item.train_id}.json" not in there]
-    sizes = _size_jobs(study, tasks, runs)
     jobs += [job for job in sizes if run.analysis / f"{job.name}.json" not in there]
     require("analyze", "simulate", "shard", [t for t in tasks if run.shard(t.system, t.size, t.task_id) not in there])
     require("analyze", "encode", "encoded model", [item for item in runs if not encoded(run, item, tasks, there)])
@@ -60,7 +71,10 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
             note_failure(run, f"analyze-{name}", outcome.traceback)
     if failures:
         raise StageFailed("analyze", failures, run.failures, len(jobs))
-    write_summary(study, run)
+    records = write_summary(study, run)
+    if not quiet:
+        for text in lost_signs(records):
+            print(text, file=sys.stderr)
 
 
 def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
@@ -69,11 +83,31 @@ def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
 
 
 def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
+    """One for all shards of a size, or one for each way in which models see them and each shape that comes of it."""
     jobs = []
     for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
         mine = [item for item in runs if (item.system, item.size) == (system, size)]
-        trained = tuple(sorted({task_id for item in mine for task_id in item.task_ids}))
-        fraction = min((float(item["held_out"]) for item in mine), default=0.25)
-        listed = tuple(task for task in tasks if (task.system, task.size) == (system, size))
-        jobs.append(SizeJob(system, size, fraction, trained, listed, study.analyze, study.seed))
+        listed = [task for task in tasks if (task.system, task.size) == (system, size)]
+        ways: dict[Input, None] = dict.fromkeys(item.given_as for item in mine) or {"raw": None}
+        for given_as in ways:
+            alike = _alike(listed, given_as)
+            for kind, some in alike.items():
+                there = {task.task_id for task in some}
+                reading = [item for item in mine if item.given_as == given_as and there.issuperset(item.task_ids)]
+                trained = tuple(sorted({task_id for item in reading for task_id in item.task_ids}))
+                fraction = min((float(item["held_out"]) for item in reading), default=0.25)
+                data = system, size, fraction, trained, tuple(some)
+                name = kind if len(alike) > 1 else ""
+                jobs.append(SizeJob(*data, study.analyze, study.seed, given_as, name))
     return jobs
+
+
+def _alike(tasks: Iterable[ShardTask], given_as: Input) -> dict[str, list[ShardTask]]:
+    """Shards whose configurations have one shape and variable to a model, by these in words."""
+    found: dict[str, list[ShardTask]] = {}
+    for task in tasks:
+        if objection(task.info, given_as) is None:
+            given = seen(task.info, given_as)
+            shape = "x".join(map(str, given.shape))
+            found.setdefault(f"{shape}-{given.variable}-{given.states}", []).append(task)
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from analysis import encodings, mmd
 from analysis.orders import split
 from workflow import shards
 from workflow.blocks import AnalyzeBlock
+from workflow.dataset import configurations
 from workflow.held_out import (
     Samples,
     branches,
@@ -27,12 +27,13 @@ from workflow.held_out import (
     subset,
     temperatures,
 )
+from workflow.inputs import Input
 from workflow.layout import RunDirectory, write_whole
 from workflow.plan import ShardTask
 
 
 class SizeJob(NamedTuple):
-    """The data of one lattice size to analyze in input space."""
+    """The data of one lattice size to analyze in input space, as some models are given them."""
 
     system: str
     size: int
@@ -42,10 +43,15 @@ class SizeJob(NamedTuple):
     tasks: tuple[ShardTask, ...]
     settings: AnalyzeBlock
     seed: int
+    given_as: Input = "raw"
+    kind: str = ""
+    """Which of the size's shapes, where they are several."""
 
     @property
     def name(self) -> str:
-        return f"{self.system}-L={self.size}"
+        """Of the result."""
+        parts = [f"{self.system}-L={self.size}", "" if self.given_as == "raw" else self.given_as, self.kind]
+        return "-".join(filter(None, parts))
 
 
 def analyze_size(job: SizeJob, root: str) -> float:
@@ -53,37 +59,38 @@ def analyze_size(job: SizeJob, root: str) -> float:
     start = time.monotonic()
     run = RunDirectory.at(root)
     rng = generator(job.seed, job.name)
-    samples = held_out_samples(run, job.tasks, set(job.trained), job.fraction)
-    stored_SCHW = _stored(run, job.tasks, samples.rows)
+    samples = held_out_samples(run, job.tasks, set(job.trained), job.fraction, job.given_as)
+    given_SCHW = _given(run, job, samples.rows)
     trained = np.isin(np.array(samples.labelled.task_ids), job.trained)
     keep = trained[samples.labelled.shard[samples.rows]]
-    content: dict[str, Any] = {"system": job.system, "size": job.size}
+    content: dict[str, Any] = {"system": job.system, "size": job.size, "input": job.given_as}
     if keep.any():
         some = subset(samples, keep)
         found = phases_of(some, job.settings.ordered_above)
-        x_SF = encodings.features(stored_SCHW[keep], samples.physics.variable).astype(float)
+        x_SF = encodings.features(given_SCHW[keep], samples.physics.variable).astype(float)
         sums = mmd.group_sums(x_SF, found.label_S, some.chains)
         content["phases"] = list(found.names)
         content["isometry"] = isometries(sums, found, samples.orders, rng, job.settings.resamples)
         content["distances"] = mmd.distances(sums, pairs(found), rng, job.settings.resamples)
-    content["thermal"] = _thermal(stored_SCHW, samples, job.settings.resamples, rng)
+    content["thermal"] = _thermal(given_SCHW, samples, job.settings.resamples, rng)
     write_whole(run.analysis / f"{job.name}.json", json.dumps(plain(content), indent=1) + "\n")
     return time.monotonic() - start
 
 
-def _stored(run: RunDirectory, tasks: Iterable[ShardTask], rows: NDArray[np.intp]) -> NDArray[Any]:
+def _given(run: RunDirectory, job: SizeJob, rows: NDArray[np.intp]) -> NDArray[Any]:
     """(S, C, H, W) chosen configurations, by their rows, in order, of all shards together; one shard in memory at a
     time."""
     parts, first = [], 0
-    for task in tasks:
-        all_SCHW = shards.read(run.shard(task.system, task.size, task.task_id), columns=()).configurations()
-        parts.append(all_SCHW[rows[(rows >= first) & (rows < first + len(all_SCHW))] - first])
-        first += len(all_SCHW)
+    for task in job.tasks:
+        shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=())
+        count = len(shard.packed_SB)
+        parts.append(configurations(shard, job.given_as, rows[(rows >= first) & (rows < first + count)] - first))
+        first += count
     return np.concatenate(parts)
 
 
 def _thermal(
-    stored_SCHW: NDArray[Any], samples: Samples, resamples: int, rng: np.random.Generator
+    given_SCHW: NDArray[Any], samples: Samples, resamples: int, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """Distances of neighbouring temperatures, each sample turned into the first phase of the strongest order parameter.
 
@@ -98,7 +105,7 @@ def _thermal(
         if len(np.unique(temperatures(branch))) < 2 or not encodings.can_fold(variable, order):
             continue
         order_SC = split(branch.order_SK, orders)[strongest]
-        folded = encodings.folded(stored_SCHW[mask], variable, order, order_SC)
+        folded = encodings.folded(given_SCHW[mask], variable, order, order_SC)
         # Divided by sqrt(N): then the distance is the change of the order parameter (for states and angles up to a
         # factor that does not depend on the size), comparable between sizes.
         scaled = encodings.features(folded, variable) / np.sqrt(np.prod(folded.shape[1:]))

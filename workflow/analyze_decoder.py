@@ -12,7 +12,9 @@ from analysis.errors import bootstrap, index_chains
 from workflow import shards
 from workflow.blocks import AnalyzeBlock
 from workflow.held_out import Samples, subset
+from workflow.inputs import is_staggered, signs
 from workflow.layout import RunDirectory
+from workflow.plan import TrainingRun
 
 if TYPE_CHECKING:
     from models.inference import Model
@@ -26,7 +28,7 @@ class Decoder:
 
     Args:
         model: in evaluation mode.
-        system: of the samples.
+        item: its training.
         samples: held-out samples of the shards that it was trained on.
         mean_SZ, std_SZ: their posteriors.
         settings: number of resamples, and of samples drawn from the prior.
@@ -36,14 +38,16 @@ class Decoder:
     def __init__(
         self,
         model: Model,
-        system: str,
+        item: TrainingRun,
         samples: Samples,
         mean_SZ: NDArray[np.float64],
         std_SZ: NDArray[np.float64],
         settings: AnalyzeBlock,
         rng: np.random.Generator,
     ) -> None:
-        self._model, self._system, self._samples = model, system, samples
+        self._model, self._system, self._samples = model, item.system, samples
+        # The decoder knows the configurations as it was given them; energies and order parameters are of the stored.
+        self._sign_HW = signs(item.seen.shape[1:]) if is_staggered(item.given_as) else np.int8(1)
         self._mean_SZ, self._std_SZ = mean_SZ, std_SZ
         self._settings, self._rng = settings, rng
         self._point_S = samples.labelled.shard[samples.rows]
@@ -97,7 +101,8 @@ class Decoder:
         seed = int(self._rng.integers(2**62))
         energy_S = np.concatenate(
             [
-                -float(parameters["coupling"]) * BONDS[self._system](inference.sample(self._model, part, seed + i))
+                -float(parameters["coupling"])
+                * BONDS[self._system](inference.sample(self._model, part, seed + i) * self._sign_HW)
                 for i, part in enumerate(np.array_split(z, max(1, len(z) // 1000)))
             ]
         )
@@ -153,7 +158,7 @@ class Decoder:
         names = [component for order in self._samples.orders for component in order.components]
         found = {}
         for unit, name in known:
-            pattern = mean_fields.PATTERNS[name](mean.shape[1:])
+            pattern = mean_fields.PATTERNS[name](mean.shape[1:]) * self._sign_HW
             found[name] = reading.read(
                 z_SZ[:, unit],
                 self._samples.order_SK[:, names.index(name)],

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from analysis.encodings import features
 from analysis.phases import Phases
 from workflow import shards
+from workflow.dataset import configurations
 from workflow.held_out import Samples
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun
@@ -31,7 +32,7 @@ def ideal(
     variable = samples.physics.variable
     if variable.kind not in ("spins", "states") or not 1 < len(found.present) <= MOST_CLASSES:
         return None
-    mean_AGQ, sites = _class_means(run, item.system, samples, found)
+    mean_AGQ, sites = _class_means(run, item, samples, found)
     weights = np.bincount(found.label_S, minlength=len(found.names))[list(found.present)] / len(found.label_S)
     best = arrangements(
         mean_AGQ, weights.tolist(), [sites] * mean_AGQ.shape[1], beta, item["latent"], seed, posterior=item["posterior"]
@@ -48,7 +49,9 @@ def ideal(
     }
 
 
-def _class_means(run: RunDirectory, system: str, samples: Samples, found: Phases) -> tuple[NDArray[np.float64], float]:
+def _class_means(
+    run: RunDirectory, item: TrainingRun, samples: Samples, found: Phases
+) -> tuple[NDArray[np.float64], float]:
     """Probability of each state on each site of the unit cell, for every phase present; sites of each group."""
     variable, labelled = samples.physics.variable, samples.labelled
     points = labelled.shard[samples.rows]
@@ -56,8 +59,8 @@ def _class_means(run: RunDirectory, system: str, samples: Samples, found: Phases
     counts = np.zeros(len(found.names))
     sites = 0.0
     for point in np.unique(points):
-        path = run.shard(system, int(labelled.points[point]["size"]), labelled.task_ids[point])
-        configuration = shards.read(path, columns=()).configurations()
+        path = run.shard(item.system, int(labelled.points[point]["size"]), labelled.task_ids[point])
+        configuration = configurations(shards.read(path, columns=()), item.given_as)
         first = int(np.searchsorted(labelled.shard, point))
         of_point = points == point
         chosen = configuration[samples.rows[of_point] - first]

@@ -50,12 +50,12 @@ def describe(
         order = samples.orders[k]
         rng = generator(seed, f"{name}-canonical-{order.name}")
         content["canonical"][order.name] = canonical.canonical(
-            held_out.mean_SZ[:, units], parts[k], chains, rng, resamples
+            held_out.mean_SZ[:, units], parts[k], samples.thermal, rng, resamples
         )
         if order.kind in ("continuous", "angles"):
             rng = generator(seed, f"{name}-aligned-{order.name}")
             content["aligned"][order.name] = canonical.align(
-                held_out.mean_SZ[:, units], parts[k], chains, rng, resamples
+                held_out.mean_SZ[:, units], parts[k], samples.thermal, rng, resamples
             )
         keep = geometry.among(phases, k)
         if len(np.unique(phases.label_S[keep])) > 2:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.canonical import canonical
-from analysis.errors import Estimate
+from analysis.covariance import moments, pearson
+from analysis.errors import Estimate, average
 from analysis.orders import columns
 from simulators import contract
+from simulators.contract import SIGN
 from workflow import shards
 from workflow.analyze_decoder import BONDS
 from workflow.data_tasks import DataTask
@@ -66,13 +68,14 @@ def measured(
     for column, value_S in values.items():
         if np.ptp(value_S) == 0:
             continue
-        shared = [
-            abs(np.corrcoef(mean_SZ[:, unit], value_S)[0, 1]) if np.ptp(mean_SZ[:, unit]) else 0 for unit in units
-        ]
-        unit = units[int(np.argmax(shared))]
+        # The average of a sign is no thermal one.
+        chains = samples.chains if column == SIGN else samples.thermal
+        joint = moments(np.hstack([mean_SZ[:, units], value_S[:, None]]))
+        shared = pearson(joint.covariance(average(joint.features_SF, chains)), len(units))
+        unit = units[int(np.argmax(np.abs(shared[:, 0])))]
         rng = generator(seed, f"{name}-measured-{column}")
         together, alone = (
-            canonical(mean_SZ[:, chosen], value_S[:, None], samples.chains, rng, resamples).smallest
+            canonical(mean_SZ[:, chosen], value_S[:, None], chains, rng, resamples).smallest
             for chosen in (units, [unit])
         )
         found[column] = Held(together, alone, unit)

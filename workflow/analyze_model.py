@@ -50,6 +50,8 @@ class ModelJob(NamedTuple):
     tasks: tuple[ShardTask, ...]
     settings: AnalyzeBlock
     seed: int
+    input_space: str
+    """Name of the analysis of the same data without a model."""
     ideal: bool = False
     """Whether to look for the arrangements of latents that a perfect decoder would prefer."""
 
@@ -62,7 +64,7 @@ def analyze_model(job: ModelJob, root: str) -> float:
     start = time.monotonic()
     item, run = job.item, RunDirectory.at(root)
     rng = generator(job.seed, item.train_id)
-    everything = held_out_samples(run, job.tasks, set(item.task_ids), item["held_out"])
+    everything = held_out_samples(run, job.tasks, set(item.task_ids), item["held_out"], item.given_as)
     mean_SZ, std_SZ, loss_S = _read_latents(run, item, job.tasks, everything.rows)
     selected = np.isin(np.array(everything.labelled.task_ids), item.task_ids)
     keep = selected[everything.labelled.shard[everything.rows]]
@@ -72,6 +74,9 @@ def analyze_model(job: ModelJob, root: str) -> float:
     content = {
         "train_id": item.train_id,
         "result": result,
+        "input": item.given_as,
+        "input_space": job.input_space,
+        "sign": average_signs(samples, job.settings.resamples, generator(job.seed, f"{item.train_id}-sign")),
         "order_parameters": list(columns(samples.orders)),
         "phases": list(found.names),
         "present": list(found.present),
@@ -91,7 +96,7 @@ def analyze_model(job: ModelJob, root: str) -> float:
     )
     # A stream of its own, so that what is drawn here changes no result above.
     draws = generator(job.seed, f"{item.train_id}-decoder")
-    decoder = Decoder(model, item.system, samples, mean_SZ[keep], std_SZ[keep], job.settings, draws)
+    decoder = Decoder(model, item, samples, mean_SZ[keep], std_SZ[keep], job.settings, draws)
     content["energies"] = decoder.energies(run)
     content["local_temperatures"] = decoder.local_temperatures()
     content["readings"] = decoder.readings(matched_pairs(content))
@@ -99,6 +104,21 @@ def analyze_model(job: ModelJob, root: str) -> float:
     write_whole(run.analysis / f"{item.train_id}.json", json.dumps(plain(content), indent=1) + "\n")
     _write_scatter(run, item, mean_SZ[keep], samples, found, rng)
     return time.monotonic() - start
+
+
+def average_signs(samples: Samples, resamples: int, rng: np.random.Generator) -> list[dict[str, Any]] | None:
+    """<sign> at every parameter point, in whose errors it says what averages there are worth; None where all weights
+    are positive."""
+    sign = samples.labelled.sign
+    if sign is None:
+        return None
+    sign_S, shard_S = sign[samples.rows], samples.labelled.shard[samples.rows]
+    content = []
+    for point in np.unique(shard_S):
+        some = subset(samples, shard_S == point)
+        (found,) = bootstrap(lambda mean: mean, sign_S[shard_S == point, None], some.chains, rng, resamples)
+        content.append({"point": some.labelled.points[int(point)], "average": found})
+    return content
 
 
 def _read_latents(
@@ -135,7 +155,7 @@ def _on_selected(
     orders = [names.index(name) for name in by_sign]
     matched = None
     if orders:
-        matched = correlation.correlate(mean_SZ[:, units], samples.order_SK[:, orders], chains, rng, resamples)
+        matched = correlation.correlate(mean_SZ[:, units], samples.order_SK[:, orders], samples.thermal, rng, resamples)
     separated = separation.separation(mean_SZ, found, chains, rng, resamples) if len(found.present) > 1 else None
     sums = mmd.group_sums(mean_SZ, found.label_S, chains)
     return {
@@ -174,7 +194,7 @@ def thermal_curves(
         if vectors:
             values.append(np.linalg.norm(mean_SZ[mask], axis=1, keepdims=True))
             names.append("length_latent")
-        scan = scans.thermal_scan(np.hstack(values), temperature_S, branch.chains, rng, settings.resamples)
+        scan = scans.thermal_scan(np.hstack(values), temperature_S, branch.thermal, rng, settings.resamples)
         strongest = int(lengths_SO.mean(axis=0).argmax())
         steps = None
         if orders[strongest].kind == "sign":

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis import mean_fields, separation
+from workflow import inputs
 from workflow.blocks import AnalyzeBlock
 from workflow.layout import RunDirectory
 from workflow.order_parameters import Physics
@@ -56,9 +57,9 @@ def generate(
     readable = mean_fields.readable(known.orders)
     if not readable:
         return None
+    stored_NCHW = inputs.restored(field_NCHW.astype(float), item.seen.stored, item.given_as)
     lengths = [
-        known.orders[k].length(mean_fields.components(field_NCHW.astype(float), known.variable, known.orders[k]))
-        for k in readable
+        known.orders[k].length(mean_fields.components(stored_NCHW, known.variable, known.orders[k])) for k in readable
     ]
     return separation.generated_shares(np.stack(lengths, axis=1), [known.orders[k].name for k in readable])
 

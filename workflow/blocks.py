@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Strict
 from models.config import AUTO_FRACTION, HIDDEN, THERMAL_BETA, Likelihood, Model, Network, Posterior, Precision
 from workflow.data_tasks import DataSource
 from workflow.grid import Grid
+from workflow.inputs import Input
 
 Whole = Annotated[int, Strict(), annotated_types.Ge(1)]
 Seed = Annotated[int, Strict(), annotated_types.Ge(0), annotated_types.Lt(2**63)]
@@ -79,6 +80,12 @@ class TrainBlock:
     select: dict[str, Any] = field(default_factory=dict)
     size: Whole | list[Whole] | None = None
     """Lattice sizes, one network each; all that are selected when left out."""
+    input: Input | list[Input] = "raw"
+    """What networks are given of the stored configurations."""
+    augment: Annotated[bool, Strict()] = False
+    """Whether training turns every sample by random symmetries of all selected points."""
+    sign: str = "ignore"
+    """What training makes of the sign of a configuration's weight: a likelihood can only ignore it."""
     model: Model = "beta-vae"
     network: Network | list[Network] = "shallow"
     posterior: Posterior = "diagonal"
@@ -126,6 +133,10 @@ class TrainBlock:
     @property
     def networks(self) -> tuple[str, ...]:
         return tuple(listed(self.network))
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return tuple(listed(self.input))
 
 
 EXECUTION = ("workers", "compile", "memory")

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.contract import SIGN
 from workflow import shards
+from workflow.dataset_info import DatasetInfo
 from workflow.gathered import Gathered, most_in_memory
+from workflow.inputs import Input, is_averaged, seen, transformed
 from workflow.layout import RunDirectory
 from workflow.storage import Place
 from workflow.variables import Stored, stored_of
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 SPLIT_COLUMNS = ("chain", "held_out")
 """What ``unseen`` looks at."""
+SITES_AT_ONCE = 2**24
+"""Of stored configurations, while they are transformed."""
 
 
 def unseen(columns: Mapping[str, NDArray[Any]], chains: int, fraction: float) -> NDArray[np.bool_]:
@@ -50,7 +55,7 @@ class TrainingData:
     """Training data of one lattice size."""
 
     configurations_SN: NDArray[Any]
-    """Packed bits of spins; else states, angles or values, a row per sample."""
+    """Packed bits of spins; else states, angles or values, a row per sample: as the network sees them."""
     shape: tuple[int, int, int]
     stored: Stored
 
@@ -68,6 +73,7 @@ def training_data(
     task_ids: Iterable[str],
     fraction: float,
     memory: float | None = None,
+    given_as: Input = "raw",
 ) -> TrainingData:
     """All samples of the named shards that are not held out, in the order of the task ids.
 
@@ -76,32 +82,47 @@ def training_data(
         fraction: as in ``unseen``.
         memory: GiB of configurations to keep in memory; None: a quarter of the machine's. More are in a file that only
             this process sees, of which the system keeps in memory what there is room for.
+        given_as: what the network is given of a configuration.
 
     Raises:
         shards.ShardError: a shard is missing or damaged.
         ValueError: the shards leave no training sample.
     """
-    shape: tuple[int, int, int] = (1, size, size)
-    kind = Stored("spins", 2, 0)
+    info = DatasetInfo(shape=(1, size, size), encoding="bits", variable="spins")
     with Gathered(most_in_memory(memory)) as gathered:
         for task_id in task_ids:
             shard = shards.read(run.shard(system, size, task_id), columns=SPLIT_COLUMNS)
             chains = int(shard.metadata["task"]["chains"])
-            gathered.add(numbers(shard, ~unseen(shard.columns, chains, fraction)))
-            shape = shard.shape
+            gathered.add(numbers(shard, given_as, ~unseen(shard.columns, chains, fraction)))
             kind = stored_of(shard.metadata["task"])
-        configurations = gathered.together()
-    if not len(configurations):
+            info = DatasetInfo(shape=shard.shape, encoding=shard.encoding, **kind._asdict())
+        configurations_SN = gathered.together()
+    if not len(configurations_SN):
         raise ValueError(f"the shards of L = {size} leave no training sample; simulate more samples per point")
-    return TrainingData(configurations_SN=configurations, shape=shape, stored=kind)
+    given = seen(info, given_as)
+    return TrainingData(configurations_SN=configurations_SN, shape=given.shape, stored=given.stored)
 
 
-def numbers(shard: shards.Shard, rows: NDArray[np.bool_] | slice = slice(None)) -> NDArray[Any]:
-    """Chosen configurations as ``models.data.samples_of`` takes them: packed bits, or flat states or values."""
-    packed = shard.packed_SB[rows]
-    if shard.encoding == "bits":
-        return packed
-    return shards.decode(packed, shard.encoding, shard.shape).reshape(len(packed), prod(shard.shape))
+def configurations(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
+    """Chosen configurations of a shard as a model sees them, (S, C, H, W)."""
+    packed_SB = shard.packed_SB[rows]
+    at_once = max(1, SITES_AT_ONCE // prod(shard.shape))
+    parts = [
+        transformed(shards.decode(packed_SB[first : first + at_once], shard.encoding, shard.shape), given_as)
+        for first in range(0, max(1, len(packed_SB)), at_once)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def numbers(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
+    """The same as ``models.data.samples_of`` takes them: packed bits of spins, or flat states or values."""
+    is_packed = shard.encoding == "bits" and not is_averaged(given_as)
+    if is_packed and given_as == "raw":
+        return shard.packed_SB[rows]
+    given_SCHW = configurations(shard, given_as, rows)
+    if is_packed:
+        return shards.encode(given_SCHW, "bits")
+    return given_SCHW.reshape(len(given_SCHW), prod(given_SCHW.shape[1:]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +136,8 @@ class Labelled:
     """(S,) number of the independent Markov chain, unique over all shards."""
     unseen: NDArray[np.bool_]
     """(S,) whether training leaves the sample out, if it reads the sample's shard at all."""
+    sign: NDArray[np.float64] | None
+    """(S,) of the weights; None where all are positive."""
     order_parameters: dict[str, NDArray[np.float64]]
     points: tuple[dict[str, Any], ...]
     """Parameters of each shard."""
@@ -123,26 +146,29 @@ class Labelled:
 def label_samples(paths: Iterable[Place], order_parameters: Iterable[str], fraction: float) -> Labelled:
     """Chains, order parameters and parameters of all samples of the shards at ``paths``, in their order; ``fraction``
     as in ``unseen``."""
-    shard, chain, left_out, points, task_ids = [], [], [], [], []
+    shard, chain, left_out, points, task_ids, sign = [], [], [], [], [], []
     order: dict[str, list[NDArray[np.float64]]] = {name: [] for name in order_parameters}
     first = 0
     for i, path in enumerate(paths):
-        content = shards.read(path, columns=(*SPLIT_COLUMNS, *order))
+        content = shards.read(path, columns=(*SPLIT_COLUMNS, SIGN, *order))
         rows = len(content.columns["chain"])
         shard.append(np.full(rows, i))
         chain.append(content.columns["chain"].astype(np.int64) + first)
         chains = int(content.metadata["task"]["chains"])
         left_out.append(unseen(content.columns, chains, fraction))
         first += chains
+        sign.append(np.asarray(content.columns.get(SIGN, np.ones(rows)), dtype=float))
         points.append(dict(content.metadata["task"]["spec"]))
         task_ids.append(path.stem)
         for name, values in order.items():
             values.append(content.columns[name])
+    all_signs = np.concatenate(sign)
     return Labelled(
         shard=np.concatenate(shard),
         task_ids=tuple(task_ids),
         chain=np.concatenate(chain),
         unseen=np.concatenate(left_out),
+        sign=None if (all_signs > 0).all() else all_signs,
         order_parameters={name: np.concatenate(values) for name, values in order.items()},
         points=tuple(points),
     )

@@ -16,7 +16,7 @@ from workflow.dataset import SPLIT_COLUMNS, numbers, unseen
 from workflow.executors import Executor
 from workflow.folder import StageFailed, forget_failures, note_failure, require
 from workflow.layout import RunDirectory
-from workflow.plan import ShardTask, TrainingRun, shard_tasks, training_runs
+from workflow.plan import Kind, ShardTask, TrainingRun, kinds, shard_tasks, training_runs
 from workflow.progress import Progress
 from workflow.restarts import kept
 from workflow.stage_costs import timed
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 
 def shards_of(item: TrainingRun, tasks: Sequence[ShardTask]) -> list[ShardTask]:
-    """Every shard that a trained model can read: its system and size, also those it was not trained on."""
-    return [task for task in tasks if task.system == item.system and task.size == item.size]
+    """Every shard that a trained model can read: its system, size and shape, also those it was not trained on."""
+    readable = {kind: item.reads(kind) for kind in kinds(tasks)}
+    return [task for task in tasks if readable[Kind(task.system, task.size, task.info)]]
 
 
 def encoded(run: RunDirectory, item: TrainingRun, tasks: Sequence[ShardTask], there: Listing) -> bool:
@@ -65,7 +66,9 @@ def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> 
     model = load_model(run, training)
     for task in tasks:
         shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=SPLIT_COLUMNS)
-        posterior = inference.encode(model, samples_of(numbers(shard), shard.shape, *task.info.stored))
+        posterior = inference.encode(
+            model, samples_of(numbers(shard, training.given_as), training.seen.shape, *training.seen.stored)
+        )
         rows = len(shard.packed_SB)
         trained = task.task_id in training.task_ids
         left_out = unseen(shard.columns, task.chains, training["held_out"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from workflow.blocks import Study
 from workflow.costs import LARGEST_STACK, STACKED, expected_algorithm, training_cost, training_memory
 from workflow.data_plan import sample_bytes, shard_cost, training_samples
-from workflow.plan import ShardTask, SimulationTask, TrainingRun, shard_tasks, stream_tasks, training_runs
+from workflow.plan import ShardTask, SimulationTask, TrainingRun, kinds, shard_tasks, stream_tasks, training_runs
 
 
 @dataclass
@@ -22,10 +22,6 @@ class Shards:
     disk_bytes: int = 0
     memory_bytes: int = 0
     """Of a worker with the largest task."""
-    files: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """Shards of every system (or data) and size."""
-    rows: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """Their samples."""
     algorithms: defaultdict[tuple[str, int], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """What ``auto`` is expected to choose, by system and size: at how many points."""
 
@@ -36,11 +32,8 @@ class Shards:
         self.core_seconds += cost.core_seconds
         self.disk_bytes += cost.disk_bytes
         self.memory_bytes = max(self.memory_bytes, cost.memory_bytes)
-        kind = task.system, task.size
-        self.files[kind] += 1
-        self.rows[kind] += task.samples
         if isinstance(task, SimulationTask) and task.algorithm == "auto":
-            self.algorithms[kind][expected_algorithm(task)] += 1
+            self.algorithms[task.system, task.size][expected_algorithm(task)] += 1
 
 
 @dataclass
@@ -76,22 +69,23 @@ def expected(study: Study, lanes: int = 1) -> Expected:
         shards.add(task)
     if not isinstance(tasks, tuple):
         return Expected(shards, Models())
-    return Expected(shards, _models(training_runs(study, tasks), tasks, shards, lanes))
+    return Expected(shards, _models(training_runs(study, tasks), tasks, lanes))
 
 
-def _models(runs: tuple[TrainingRun, ...], tasks: tuple[ShardTask, ...], shards: Shards, lanes: int) -> Models:
+def _models(runs: tuple[TrainingRun, ...], tasks: tuple[ShardTask, ...], lanes: int) -> Models:
     found = Models(runs)
+    rows = {kind: [task.samples for task in mine] for kind, mine in kinds(tasks).items()}
     stacks = Counter(item.stack for item in runs if item.network in STACKED)
     by_id = {task.task_id: task for task in tasks}
     for item, samples in _with_samples(runs, by_id):
         found.core_seconds += training_cost(item, samples)
-        held = samples * sample_bytes(by_id[item.task_ids[0]].info)
+        held = samples * sample_bytes(item.seen)
         stacked = min(-(-stacks.get(item.stack, 1) // lanes), LARGEST_STACK)
         found.memory_bytes = max(found.memory_bytes, training_memory(item, held, stacked))
         if not item.restart:
-            kind = item.system, item.size
-            found.files += shards.files[kind]
-            found.latent_bytes += shards.rows[kind] * (8 * int(item["latent"]) + 16)
+            readable = [samples for kind, mine in rows.items() if item.reads(kind) for samples in mine]
+            found.files += len(readable)
+            found.latent_bytes += sum(readable) * (8 * int(item["latent"]) + 16)
     return found
 
 

@@ -15,6 +15,7 @@ from analysis.orders import OrderParameter, columns, split
 from analysis.phases import Phases
 from workflow import shards
 from workflow.dataset import Labelled, label_samples
+from workflow.inputs import Input
 from workflow.layout import RunDirectory
 from workflow.order_parameters import Physics, physics
 from workflow.plan import ShardTask
@@ -40,6 +41,12 @@ class Samples(NamedTuple):
     order_SK: NDArray[np.float64]
     """Components of the order parameters, as ``analysis.orders.columns`` lists them."""
     chains: Chains
+
+    @property
+    def thermal(self) -> Chains:
+        """The same chains with the signs of the weights, for thermal averages: <x sign> / <sign>."""
+        sign = self.labelled.sign
+        return self.chains if sign is None else self.chains._replace(weight_S=sign[self.rows])
 
     @property
     def orders(self) -> tuple[OrderParameter, ...]:
@@ -71,10 +78,20 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(name.encode())))
 
 
-def held_out_samples(run: RunDirectory, tasks: Iterable[ShardTask], trained: set[str], fraction: float) -> Samples:
-    """Held-out rows of the shards of ``tasks``: all rows of those that were not trained on."""
+def held_out_samples(
+    run: RunDirectory, tasks: Iterable[ShardTask], trained: set[str], fraction: float, given_as: Input = "raw"
+) -> Samples:
+    """Held-out rows of the shards of ``tasks``: all rows of those that were not trained on.
+
+    Args:
+        run: where they are.
+        tasks: what made them.
+        trained: task ids of those that were trained on.
+        fraction: of their chains that are held out.
+        given_as: what the models in question are given of a configuration.
+    """
     listed = list(tasks)
-    known = physics(listed[0])
+    known = physics(listed[0], given_as)
     paths = (run.shard(t.system, t.size, t.task_id) for t in listed)
     labelled = label_samples(paths, columns(known.orders), fraction)
     within = np.array([t.task_id in trained for t in listed])[labelled.shard]
@@ -115,7 +132,9 @@ def phases_of(samples: Samples, threshold: float, rows: NDArray[np.intp] | None 
     if samples.given is not None:
         return phases.given(samples.given.label_A[chosen], samples.given.names)
     order_SK = components_at(samples.labelled, chosen, samples.orders)
-    return phases.label(order_SK, samples.orders, samples.labelled.shard[chosen], threshold)
+    sign = samples.labelled.sign
+    weight_S = None if sign is None else sign[chosen]
+    return phases.label(order_SK, samples.orders, samples.labelled.shard[chosen], threshold, weight_S)
 
 
 def training_rows(samples: Samples, task_ids: Iterable[str]) -> NDArray[np.intp]:

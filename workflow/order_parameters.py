@@ -8,6 +8,7 @@ from analysis.encodings import Variable
 from analysis.orders import OrderParameter, signs
 from simulators import contract
 from workflow.data_tasks import DataTask
+from workflow.inputs import Input, seen
 from workflow.plan import ShardTask
 
 
@@ -20,9 +21,9 @@ class Physics(NamedTuple):
     """Field of the spec that curves run over: temperature, or what stands for it."""
 
 
-def physics(task: ShardTask) -> Physics:
-    """Order parameters, variable and scanned parameter; of data, every order parameter has a sign."""
-    kind, states, lowest = task.info.stored
+def physics(task: ShardTask, given_as: Input = "raw") -> Physics:
+    """Order parameters, variable as a model sees it, scanned parameter; of data, every order parameter has a sign."""
+    kind, states, lowest = seen(task.info, given_as).stored
     variable = Variable(kind, states, lowest) if kind == "states" else Variable(kind)
     if isinstance(task, DataTask):
         return Physics(signs(task.info.order_parameters), variable, "temperature")

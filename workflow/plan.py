@@ -13,12 +13,14 @@ import numpy as np
 
 from models.config import HIDDEN, VERSION
 from simulators import contract
-from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock
+from workflow import inputs
+from workflow.blocks import Beta, SimulateBlock, Study, TrainBlock, listed
 from workflow.data_tasks import DataTask
 from workflow.dataset_info import DatasetInfo, simulated
 from workflow.grid import Point, Scalar
 from workflow.identity import sha256_of, stream
 from workflow.selection import selected
+from workflow.symmetries import symmetries_of
 
 SITES_PER_TASK = 2**28
 """About how many lattice sites one task keeps (32 MiB as bits): more samples make more tasks, with own chains."""
@@ -56,7 +58,7 @@ class SimulationTask:
         """Observables of this task."""
         return contract.load(self.system).names(self.point)
 
-    @property
+    @cached_property
     def info(self) -> DatasetInfo:
         """What its configurations are."""
         return simulated(contract.load(self.system), self.point)
@@ -93,6 +95,23 @@ class SimulationTask:
 TASK_FIELDS = tuple(field.name for field in fields(SimulationTask))
 ShardTask = SimulationTask | DataTask
 """What one shard comes from."""
+
+
+class Kind(NamedTuple):
+    """What decides whether a model can read a shard."""
+
+    system: str
+    """Or the name of data."""
+    size: int
+    info: DatasetInfo
+
+
+def kinds(tasks: Iterable[ShardTask]) -> dict[Kind, list[ShardTask]]:
+    """``tasks`` by kind."""
+    found: dict[Kind, list[ShardTask]] = {}
+    for task in tasks:
+        found.setdefault(Kind(task.system, task.size, task.info), []).append(task)
+    return found
 
 
 class SimulationJob(NamedTuple):
@@ -143,8 +162,8 @@ class TrainingRun:
     """The shards it is trained on, sorted."""
     workers: int | Literal["auto"]
     """Data-parallel workers; not in the id, as ``compile`` is not: they change weights by rounding alone."""
-    features: int
-    """Numbers that the network sees of a configuration; follows from the shards, and is not in the id."""
+    seen: DatasetInfo
+    """What the network is given of a configuration; follows from shards and settings, and is not in the id."""
     restart: int = 0
     """Which training of this seed: the first is that of the seed itself."""
     memory: float | None = None
@@ -169,6 +188,25 @@ class TrainingRun:
         if self.restart == 0:
             del content["restart"]
         return sha256_of(content)[:16]
+
+    @property
+    def features(self) -> int:
+        """Numbers that the network sees of a configuration."""
+        return self.seen.features
+
+    @property
+    def given_as(self) -> inputs.Input:
+        """What is made of a stored configuration for the network."""
+        given_as: inputs.Input = self["input"]
+        return given_as
+
+    def reads(self, kind: Kind) -> bool:
+        """Whether shards of this kind come to what the network is given."""
+        given_as = self.given_as
+        if (kind.system, kind.size) != (self.system, self.size) or inputs.objection(kind.info, given_as) is not None:
+            return False
+        given = inputs.seen(kind.info, given_as)
+        return (given.shape, given.stored) == (self.seen.shape, self.seen.stored)
 
     @property
     def without_restart(self) -> TrainingRun:
@@ -201,7 +239,7 @@ class TrainingRun:
 
 
 RUN_FIELDS = tuple(
-    field.name for field in fields(TrainingRun) if field.name not in ("name", "features", "memory", "compile")
+    field.name for field in fields(TrainingRun) if field.name not in ("name", "seen", "memory", "compile")
 )
 SETTINGS = (
     "model",
@@ -222,6 +260,8 @@ FURTHER: dict[str, Any] = {
     "free_energy": False,
     "precision": "float32",
     "stop_collapsed": None,
+    "input": "raw",
+    "augment": (),
 }
 """Settings with the value that leaves a train id as it is without them."""
 
@@ -286,28 +326,41 @@ def training_runs(study: Study, tasks: Sequence[ShardTask] | None = None) -> tup
 
 
 def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> Iterable[TrainingRun]:
-    chosen = {(source.system, point.values) for source, point in selected(block, (*study.simulate, *study.data))}
+    points = selected(block, (*study.simulate, *study.data))
+    chosen = {(source.system, point.values) for source, point in points}
     mine = [task for task in tasks if (task.system, task.spec) in chosen]
-    sizes = sorted({task.size for task in mine}) if block.size is None else block.size
-    settings = tuple((name, getattr(block, name)) for name in (*SETTINGS, *FURTHER))
-    for size in sizes if isinstance(sizes, list) else [sizes]:
+    sizes = sorted({task.size for task in mine}) if block.size is None else listed(block.size)
+    for size, given_as in product(sizes, block.inputs):
         shards = [task for task in mine if task.size == size]
+        seen = inputs.seen(shards[0].info, given_as)
+        settings = tuple(_settings(block, given_as, seen, shards).items())
         task_ids = tuple(sorted(task.task_id for task in shards))
-        for network in block.networks:
-            for beta in block.betas:
-                for seed, restart in product(block.seeds, range(block.restarts)):
-                    yield TrainingRun(
-                        name=block.name,
-                        system=shards[0].system,
-                        size=size,
-                        network=network,
-                        beta=beta,
-                        seed=seed,
-                        settings=settings,
-                        task_ids=task_ids,
-                        workers=block.workers,
-                        memory=block.memory,
-                        compile=block.compile,
-                        features=shards[0].info.features,
-                        restart=restart,
-                    )
+        for network, beta, seed, restart in product(block.networks, block.betas, block.seeds, range(block.restarts)):
+            yield TrainingRun(
+                name=block.name,
+                system=shards[0].system,
+                size=size,
+                network=network,
+                beta=beta,
+                seed=seed,
+                settings=settings,
+                task_ids=task_ids,
+                workers=block.workers,
+                memory=block.memory,
+                compile=block.compile,
+                seen=seen,
+                restart=restart,
+            )
+
+
+def _settings(
+    block: TrainBlock, given_as: inputs.Input, seen: DatasetInfo, shards: Sequence[ShardTask]
+) -> dict[str, Any]:
+    """The rest of a block, for one of its inputs."""
+    settings = {name: getattr(block, name) for name in (*SETTINGS, *FURTHER)}
+    if block.likelihood == "auto":
+        settings["likelihood"] = seen.stored.likelihood
+    settings["input"] = given_as
+    # What it is turned by decides the weights, too.
+    settings["augment"] = symmetries_of(shards, given_as) if block.augment else ()
+    return settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from workflow.blocks import Study
 from workflow.cautions import cautions
@@ -12,6 +12,7 @@ from workflow.costs import SAMPLES_PER_SECOND
 from workflow.data_plan import data_lines
 from workflow.estimate import Expected, expected
 from workflow.gathered import machine_memory
+from workflow.plan import TrainingRun
 from workflow.progress import duration
 from workflow.status import size, table
 from workflow.train import expected_warnings
@@ -51,6 +52,7 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
     if assumed:
         lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
+    lines += _inputs(models.runs)
     lines += expected_warnings(models.runs)
     lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
     return "\n".join(lines)
@@ -75,6 +77,19 @@ def _advice(stage: str, each: int, there: int) -> str:
     if (room := there // each) >= 1:
         return f"take --workers {room}"
     return "take fewer chains or samples per point" if stage == "simulate" else "take a smaller batch"
+
+
+def _inputs(runs: Iterable[TrainingRun]) -> list[str]:
+    """A line per block and input where networks are not given what is stored, or samples are turned."""
+    found: dict[str, None] = {}
+    for item in runs:
+        if item.given_as == "raw" and not item["augment"]:
+            continue
+        shape = " x ".join(map(str, item.seen.shape))
+        text = f"train {item.name}: input = {item.given_as}, {shape} {item.seen.variable}, {item['likelihood']}"
+        turned = ", ".join(item["augment"])
+        found[f"{text}; every sample turned at random by {turned}" if turned else text] = None
+    return list(found)
 
 
 def _algorithms(expected: Mapping[tuple[str, int], Counter[str]]) -> list[str]:

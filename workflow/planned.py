@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from workflow.blocks import Study
     from workflow.plan import ShardTask, TrainingRun
 
-Kind = tuple[str, int]
-"""System (or data) and size."""
+FORMAT = 2
+"""Of the noted plan."""
 
 
 class PlannedModel(NamedTuple):
@@ -27,24 +27,28 @@ class PlannedModel(NamedTuple):
     train_id: str
     first: str
     """Train id of the first training of the same seed: its own, but for restarts."""
-    kind: Kind
+    kinds: list[int]
+    """Of shards that it can read, as places in ``Planned.shards``."""
 
 
 class Planned(NamedTuple):
     """Shards and models of a study."""
 
-    shards: dict[Kind, list[str]]
-    """Task ids in the plan's order."""
+    shards: list[list[str]]
+    """Task ids in the plan's order, by kind: of one system (or data) and size, with equal configurations."""
     models: list[PlannedModel]
 
 
 def of(tasks: Sequence[ShardTask], runs: Sequence[TrainingRun]) -> Planned:
     """What ``tasks`` and ``runs`` amount to."""
-    shards: dict[Kind, list[str]] = {}
-    for task in tasks:
-        shards.setdefault((task.system, task.size), []).append(task.task_id)
-    models = [PlannedModel(run.train_id, run.first, (run.system, run.size)) for run in runs]
-    return Planned(shards, models)
+    from workflow.plan import kinds
+
+    found = kinds(tasks)
+    models = [
+        PlannedModel(run.train_id, run.first, [place for place, kind in enumerate(found) if run.reads(kind)])
+        for run in runs
+    ]
+    return Planned([[task.task_id for task in mine] for mine in found.values()], models)
 
 
 def note(run: RunDirectory, study: Study) -> None:
@@ -60,9 +64,10 @@ def note(run: RunDirectory, study: Study) -> None:
     plan = of(tasks, training_runs(study, tasks))
     content = {
         "program": __version__,
+        "format": FORMAT,
         "study": _digest(run),
         "systems": systems,
-        "shards": list(plan.shards.items()),
+        "shards": plan.shards,
         "models": plan.models,
     }
     write_whole(run.plan, json.dumps(content) + "\n")
@@ -73,16 +78,14 @@ def read(run: RunDirectory) -> Planned | None:
     content = _content(run)
     if content is None:
         return None
-    return Planned(
-        {(system, size): ids for (system, size), ids in content["shards"]},
-        [PlannedModel(train_id, first, (system, size)) for train_id, first, (system, size) in content["models"]],
-    )
+    return Planned(content["shards"], [PlannedModel(*model) for model in content["models"]])
 
 
 def _content(run: RunDirectory) -> dict[str, Any] | None:
     try:
         content = json.loads(run.plan.read_text())
-        fits = content["program"] == __version__ and content["study"] == _digest(run)
+        known = content["program"], content["format"], content["study"]
+        fits = known == (__version__, FORMAT, _digest(run))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # None yet, or damaged: it can be made anew.
         return None

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import jinja2
 
+from simulators.certificate import FEWEST_SIGN_ERRORS
 from workflow import __version__, report_tables
 from workflow.blocks import Study
 from workflow.executors import Executor
@@ -22,6 +23,7 @@ from workflow.report_details import (
     ideal_rows,
     restart_rows,
     settling_rows,
+    sign_rows,
     temperature_rows,
     temperature_summary,
 )
@@ -78,6 +80,8 @@ def _page(study: Study, run: RunDirectory) -> str:
             temperatures=temperature_summary(local, models),
             local=local,
             settling=settling_rows(run, models),
+            signs=sign_rows(models),
+            fewest=f"{FEWEST_SIGN_ERRORS:g}",
             restarts=restart_rows(runs, run),
             models=report_tables.model_table(models, records) if models else None,
             certificates=report_tables.certificate_tables(run, tasks),

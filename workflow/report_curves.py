@@ -211,25 +211,32 @@ def sizes(models: Sequence[Analyzed], records: Sequence[Record], label: str, set
 
 
 def neighbours(run: RunDirectory, systems: Iterable[str]) -> Drawing:
-    """Distances of neighbouring temperatures in input space, a figure per system."""
+    """Distances of neighbouring temperatures in input space, a figure per system and way in which models see it."""
     for system in dict.fromkeys(systems):
-        drawn, parameter = [], "temperature"
-        for path in sorted(run.analysis.glob(f"{system}-L=*.json")):
-            content = json.loads(path.read_text())
-            for branch in content["thermal"]:
-                steps, parameter = branch["neighbours"], branch["parameter"]
-                found = Neighbours(tuple(steps["temperature"]), tuple(estimate(e) for e in steps["distance"]))
-                drawn.append(curves.NeighbourCurve(content["size"], _branch(branch["branch"]), found))
-        # A single distance is no curve, and in the table of distances anyway.
-        if not any(len(curve.neighbours.distance) > 1 for curve in drawn):
-            continue
-        drawn.sort(key=lambda curve: curve.size)
-        plural = "temperatures" if parameter == "temperature" else f"values of the {parameter.replace('_', ' ')}"
-        caption = (
-            f"Distance of first moments (Eq. 9) between neighbouring {plural} of {system} in input space, per root "
-            "of the number of sites, each sample first turned into one and the same ordered phase: largest at the "
-            "transition."
-        )
-        name = "neighbours" if len(set(systems)) == 1 else f"neighbours-{system}"
-        xlabel = SYMBOLS.get(parameter, parameter)
-        yield name, caption, curves.neighbour_distances(drawn, "MMD $/ N^{1/2}$", xlabel)
+        results = [json.loads(path.read_text()) for path in sorted(run.analysis.glob(f"{system}-L=*.json"))]
+        for given_as in dict.fromkeys(content.get("input", "raw") for content in results):
+            mine = [content for content in results if content.get("input", "raw") == given_as]
+            name = "neighbours" if len(set(systems)) == 1 else f"neighbours-{system}"
+            name += "" if given_as == "raw" else f"-{given_as}"
+            yield from _neighbours_of(mine, system if given_as == "raw" else f"{system} ({given_as})", name)
+
+
+def _neighbours_of(results: Iterable[dict[str, Any]], system: str, name: str) -> Drawing:
+    """The same of results that belong in one figure."""
+    drawn, parameter = [], "temperature"
+    for content in results:
+        for branch in content["thermal"]:
+            steps, parameter = branch["neighbours"], branch["parameter"]
+            found = Neighbours(tuple(steps["temperature"]), tuple(estimate(e) for e in steps["distance"]))
+            drawn.append(curves.NeighbourCurve(content["size"], _branch(branch["branch"]), found))
+    # A single distance is no curve, and in the table of distances anyway.
+    if not any(len(curve.neighbours.distance) > 1 for curve in drawn):
+        return
+    drawn.sort(key=lambda curve: curve.size)
+    plural = "temperatures" if parameter == "temperature" else f"values of the {parameter.replace('_', ' ')}"
+    caption = (
+        f"Distance of first moments (Eq. 9) between neighbouring {plural} of {system} in input space, per root "
+        "of the number of sites, each sample first turned into one and the same ordered phase: largest at the "
+        "transition."
+    )
+    yield name, caption, curves.neighbour_distances(drawn, "MMD $/ N^{1/2}$", SYMBOLS.get(parameter, parameter))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
 
+from simulators.certificate import FEWEST_SIGN_ERRORS
+from workflow import inputs
 from workflow.decoder_records import point_label
 from workflow.gates import COLLAPSED
 from workflow.layout import RunDirectory
@@ -37,7 +39,7 @@ def restart_rows(runs: Iterable[TrainingRun], run: RunDirectory) -> list[dict[st
             rows.append(
                 {
                     "name": item.name,
-                    "network": item.network,
+                    "network": inputs.words(item.network, item.given_as),
                     "size": item.size,
                     "beta": str(item.beta).replace("lam", "λ"),
                     "seed": item.seed,
@@ -134,6 +136,25 @@ def temperature_summary(rows: Sequence[dict[str, Any]], models: Sequence[Analyze
         head = {"name": name, "size": size, "initial": initial, "beta": beta, "point": point}
         summary.append({**head, "seeds": len(seeds), "cells": cells})
     return summary
+
+
+def sign_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
+    """The average sign of every parameter point where it is not 1: the same for all models that hold out its chains."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for model in models:
+        for of_point in model.content.get("sign") or []:
+            value, error = of_point["average"]["value"], of_point["average"]["error"]
+            errors = abs(value) / error if error else inf
+            key = (model.item.system, model.item.size, model.item["held_out"], str(of_point["point"]))
+            rows[key] = {
+                "system": model.item.system,
+                "size": model.item.size,
+                "point": ", ".join(f"{k} = {v:g}" for k, v in of_point["point"].items() if isinstance(v, int | float)),
+                "average": shown(value, error),
+                "errors": f"{errors:.3g}",
+                "is_lost": errors < FEWEST_SIGN_ERRORS,
+            }
+    return list(rows.values())
 
 
 def settling_rows(run: RunDirectory, models: Sequence[Analyzed]) -> list[dict[str, Any]]:

@@ -54,19 +54,20 @@ def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing
     """The same of models of a single parameter point, the first seed of each."""
     first: dict[tuple[Any, ...], Analyzed] = {}
     for model in sorted(models, key=lambda model: model.item.seed):
-        first.setdefault((model.item.name, model.item.size, model.setting), model)
+        first.setdefault((model.item.name, model.item.given_as, model.item.size, model.setting), model)
     by_kind: dict[tuple[Any, ...], list[Analyzed]] = {}
     yield from local(run, list(first.values()), "points")
     for model in first.values():
-        by_kind.setdefault((model.physics.variable, model.item.system), []).append(model)
-    for (_, system), mine in by_kind.items():
+        by_kind.setdefault((model.physics.variable, model.item.system, model.item.given_as), []).append(model)
+    for (_, system, given_as), mine in by_kind.items():
         chosen = mine[: 2 * PANELS]
         caption = (
             f"Sixteen {WHAT[chosen[0].physics.variable.kind]} decoded from z ~ N(0, 1) by models of a single parameter "
             f"point{reference('generated', chosen[0])}; block and point above."
         )
         titles = [f"{model.item.name}\n{_point(model)}, L = {model.item.size}" for model in chosen]
-        yield f"generated-points-{system}", caption, _tiles(run, chosen, titles)
+        label = system if given_as == "raw" else f"{system}-{given_as}"
+        yield f"generated-points-{label}", caption, _tiles(run, chosen, titles)
 
 
 def _point(model: Analyzed) -> str:
@@ -131,6 +132,8 @@ def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 
 def _is_image(run: RunDirectory, model: Analyzed) -> bool:
     """Whether the data are grey values between 0 and 1; a linear decoder may leave that range."""
+    if model.item.given_as != "raw":
+        return False
     path = run.shard(model.item.system, model.item.size, model.task.task_id)
     values = np.frombuffer(b"".join(read_with(path, _first_configurations)), "<f4")
     return bool(values.min() >= 0 and values.max() <= 1)

@@ -68,7 +68,12 @@ class Analyzed(NamedTuple):
 
     @property
     def physics(self) -> Physics:
-        return physics(self.task)
+        return physics(self.task, self.item.given_as)
+
+    @property
+    def input_space(self) -> str:
+        """Name of the analysis of the same data without a model."""
+        return str(self.content.get("input_space", f"{self.item.system}-L={self.item.size}"))
 
     @property
     def latents(self) -> int:
@@ -130,7 +135,8 @@ def latent_names(model: Analyzed) -> list[str]:
 
 
 def groups(models: Sequence[Analyzed]) -> dict[str, list[Analyzed]]:
-    """Models that differ in size, beta and seed alone, by network, or by block where one network has several kinds."""
+    """Models that differ in size, beta and seed alone, by network, or by block where one network has several kinds;
+    and by what they are given of a configuration."""
     found: dict[Any, list[Analyzed]] = {}
     for model in models:
         key = (model.item.network, model.item.system, model.item.settings, model.points)
@@ -138,9 +144,11 @@ def groups(models: Sequence[Analyzed]) -> dict[str, list[Analyzed]]:
     named: dict[str, list[Analyzed]] = {}
     for mine in found.values():
         item = mine[0].item
-        alone = sum(other[0].item.network == item.network for other in found.values()) == 1
-        block = sum(other[0].item.name == item.name for other in found.values()) == 1
+        others = [other[0].item for other in found.values() if other[0].item.given_as == item.given_as]
+        alone = sum(other.network == item.network for other in others) == 1
+        block = sum(other.name == item.name for other in others) == 1
         label = item.network if alone else item.name if block else f"{item.name}-{item.network}"
+        label += "" if item.given_as == "raw" else f"-{item.given_as}"
         named[label if label not in named else f"{label}-{item.system}"] = mine
     return named
 

@@ -9,7 +9,7 @@ from typing import Any
 from analysis import scans
 from analysis.phases import display_names
 from simulators import exact
-from workflow import shards
+from workflow import inputs, shards
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, SimulationTask
 from workflow.report_models import (
@@ -107,7 +107,7 @@ def _model_row(model: Analyzed, records: Sequence[Record]) -> dict[str, Any]:
     shares = content["generated"] or []
     return {
         "name": result["name"],
-        "network": result["model"]["network"],
+        "network": inputs.words(result["model"]["network"], model.item.given_as),
         "size": result["size"],
         "beta": result["beta"],
         "ratio": model.ratio,
@@ -186,7 +186,7 @@ def distance_tables(run: RunDirectory, named: dict[str, list[Analyzed]]) -> list
         for size in sorted({model.item.size for model in models}):
             mine = [model for model in models if model.item.size == size and model.setting == setting]
             if mine:
-                content = json.loads((run.analysis / f"{mine[0].item.system}-L={size}.json").read_text())
+                content = json.loads((run.analysis / f"{mine[0].input_space}.json").read_text())
                 sites = mine[0].result["model"]["shape"]
                 columns[f"input, L = {size}"] = _pairs(content, (sites[0] * sites[1] * sites[2]) ** -0.5)
                 columns[f"latent, L = {size}"] = _pairs(mine[0].content, 1.0)

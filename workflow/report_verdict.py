@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from workflow import inputs
 from workflow.gates import (
     CLASSES,
     CONTINUOUS,
@@ -121,7 +122,8 @@ def verdict_row(verdict: dict[str, Any], columns: Sequence[dict[str, str]]) -> d
         text = shown(judged["worst"], judged["error"]) if judged else ""
         cells.append({"text": text, "holds": judged is None or judged["holds"] or verdict["holds"] is None})
     name, network = verdict["name"], verdict["network"]
-    return {**verdict, "model": name if name.startswith(network) else f"{name}, {network}", "cells": cells}
+    model = name if name.startswith(network) else f"{name}, {network}"
+    return {**verdict, "model": inputs.words(model, verdict.get("input", "raw")), "cells": cells}
 
 
 def verdict_markdown(verdicts: Sequence[dict[str, Any]]) -> str:

@@ -65,7 +65,7 @@ class Shard:
 def encode(configurations: NDArray[Any], encoding: str) -> NDArray[np.uint8]:
     """Configurations (S, C, H, W) as bytes (S, B): ``bits``, ``int8`` or ``float32``, in C order."""
     rows = len(configurations)
-    flat = np.ascontiguousarray(configurations).reshape(rows, -1)
+    flat = np.ascontiguousarray(configurations).reshape(rows, prod(configurations.shape[1:]))
     if encoding == "bits":
         return np.packbits(flat > 0, axis=1)
     kind = {"int8": "<i1", "float32": "<f4"}[encoding]

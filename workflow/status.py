@@ -84,7 +84,7 @@ def status_table(root: Place) -> str:
     recorded = records.load(run)
     there = storage.listing(run.root)
     failed = {Path(name).stem for name in there.names if name.startswith("failures/")}
-    task_ids = [task_id for ids in plan.shards.values() for task_id in ids]
+    task_ids = [task_id for ids in plan.shards for task_id in ids]
     simulated = {task_id for task_id in task_ids if task_id in recorded}
     trained = {item.train_id for item in plan.models if run.training(item.train_id).result in there}
     used = _used(run, plan.models, trained)
@@ -128,7 +128,8 @@ def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) 
 def _encoded(run: RunDirectory, item: PlannedModel, plan: Planned, there: Listing) -> bool:
     """Whether all that a model can read has its latents."""
     folder = run.latents(item.train_id).relative_to(run.root).as_posix()
-    return all(f"{folder}/{task_id}.parquet" in there.names for task_id in plan.shards.get(item.kind, []))
+    readable = (task_id for kind in item.kinds for task_id in plan.shards[kind])
+    return all(f"{folder}/{task_id}.parquet" in there.names for task_id in readable)
 
 
 def _left(cost: StageCost | None, left: int) -> str:

@@ -9,26 +9,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
-from models.config import ModelConfig, TrainConfig
 from simulators import contract
-from workflow.blocks import (
-    MODEL_SETTINGS,
-    AnalyzeBlock,
-    Sampling,
-    SimulateBlock,
-    Study,
-    Top,
-    TrainBlock,
-    listed,
-    parse_beta,
-)
+from workflow.blocks import AnalyzeBlock, Sampling, SimulateBlock, Study, Top, TrainBlock
 from workflow.checking import build
 from workflow.cluster_blocks import parse_cluster
-from workflow.data_study import parse_sources, split_problem
-from workflow.data_tasks import DataSource
-from workflow.dataset_info import DatasetInfo
+from workflow.data_study import parse_sources
 from workflow.grid import Grid, Problem, points, spec_fields
+from workflow.inputs import seen
 from workflow.selection import Source, info_at, selected
+from workflow.train_checks import check_train
 
 
 class StudyError(ValueError):
@@ -101,7 +90,7 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
     problems += _repeated_names(train)
     for i, block in enumerate(train):
         if block is not None:
-            problems += _check_train(block, f"train.{i}", [*good, *good_data], complete)
+            problems += check_train(block, f"train.{i}", [*good, *good_data], complete)
     if problems or top is None or analyze is None:
         raise StudyError(source, dict.fromkeys(problems))
     trained = tuple(_with_likelihood(block, [*good, *good_data]) for block in train if block is not None)
@@ -210,105 +199,15 @@ def _repeated_names(blocks: list[TrainBlock | None]) -> list[Problem]:
 
 
 def _with_likelihood(block: TrainBlock, sources: list[Source]) -> TrainBlock:
-    """``block`` with the natural likelihood in place of "auto"."""
+    """``block`` with the natural likelihood in place of "auto", where its inputs have the same one."""
     if block.likelihood != "auto":
         return block
-    return replace(block, likelihood=info_at(*selected(block, sources)[0]).stored.likelihood)
+    info = info_at(*selected(block, sources)[0])
+    natural = {seen(info, given_as).stored.likelihood for given_as in block.inputs}
+    return replace(block, likelihood=natural.pop()) if len(natural) == 1 else block
 
 
 def _resolved_simulate(block: SimulateBlock) -> dict[str, Any]:
     grids = {name: list(values) for name, values in block.points.axes.items()}
     entries = {key: getattr(block, key) for key in ("samples", "chains", "algorithm", "thermalization", "spacing")}
     return {"system": block.system, **grids, **entries}
-
-
-def _check_train(block: TrainBlock, place: str, sources: list[Source], complete: bool) -> list[Problem]:
-    """What pydantic cannot see: sweeps, and whether the selection fits the simulated data."""
-    problems = []
-    for i, value in enumerate(listed(block.beta)):
-        try:
-            parse_beta(value, block.likelihood)
-        except ValueError as error:
-            where = f"{place}.beta.{i}" if isinstance(block.beta, list) else f"{place}.beta"
-            problems.append(Problem(where, str(error)))
-    for name in ("beta", "seed", "network", "size"):
-        values = getattr(block, name)
-        if isinstance(values, list) and (not values or len({str(v) for v in values}) < len(values)):
-            problems.append(Problem(f"{place}.{name}", f"must name at least one value, each once, got {values!r}"))
-    problems += _check_select(block, place, sources)
-    if not complete or any(problem.place.startswith((f"{place}.select", f"{place}.size")) for problem in problems):
-        return problems
-    chosen = selected(block, sources)
-    if not chosen:
-        return [Problem(f"{place}.select", f"matches no shard of this study, got {block.select!r}")]
-    first = chosen[0][0]
-    if len({source.system for source, _ in chosen}) > 1:
-        key = "data" if isinstance(first, DataSource) else "system"
-        return [Problem(f"{place}.select", f'must choose one system; add {key} = "..."')]
-    sizes = {int(point["size"]) for _, point in chosen}
-    for size in listed(block.size) if block.size is not None else sorted(sizes):
-        if size not in sizes:
-            problems.append(Problem(f"{place}.size", f"no selected shard has L = {size}; there are {sorted(sizes)}"))
-        of_size = [point for _, point in chosen if point["size"] == size]
-        if isinstance(first, DataSource) and (text := split_problem(first, of_size)):
-            problems.append(Problem(f"{place}.select", text))
-    wanted = sizes if block.size is None else sizes & set(listed(block.size))
-    infos = {int(point["size"]): info_at(source, point) for source, point in chosen}
-    kinds = {info_at(source, point).stored for source, point in chosen}
-    if len(kinds) > 1:
-        found = " and ".join(sorted(str(kind.states) for kind in kinds))
-        return [*problems, Problem(f"{place}.select", f"must choose one number of states, got {found}")]
-    return problems + _check_configs(block, place, [infos[size] for size in sorted(wanted)])
-
-
-def _check_configs(block: TrainBlock, place: str, infos: list[DatasetInfo]) -> list[Problem]:
-    """What the networks themselves refuse: each of their messages begins with the name of the setting.
-
-    Args:
-        block: what to train.
-        place: of the block in the file.
-        infos: what is selected of each size.
-    """
-    problems: dict[Problem, None] = {}
-    for info in infos:
-        likelihood = info.stored.likelihood if block.likelihood == "auto" else block.likelihood
-        for network in block.networks:
-            try:
-                ModelConfig(
-                    shape=info.shape,
-                    variable=info.variable,
-                    states=info.states,
-                    network=network,  # type: ignore[arg-type]  # checked by pydantic
-                    likelihood=likelihood,
-                    **{name: getattr(block, name) for name in MODEL_SETTINGS},
-                )
-                if block.free_energy and (block.latent > 2 or likelihood == "thermal"):
-                    raise ValueError("free_energy needs one or two latents and a likelihood of independent sites")
-                TrainConfig(epochs=block.epochs, batch=block.batch, learning_rate=block.learning_rate, axes=block.axes)
-                if block.workers != "auto" and block.workers > block.batch:
-                    raise ValueError(f"workers must be at most batch, {block.batch}, to share it; got {block.workers}")
-            except ValueError as error:
-                name, _, message = str(error).partition(" ")
-                problems[Problem(f"{place}.{name}", message)] = None
-    return list(problems)
-
-
-def _check_select(block: TrainBlock, place: str, sources: list[Source]) -> list[Problem]:
-    problems = []
-    known = {"system"} | {name for source in sources for point in source.points[:1] for name in dict(point.values)}
-    known |= {"data"} if any(isinstance(source, DataSource) for source in sources) else set()
-    if {"system", "data"} <= set(block.select):
-        problems.append(Problem(f"{place}.select", "must name a system or data, not both"))
-    for name, value in block.select.items():
-        if sources and name not in known:
-            problems.append(Problem(f"{place}.select.{name}", f"unknown field; there are {', '.join(sorted(known))}"))
-        kind = str if name in ("system", "data") else int | float | str
-        if not isinstance(value, dict) and not all(isinstance(v, kind) for v in listed(value)):
-            problems.append(Problem(f"{place}.select.{name}", f"must be a value, a list or a range, got {value!r}"))
-        if name in ("system", "data") and isinstance(value, dict):
-            problems.append(Problem(f"{place}.select.{name}", f"must be a name or a list of names, got {value!r}"))
-        elif isinstance(value, dict) and not (
-            set(value) == {"start", "stop"} and all(isinstance(v, int | float) for v in value.values())
-        ):
-            problems.append(Problem(f"{place}.select.{name}", f"a range needs start and stop, got {value!r}"))
-    return problems

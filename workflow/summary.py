@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from simulators.certificate import FEWEST_SIGN_ERRORS
 from workflow.blocks import Study
 from workflow.decoder_records import decoder_records
 from workflow.gates import components, subject_of
@@ -28,6 +30,7 @@ def records_of(content: dict[str, Any], is_one_point: bool = False) -> list[Reco
         "system": result["system"],
         "size": result["size"],
         "network": result["model"]["network"],
+        "input": content.get("input", "raw"),
         "name": result["name"],
         "beta": result["beta"],
         "beta_setting": result["beta_setting"],
@@ -45,6 +48,12 @@ def records_of(content: dict[str, Any], is_one_point: bool = False) -> list[Reco
     found.append(("active_units", _count(len(information["active"]), content["held_out_samples"])))
     found.append(("psi4", information["psi4"]))
     found.append(("reconstruction", content["reconstruction"]))
+    if content.get("sign"):
+        # The point whose averages are worth least.
+        averages = [of_point["average"] for of_point in content["sign"]]
+        found.append(
+            ("average_sign", min(averages, key=lambda average: abs(average["value"]) / (average["error"] or 1)))
+        )
     if (matched := content["correlation"]) is not None:
         orders = [names[content["orders"][pair["order"]]] for pair in matched["pairs"]]
         kl = [information["divergence"][content["units"][pair["latent"]]] for pair in matched["pairs"]]
@@ -95,8 +104,8 @@ def _record(quantity: str, estimate: dict[str, Any], common: dict[str, Any]) -> 
     }
 
 
-def write_summary(study: Study, run: RunDirectory) -> None:
-    """Gather ``summary.json`` and ``verdict.json`` from the results of all models and sizes."""
+def write_summary(study: Study, run: RunDirectory) -> list[Record]:
+    """Gather ``summary.json`` and ``verdict.json`` from the results of all models and sizes; returns the records."""
     records: list[Record] = []
     tasks = {task.task_id: task for task in shard_tasks(study)}
     for item in kept(training_runs(study), run):
@@ -115,6 +124,18 @@ def write_summary(study: Study, run: RunDirectory) -> None:
         for verdict in judge(records, study.analyze)
     ]
     write_whole(run.verdict, json.dumps(verdicts, indent=1) + "\n")
+    return records
+
+
+def lost_signs(records: Iterable[Record]) -> list[str]:
+    """What to say of models with a parameter point whose average sign is too small for thermal averages."""
+    found: dict[str, None] = {}
+    for record in records:
+        value, error = record["estimate"], record["error"] or 0.0
+        if record["quantity"] == "average_sign" and abs(value) < FEWEST_SIGN_ERRORS * error:
+            text = f"the average sign of a point is {value:.2g} +- {error:.1g}, less than {FEWEST_SIGN_ERRORS:g} errors"
+            found[f"  {record['name']}, L = {record['size']}: {text}: no thermal average with it means anything"] = None
+    return list(found)
 
 
 def is_one_point(item: TrainingRun, tasks: dict[str, ShardTask]) -> bool:

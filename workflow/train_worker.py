@@ -33,7 +33,7 @@ from workflow.shards import ShardError
 from workflow.storage import place
 from workflow.train_record import BEGIN, CHECKPOINT_SECONDS, At, Recorder
 
-TRAIN_SETTINGS = ("epochs", "batch", "learning_rate", "axes", "free_energy", "precision")
+TRAIN_SETTINGS = ("epochs", "batch", "learning_rate", "axes", "free_energy", "precision", "augment")
 """Settings of a run that its training takes as they are."""
 
 
@@ -99,10 +99,11 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
 
 def _data_of(item: TrainingRun, run: RunDirectory, data: dict[Any, TrainingData]) -> TrainingData:
     """The training set of a run, kept in ``data`` until another one is needed: one at a time in memory."""
-    key = (item.size, item.task_ids, item["held_out"], item.memory)
+    key = (item.size, item.task_ids, item["held_out"], item.memory, item.given_as)
     if key not in data:
         data.clear()
-        data[key] = training_data(run, item.system, item.size, item.task_ids, item["held_out"], item.memory)
+        which = item.system, item.size, item.task_ids
+        data[key] = training_data(run, *which, item["held_out"], item.memory, item.given_as)
     return data[key]
 
 

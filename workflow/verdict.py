@@ -24,6 +24,7 @@ from workflow.gates import (
     is_thermal,
     most_beta,
 )
+from workflow.inputs import words
 
 Record = dict[str, Any]
 
@@ -48,7 +49,7 @@ class Judgement(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the seeds of one setting (block, network, size, beta) came to."""
+    """What the seeds of one setting (block, network, input, size, beta) came to."""
 
     name: str
     network: str
@@ -64,6 +65,8 @@ class Verdict(NamedTuple):
     holds: bool | None
     words: str
     judgements: tuple[Judgement, ...]
+    input: str = "raw"
+    """What the network was given of a configuration."""
 
 
 def judge(records: Iterable[Record], settings: AnalyzeBlock | None = None) -> list[Verdict]:
@@ -71,7 +74,7 @@ def judge(records: Iterable[Record], settings: AnalyzeBlock | None = None) -> li
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         if "train_id" in record:
-            key = tuple(record[k] for k in ("name", "network", "size", "beta_setting"))
+            key = (record.get("input"), *(record[k] for k in ("name", "network", "size", "beta_setting")))
             groups.setdefault(key, []).append(record)
     return [_judge_group(group, settings or AnalyzeBlock()) for group in groups.values()]
 
@@ -100,6 +103,7 @@ def _judge_group(group: list[Record], settings: AnalyzeBlock) -> Verdict:
         holds=holds,
         words=_words(group, subject, expected, judgements),
         judgements=judgements,
+        input=first.get("input", "raw"),
     )
 
 
@@ -198,8 +202,9 @@ def verdict_text(verdicts: Iterable[dict[str, Any]]) -> str:
     lines = []
     for verdict in verdicts:
         mark = {True: "holds ", False: "FAILS ", None: "      "}[verdict["holds"]]
+        network = words(verdict["network"], verdict.get("input", "raw"))
         lines.append(
-            f"{mark} {verdict['name']}: {verdict['network']}, L = {verdict['size']}, beta = {verdict['beta']:.4g} "
+            f"{mark} {verdict['name']}: {network}, L = {verdict['size']}, beta = {verdict['beta']:.4g} "
             f"({verdict['beta_over_lam']:.2f} lam), {_plural(verdict['seeds'], 'seed')}: {verdict['words']}"
         )
         seen = [f"{gate['words']} {shown(gate['worst'], gate['error'])}" for gate in verdict["judgements"]]

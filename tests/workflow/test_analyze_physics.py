@@ -213,7 +213,7 @@ def test_labels_that_came_with_the_data_are_the_phases(tmp_path: Path, monkeypat
         about = json.loads(table.schema.metadata[b"latentphase"]) | {"label_names": {str(k): "abc"[k]}}
         table = table.append_column("label", pa.array([k] * len(table), pa.int32()))
         pq.write_table(table.replace_schema_metadata({"latentphase": json.dumps(about)}), path)
-    monkeypatch.setattr(held_out, "physics", lambda task: physics(task)._replace(orders=()))
+    monkeypatch.setattr(held_out, "physics", lambda *task: physics(*task)._replace(orders=()))
     samples = data.samples()
     found = phases_of(samples, 0.5)
     assert (found.names, found.present, found.orders) == (("a", "b", "c"), (0, 1, 2), ())

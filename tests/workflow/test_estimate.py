@@ -31,7 +31,6 @@ def test_shards_are_summed() -> None:
     assert found.core_seconds == pytest.approx(sum(cost.core_seconds for cost in estimates))
     assert found.disk_bytes == sum(cost.disk_bytes for cost in estimates)
     assert found.memory_bytes == max(cost.memory_bytes for cost in estimates)
-    assert found.files == {("ising", 4): 4, ("ising", 8): 4}
     assert sum(found.algorithms["ising", 8].values()) == 4
 
 

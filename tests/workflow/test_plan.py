@@ -11,6 +11,7 @@ from studies import TINY, changed
 from simulators import contract
 from workflow import costs, plan, train_ray
 from workflow.blocks import Beta
+from workflow.dataset_info import DatasetInfo
 from workflow.executors import RayExecutor, SerialExecutor
 from workflow.plan import SimulationJob, SimulationTask, TrainingRun, simulation_tasks, training_runs
 from workflow.study import parse
@@ -142,7 +143,7 @@ def test_train_ids_of_older_programs_stay_as_they_were() -> None:
         settings=(("epochs", 4), ("hidden", 128), ("precision", "float32")),
         task_ids=("0" * 16,),
         workers=1,
-        features=16,
+        seen=DatasetInfo(shape=(1, 4, 4), encoding="bits", variable="spins"),
         version=1,
     )
     assert run.train_id == "22609778796c1839"

@@ -1,5 +1,6 @@
 """The plan noted in the run folder: what status reads, made anew where it is not of this study or program."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ def test_the_driver_notes_what_it_plans(tmp_path: Path) -> None:
     tasks = shard_tasks(STUDY)
     found = planned.read(run)
     assert found == planned.of(tasks, training_runs(STUDY, tasks))
-    assert found.shards["ising", 8] == [task.task_id for task in tasks if task.size == 8]
+    assert found.shards == [[task.task_id for task in tasks if task.size == size] for size in (4, 8)]
+    assert [item.kinds for item in found.models] == [[0]] * 8 + [[1]] * 8
     assert len(found.models) == 16
     assert sum(item.train_id == item.first for item in found.models) == 8
 
@@ -45,6 +47,17 @@ def test_a_damaged_plan_is_none_and_made_anew(tmp_path: Path, damage: str) -> No
     assert run.plan.read_text() == whole
 
 
+def test_a_plan_in_an_older_format_is_made_anew(tmp_path: Path) -> None:
+    run = open_run(STUDY, tmp_path / "run")
+    whole = run.plan.read_text()
+    older = json.loads(whole)
+    del older["format"]
+    run.plan.write_text(json.dumps(older))
+    assert planned.read(run) is None
+    open_run(STUDY, tmp_path / "run")
+    assert run.plan.read_text() == whole
+
+
 def test_the_plan_of_another_study_counts_for_nothing(tmp_path: Path) -> None:
     run = open_run(STUDY, tmp_path / "run")
     run.study.write_text(run.study.read_text() + "\n# edited\n")
@@ -64,7 +77,7 @@ def test_a_new_version_of_a_system_is_planned_anew(tmp_path: Path, monkeypatch: 
     open_run(study, tmp_path / "run")
     after = planned.read(run)
     assert before and after
-    assert not set(before.shards["ising", 4]) & set(after.shards["ising", 4])
+    assert not set(before.shards[0]) & set(after.shards[0])
 
 
 def test_status_imports_neither_simulators_nor_networks(tmp_path: Path) -> None:

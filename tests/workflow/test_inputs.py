@@ -1,0 +1,318 @@
+"""What networks are given of stored configurations: the transforms, and all who read configurations for a model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from data_files import spins, write_parquet
+from studies import changed, serial, small, write_study
+
+from analysis.encodings import Variable
+from analysis.mean_fields import components
+from analysis.orders import OrderParameter
+from models import inference
+from models.data import samples_of
+from simulators import contract
+from workflow import inputs, shards
+from workflow.analyze_data import SizeJob, _given
+from workflow.cli import main
+from workflow.dataset import configurations, numbers, training_data
+from workflow.dataset_info import DatasetInfo, simulated
+from workflow.encode import load_model, shards_of
+from workflow.held_out import held_out_samples
+from workflow.inputs import Input, objection, restored, seen, signs, transformed
+from workflow.layout import RunDirectory
+from workflow.plan import shard_tasks, training_runs
+from workflow.status import status_table
+from workflow.study import StudyError, parse
+from workflow.tables import read_table
+from workflow.variables import Stored
+
+SPINS = DatasetInfo(shape=(5, 4, 4), encoding="bits", variable="spins")
+KNOWN_ID = "cbc92ea31fa71e01"
+"""Of the model of ``small``."""
+TWO_TEMPERATURES: dict[str, Any] = {
+    "name": "two",
+    "allow_uncertified": True,
+    "simulate": [
+        {
+            "system": "hubbard",
+            "size": 4,
+            "temperature": [0.5, 1.0],
+            "interaction": 4.0,
+            "trotter_step": 0.25,
+            "samples": 128,
+            "chains": 16,
+            "algorithm": "metropolis",
+            "thermalization": 4,
+            "spacing": 1,
+        }
+    ],
+    "train": [
+        {"name": "average", "input": "tau-average", "augment": True, "epochs": 2, "batch": 32},
+        {"name": "field", "select": {"temperature": 0.5}, "input": ["raw", "staggered"], "epochs": 2, "batch": 32},
+    ],
+    "analyze": {"resamples": 50, "generated": 16},
+}
+"""Eight slices and four; one network of their averages, two of the longer one."""
+
+
+def shard_of(x_SCHW: Any, encoding: str) -> shards.Shard:
+    packed_SB = shards.encode(x_SCHW, encoding)
+    return shards.Shard(packed_SB=packed_SB, encoding=encoding, shape=x_SCHW.shape[1:], columns={}, metadata={})
+
+
+def test_what_the_transforms_are() -> None:
+    x_SCHW = spins(1, samples=7, shape=(5, 4, 4))
+    assert transformed(x_SCHW, "raw") is x_SCHW
+    average = transformed(x_SCHW, "tau-average")
+    assert average.shape == (7, 1, 4, 4) and average.dtype == np.float32
+    np.testing.assert_array_equal(average[:, 0], (x_SCHW.sum(axis=1) / 5).astype(np.float32))
+    staggered = transformed(x_SCHW, "staggered")
+    assert staggered.dtype == np.int8
+    for row, column in np.ndindex(4, 4):
+        np.testing.assert_array_equal(staggered[..., row, column], (-1) ** (row + column) * x_SCHW[..., row, column])
+    np.testing.assert_array_equal(transformed(staggered, "staggered"), x_SCHW)
+    both = transformed(x_SCHW, "staggered-tau-average")
+    np.testing.assert_array_equal(both, transformed(staggered, "tau-average"))
+
+
+@pytest.mark.parametrize("name", ["raw", "tau-average", "staggered", "staggered-tau-average"])
+def test_what_is_given_is_what_is_announced(name: Input, monkeypatch: pytest.MonkeyPatch) -> None:
+    x_SCHW = spins(2, samples=9, shape=(5, 4, 4))
+    shard, given = shard_of(x_SCHW, "bits"), seen(SPINS, name)
+    rows = np.array([8, 1, 4])
+    read = configurations(shard, name, rows)
+    assert read.shape[1:] == given.shape
+    np.testing.assert_array_equal(read, transformed(x_SCHW[rows], name))
+    samples = samples_of(numbers(shard, name, rows), given.shape, *given.stored)
+    features = samples.unpack(torch.arange(3)).numpy()
+    np.testing.assert_array_equal(features, read.reshape(3, -1).astype(np.float32))
+    assert (numbers(shard, name).dtype == np.uint8) == (not inputs.is_averaged(name)), "bits stay bits"
+    monkeypatch.setattr("workflow.dataset.SITES_AT_ONCE", 200)
+    np.testing.assert_array_equal(configurations(shard, name), transformed(x_SCHW, name))
+    assert configurations(shard, name, np.zeros(9, bool)).shape == (0, *given.shape)
+    assert numbers(shard, name, np.zeros(9, bool)).shape == (0, numbers(shard, name).shape[1])
+
+
+def test_raw_is_the_very_bytes() -> None:
+    shard = shard_of(spins(3, samples=4, shape=(5, 4, 4)), "bits")
+    assert numbers(shard, "raw").base is shard.packed_SB or numbers(shard, "raw") is shard.packed_SB
+    assert seen(SPINS, "raw") is SPINS
+
+
+@pytest.mark.parametrize(
+    ("info", "name", "text"),
+    [
+        (
+            DatasetInfo(shape=(1, 4, 4), encoding="int8", variable="states", states=3),
+            "tau-average",
+            "which states are not",
+        ),
+        (
+            DatasetInfo(shape=(1, 4, 4), encoding="int8", variable="states", states=3),
+            "staggered",
+            "do not have; take raw",
+        ),
+        (DatasetInfo(shape=(1, 4, 4), encoding="float32", variable="angles"), "staggered", "which angles do not have"),
+        (DatasetInfo(shape=(1, 5, 4), encoding="bits", variable="spins"), "staggered", r"even rows and columns"),
+    ],
+)
+def test_what_does_not_fit_says_what_does(info: DatasetInfo, name: Input, text: str) -> None:
+    assert text in str(objection(info, name))
+    with pytest.raises(ValueError, match="input = "):
+        seen(info, name)
+    assert objection(info, "raw") is None
+
+
+def test_spins_of_three_states_can_be_staggered() -> None:
+    system = contract.load("blume-capel")
+    info = simulated(system, system.example)
+    assert objection(info, "staggered") is None and seen(info, "staggered") == info
+    x_SCHW = np.random.default_rng(1).integers(-1, 2, (6, *info.shape)).astype(np.int8)
+    assert transformed(x_SCHW, "staggered").dtype == np.int8
+    one_hot = (x_SCHW == np.array([-1, 0, 1])[None, :, None, None]).astype(float)
+    staggered = transformed(x_SCHW, "staggered")
+    given = (staggered == np.array([-1, 0, 1])[None, :, None, None]).astype(float)
+    np.testing.assert_array_equal(restored(given, info.stored, "staggered"), one_hot)
+
+
+@pytest.mark.parametrize("variable", ["spins", "values"])
+def test_order_parameters_are_read_in_the_frame_of_what_is_stored(variable: Any) -> None:
+    x_SCHW = np.random.default_rng(2).choice([-1.0, 1.0], (6, 1, 4, 4))
+    kind = Stored(variable, 2, 0)
+    given = transformed(x_SCHW, "staggered")
+    decoded = (1 + given) / 2 if variable == "spins" else given
+    order = OrderParameter("staggered_magnetization", ("staggered_magnetization",))
+    found = components(restored(decoded, kind, "staggered"), Variable(variable), order)[:, 0]
+    np.testing.assert_allclose(found, (x_SCHW * signs((4, 4))).mean((1, 2, 3)), atol=1e-12)
+    wrong = components(decoded, Variable(variable), order)[:, 0]
+    assert not np.allclose(wrong, found), "negative control: what is decoded is another configuration"
+
+
+def test_the_default_likelihood_follows_and_others_are_refused_with_those_that_fit() -> None:
+    study = parse(TWO_TEMPERATURES)
+    assert [(r.given_as, r["likelihood"], r.seen.shape) for r in training_runs(study)] == [
+        ("tau-average", "gaussian", (1, 4, 4)),
+        ("raw", "bernoulli", (8, 4, 4)),
+        ("staggered", "bernoulli", (8, 4, 4)),
+    ]
+    mixed = {**TWO_TEMPERATURES, "train": [{**TWO_TEMPERATURES["train"][1], "input": ["raw", "tau-average"]}]}
+    assert [r["likelihood"] for r in training_runs(parse(mixed))] == ["bernoulli", "gaussian"]
+    mixed["train"][0]["likelihood"] = "bernoulli"
+    with pytest.raises(StudyError, match=r'train.0.likelihood: must be "gaussian" for values, got "bernoulli", with'):
+        parse(mixed)
+
+
+def refusal(**entries: Any) -> str:
+    with pytest.raises(StudyError) as caught:
+        parse({**TWO_TEMPERATURES, "train": [{"name": "wrong", "epochs": 2, **entries}]})
+    return str(caught.value)
+
+
+def test_what_a_study_may_not_ask_for() -> None:
+    shape = refusal()
+    assert "train.0.select: must choose configurations of one shape per size, got 8 x 4 x 4 and 4 x 4 x 4" in shape
+    assert 'or input = "tau-average"' in shape
+    assert "train.0.input" in refusal(input="tau")
+    assert "must name at least one value, each once" in refusal(input=["tau-average", "tau-average"])
+    assert "train.0.sign: must be \"ignore\", got 'weight'" in refusal(input="tau-average", sign="weight")
+    ising = changed("train", 0, "input", to="tau-average")
+    with pytest.raises(StudyError, match=r'train.0.input: "tau-average" averages channels, of which there is only one'):
+        parse(ising)
+    potts = {"system": "potts", "states": 3, "size": 4, "coupling": 1.0, "temperature": 1.0, "samples": 64}
+    with pytest.raises(StudyError, match=r'train.0.input: "staggered" changes the sign .*, which states do not have'):
+        parse({"name": "p", "simulate": [potts], "train": [{"name": "a", "input": "staggered"}]})
+
+
+def test_data_from_elsewhere_are_not_augmented(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "files" / "a.parquet", spins(1), "bits", temperature=1.0)
+    study = {
+        "name": "s",
+        "data": [{"name": "elsewhere", "path": "files"}],
+        "train": [{"name": "a", "augment": True}],
+    }
+    with pytest.raises(StudyError, match=r"train.0.augment: turns samples by the exact symmetries of their weights"):
+        parse(study, folder=tmp_path)
+
+
+def test_ids_of_what_is_trained_as_stored_stay_as_they_were() -> None:
+    """Of a program that knew no inputs."""
+    ids = [run.train_id for run in training_runs(parse(small()))]
+    assert ids == [KNOWN_ID]
+    spelled = small(train=[{"name": "phases", "epochs": 4, "input": "raw", "augment": False, "sign": "ignore"}])
+    assert [run.train_id for run in training_runs(parse(spelled))] == ids
+    for entry in ({"input": "staggered"}, {"augment": True}):
+        other = small(train=[{"name": "phases", "epochs": 4, **entry}])
+        assert training_runs(parse(other))[0].train_id != ids[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """Every stage of ``TWO_TEMPERATURES``."""
+    folder = tmp_path_factory.mktemp("two")
+    result = serial("run", write_study(folder / "study.toml", TWO_TEMPERATURES), folder / "run")
+    assert result.exit_code == 0, result.output
+    return RunDirectory(folder / "run")
+
+
+def test_one_network_of_averages_reads_every_temperature(run: RunDirectory) -> None:
+    study = parse(TWO_TEMPERATURES)
+    tasks = shard_tasks(study)
+    average, raw, staggered = training_runs(study)
+    assert len(average.task_ids) == 2 and shards_of(average, tasks) == list(tasks)
+    data = training_data(run, "hubbard", 4, average.task_ids, 0.25, given_as="tau-average")
+    assert data.shape == (1, 4, 4) and data.configurations_SN.dtype == np.float32
+    assert len(data.configurations_SN) == 2 * 96
+    for item in (raw, staggered):
+        assert [task.info.shape for task in shards_of(item, tasks)] == [(8, 4, 4)]
+        assert len(list(run.latents(item.train_id).glob("*.parquet"))) == 1
+
+
+def test_latents_are_of_what_the_network_was_trained_on(run: RunDirectory) -> None:
+    """Encoded again from configurations that are transformed here, by the definitions."""
+    study = parse(TWO_TEMPERATURES)
+    parity = (-1) ** np.indices((4, 4)).sum(0)
+    by_hand: dict[str, Any] = {
+        "raw": lambda x: x,
+        "staggered": lambda x: x * parity,
+        "tau-average": lambda x: x.mean(axis=1, keepdims=True),
+    }
+    for item in training_runs(study):
+        for task in shards_of(item, shard_tasks(study)):
+            x_SCHW = shards.read(run.shard(task.system, task.size, task.task_id)).configurations()
+            given = by_hand[item.given_as](x_SCHW.astype(float))
+            packed = np.packbits(given.reshape(len(given), -1) > 0, axis=1)
+            content = packed if item.given_as != "tau-average" else given.reshape(len(given), -1)
+            samples = samples_of(content, given.shape[1:], *item.seen.stored)
+            expected = inference.encode(load_model(run, item), samples)
+            table = read_table(run.latents(item.train_id) / f"{task.task_id}.parquet")
+            np.testing.assert_allclose(table.column("mean_0").to_numpy(), expected.mean[:, 0], atol=1e-6)
+            np.testing.assert_allclose(table.column("reconstruction").to_numpy(), expected.reconstruction, rtol=1e-6)
+
+
+def test_analysis_in_input_space_is_of_the_same(run: RunDirectory) -> None:
+    study = parse(TWO_TEMPERATURES)
+    names = {path.name for path in run.analysis.glob("hubbard-L=4*.json")}
+    assert "hubbard-L=4-tau-average.json" in names
+    average = training_runs(study)[0]
+    content = json.loads((run.analysis / f"{average.train_id}.json").read_text())
+    assert (content["input"], content["input_space"]) == ("tau-average", "hubbard-L=4-tau-average")
+    assert content["sign"] is None, "half filling has no sign"
+    tasks = shard_tasks(study)
+    held = held_out_samples(run, tasks, set(average.task_ids), 0.25, "tau-average")
+    job = SizeJob("hubbard", 4, 0.25, average.task_ids, tasks, study.analyze, 0, "tau-average")
+    given = _given(run, job, held.rows)
+    staggered = (given * signs((4, 4))).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(staggered, held.order_SK[:, 0], atol=1e-6)
+    assert held.physics.variable == Variable("values")
+
+
+def test_the_page_and_the_summary_tell_inputs_apart(run: RunDirectory) -> None:
+    records = json.loads(run.summary.read_text())
+    assert {record.get("input") for record in records if "train_id" in record} == {"raw", "staggered", "tau-average"}
+    verdicts = json.loads(run.verdict.read_text())
+    assert [(v["name"], v["input"], v["seeds"]) for v in verdicts] == [
+        ("average", "tau-average", 1),
+        ("field", "raw", 1),
+        ("field", "staggered", 1),
+    ]
+    assert "shallow on tau-average" in run.page.read_text()
+
+
+def test_plan_and_status_know_what_is_read(run: RunDirectory, tmp_path: Path) -> None:
+    text = serial_plan(tmp_path)
+    assert "train average: input = tau-average, 1 x 4 x 4 values, gaussian; every sample turned at random by tr" in text
+    assert "train field: input = staggered, 8 x 4 x 4 spins, bernoulli" in text
+    assert [line.split()[1:3] for line in text.splitlines() if line.startswith("encode")] == [["4", "files"]]
+    lines = {line.split()[0]: line.split() for line in status_table(run.root).splitlines()[1:]}
+    assert lines["encode"][1:3] == ["3", "0"]
+
+
+def serial_plan(folder: Path) -> str:
+    result = CliRunner().invoke(main, ["plan", write_study(folder / "study.toml", TWO_TEMPERATURES)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_what_a_decoder_of_staggered_input_draws_has_the_energies_of_the_data(tmp_path: Path) -> None:
+    """In the frame that the network sees, an ordered ferromagnet would be drawn with energy +2 instead of -2."""
+    block = {"system": "ising", "size": 4, "coupling": [1.0, -1.0], "temperature": 1.2, "samples": 256}
+    train = {"name": "turned", "input": "staggered", "epochs": 30, "latent": 2, "batch": 32}
+    study = small(simulate=[block], train=[train])
+    for stage in ("simulate", "train", "encode", "analyze"):
+        result = serial(stage, write_study(tmp_path / "study.toml", study), tmp_path / "run")
+        assert result.exit_code == 0, result.output
+    run = RunDirectory(tmp_path / "run")
+    (item,) = training_runs(parse(study))
+    content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
+    for point in content["energies"]["points"]:
+        assert point["data"]["energy"]["value"] == pytest.approx(-1.95, abs=0.1)
+        assert point["posterior"]["energy"]["value"] < -1
+    for name, reading in content["readings"].items():
+        # m(z) rises with the order parameter: slope 1 where the decoder is right.
+        assert reading["deviation"]["value"] < 0.3, name
