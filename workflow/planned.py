@@ -43,6 +43,9 @@ def of(tasks: Sequence[ShardTask], runs: Sequence[TrainingRun]) -> Planned:
     """What ``tasks`` and ``runs`` amount to."""
     from workflow.plan import kinds
 
+    if not runs:
+        # Nobody asks for kinds, which take longer to find than ids.
+        return Planned([[task.task_id for task in tasks]], [])
     found = kinds(tasks)
     models = [
         PlannedModel(run.train_id, run.first, [place for place, kind in enumerate(found) if run.reads(kind)])
