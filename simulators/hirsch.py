@@ -187,12 +187,22 @@ class FieldSpec:
 def symmetries(spec: FieldSpec) -> tuple[str, ...]:
     """What leaves the weight of a field, sign included, as it is.
 
-    A translated field has the weight of the field, as phases on bonds may be moved by a gauge.  The trace is cyclic, and
-    its transpose has the slices in reverse order.  In the spin channel -s exchanges the determinants of the two spins, in
-    the charge channel particles and holes.
+    * Translations: a gauge moves the phase of a twist to other bonds.
+    * The point group: where a twist and its opposite are the same, and that along x is that along y.
+    * Time: the trace is cyclic, and its transpose has the slices in reverse order, with the opposite twists. Those make
+      weights complex conjugate, which is no change of positive ones, if the vertices are real.
+    * s to -s: in the spin channel it exchanges the determinants of the two spins, in the charge channel particles and
+      holes, which again have the opposite twists.
     """
-    lattice = ("translations", "point-group", "time")
-    return (*lattice, "flip") if spec.channel == "spin" or spec.symmetric else lattice
+    is_periodic = is_real(spec.twist_x, spec.twist_y)
+    found = ["translations"]
+    if is_periodic and spec.twist_x == spec.twist_y:
+        found.append("point-group")
+    if is_periodic or spec.channel == "spin":
+        found.append("time")
+    if spec.channel == "spin" or (is_periodic and spec.symmetric):
+        found.append("flip")
+    return tuple(found)
 
 
 def fermions(spec: FieldSpec) -> Fermions:

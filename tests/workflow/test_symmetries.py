@@ -12,7 +12,7 @@ from models.augment import Augmentation
 from models.config import LIKELIHOODS, SYMMETRIES, ModelConfig
 from simulators import contract
 from simulators.contract import IncompleteSystem, System
-from simulators.systems import hubbard, ising, phi4
+from simulators.systems import anderson, hubbard, ising, phi4
 from workflow.inputs import signs
 from workflow.plan import simulation_tasks
 from workflow.study import parse
@@ -20,20 +20,28 @@ from workflow.symmetries import common, symmetries_of
 from workflow.variables import Stored, stored
 
 CHAINS, ELEMENTS = 6, 24
+FIELD: dict[str, Any] = {"size": 4, "temperature": 0.5, "interaction": 4.0, "trotter_step": 0.25}
+CHANGED: list[dict[str, Any]] = [
+    {"twist_x": 0.5},
+    {"twist_x": 0.5, "twist_y": 0.5},
+    {"twist_x": 0.3, "twist_y": 0.3},
+    {"chemical_potential": -0.7, "twist_x": 0.5},
+    {"channel": "charge"},
+    {"channel": "charge", "twist_x": 0.3, "twist_y": 0.3},
+    {"channel": "charge", "interaction": -4.0},
+    {"channel": "charge", "interaction": -4.0, "chemical_potential": 0.7},
+]
 SPECS: list[tuple[str, Any]] = [
     *((name, contract.load(name).example) for name in contract.names()),
     ("ising", ising.Spec(size=6, coupling=-1.0, temperature=2.0)),
     ("phi4", phi4.Spec(size=6, hopping=-0.3, quartic=1.0)),
-    ("hubbard", hubbard.Spec(size=4, temperature=0.5, interaction=4.0, trotter_step=0.25)),
-    ("hubbard", hubbard.Spec(size=4, temperature=0.5, interaction=4.0, trotter_step=0.25, channel="charge")),
-    (
-        "hubbard",
-        hubbard.Spec(
-            size=4, temperature=0.5, interaction=-4.0, trotter_step=0.25, channel="charge", chemical_potential=0.7
-        ),
+    *(("hubbard", hubbard.Spec(**FIELD | changed)) for changed in ({}, *CHANGED)),
+    *(
+        ("anderson", anderson.Spec(**FIELD | {"hybridization": 0.9} | changed))
+        for changed in ({"level": -0.5}, *CHANGED)
     ),
-    ("hubbard", hubbard.Spec(size=4, temperature=0.25, interaction=6.0, trotter_step=0.25, chemical_potential=-1.0)),
 ]
+DOPED = hubbard.Spec(**FIELD | {"temperature": 0.25, "interaction": 6.0, "chemical_potential": -1.0})
 
 
 def states_of(system: System, spec: Any) -> tuple[Any, NDArray[Any]]:
@@ -91,30 +99,34 @@ def off(name: str, spec: Any, symmetries: Sequence[str]) -> float:
 
 @pytest.mark.parametrize(("name", "spec"), SPECS)
 def test_declared_symmetries_keep_weight_and_sign(name: str, spec: Any) -> None:
-    """To rounding: 1e-12 of energies of order 100, and 1e-8 of determinants (5e-10 was seen)."""
+    """To rounding: 1e-12 of energies of order 100 and of logarithms of determinants was seen."""
     declared = contract.load(name).symmetries_of(spec)
     assert declared, "every system here has symmetries"
     for symmetry in declared:
-        assert off(name, spec, (symmetry,)) < (1e-8 if name == "hubbard" else 1e-9), symmetry
-    assert off(name, spec, declared) < (1e-8 if name == "hubbard" else 1e-9)
+        assert off(name, spec, (symmetry,)) < 1e-8, symmetry
+    assert off(name, spec, declared) < 1e-8
+
+
+def field(**changed: Any) -> hubbard.Spec:
+    return hubbard.Spec(**FIELD | changed)
 
 
 @pytest.mark.parametrize(
-    ("name", "spec"),
+    ("name", "spec", "symmetry"),
     [
-        ("ising", ising.Spec(size=6, coupling=1.0, field=0.05, temperature=2.5)),
-        (
-            "hubbard",
-            hubbard.Spec(
-                size=4, temperature=0.5, interaction=-4.0, trotter_step=0.25, channel="charge", chemical_potential=0.1
-            ),
-        ),
+        ("ising", ising.Spec(size=6, coupling=1.0, field=0.05, temperature=2.5), "flip"),
+        ("hubbard", field(interaction=-4.0, channel="charge", chemical_potential=0.1), "flip"),
+        ("hubbard", field(channel="charge", twist_x=0.3, twist_y=0.3), "flip"),
+        ("hubbard", field(channel="charge", twist_x=0.3, twist_y=0.3), "time"),
+        ("hubbard", field(twist_x=0.5), "point-group"),
+        ("hubbard", field(twist_x=0.3, twist_y=0.3), "point-group"),
+        ("anderson", anderson.Spec(**FIELD, hybridization=0.9, twist_x=0.5), "point-group"),
     ],
 )
-def test_a_flip_that_is_not_declared_changes_weights(name: str, spec: Any) -> None:
-    """Negative control: a weak field, and a small mu in the charge channel."""
-    assert "flip" not in contract.load(name).symmetries_of(spec)
-    assert off(name, spec, ("flip",)) > 0.1
+def test_a_symmetry_that_is_not_declared_changes_weights(name: str, spec: Any, symmetry: str) -> None:
+    """Negative control: a weak field, a small mu in the charge channel, twists."""
+    assert symmetry not in contract.load(name).symmetries_of(spec)
+    assert off(name, spec, (symmetry,)) > 1e-3
 
 
 def test_slices_in_any_order_change_weights() -> None:
@@ -126,7 +138,7 @@ def test_slices_in_any_order_change_weights() -> None:
 
 
 def test_signs_are_kept_where_both_occur() -> None:
-    system, spec = contract.load("hubbard"), SPECS[-1][1]
+    system, spec = contract.load("hubbard"), DOPED
     states = np.random.default_rng(2).choice(np.array([-1, 1], dtype=np.int8), size=(CHAINS, *spec.shape))
     before = log_weights(system, spec, states)
     assert set(before[:, 1]) == {-1.0, 1.0}
