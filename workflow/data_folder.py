@@ -124,8 +124,12 @@ def _clashes(files: list[FileContents]) -> Iterator[str]:
         if other != contents.file:
             yield f"{contents.file} and {other} are the same file; keep one"
         first = by_rows.setdefault(contents.shape[1], contents)
-        if first.shape != contents.shape:
-            yield f"{contents.file} has shape {contents.shape}, {first.file} has {first.shape}: one shape per rows (L)"
+        # Slices of imaginary time may differ: a model that cannot read them all is told so where it is asked for.
+        if first.shape[1:] != contents.shape[1:]:
+            yield (
+                f"{contents.file} has shape {contents.shape}, {first.file} has {first.shape}: "
+                "one number of columns per rows (L)"
+            )
 
 
 def inspect_file(path: Path, name: str, problems: list[str]) -> tuple[str, dict[str, Kind], FileContents] | None:

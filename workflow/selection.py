@@ -34,9 +34,9 @@ def selected(block: TrainBlock, sources: Iterable[Source]) -> list[tuple[Source,
     ]
 
 
-def info_at(source: Source, point: Point) -> DatasetInfo:
-    """What the configurations of one point are."""
+def infos_at(source: Source, point: Point) -> list[DatasetInfo]:
+    """What the configurations of one point are: those of all its files, for data."""
     if isinstance(source, DataSource):
-        return source.at(point)[0].info
+        return [task.info for task in source.at(point)]
     system = contract.load(source.system)
-    return simulated(system, system.spec(**dict(point.values)))
+    return [simulated(system, system.spec(**dict(point.values)))]

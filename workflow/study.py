@@ -16,7 +16,7 @@ from workflow.cluster_blocks import parse_cluster
 from workflow.data_study import parse_sources
 from workflow.grid import Grid, Problem, points, spec_fields
 from workflow.inputs import seen
-from workflow.selection import Source, info_at, selected
+from workflow.selection import Source, infos_at, selected
 from workflow.train_checks import check_train
 
 
@@ -202,7 +202,7 @@ def _with_likelihood(block: TrainBlock, sources: list[Source]) -> TrainBlock:
     """``block`` with the natural likelihood in place of "auto", where its inputs have the same one."""
     if block.likelihood != "auto":
         return block
-    info = info_at(*selected(block, sources)[0])
+    info = infos_at(*selected(block, sources)[0])[0]
     natural = {seen(info, given_as).stored.likelihood for given_as in block.inputs}
     return replace(block, likelihood=natural.pop()) if len(natural) == 1 else block
 

@@ -10,7 +10,7 @@ from workflow.data_tasks import DataSource
 from workflow.dataset_info import DatasetInfo
 from workflow.grid import Point, Problem
 from workflow.inputs import Input, objection, seen
-from workflow.selection import Source, info_at, selected
+from workflow.selection import Source, infos_at, selected
 from workflow.symmetries import common
 
 NO_SIGNED_LIKELIHOOD = (
@@ -50,7 +50,8 @@ def check_train(block: TrainBlock, place: str, sources: list[Source], complete: 
         if isinstance(first, DataSource) and (text := split_problem(first, of_size)):
             problems.append(Problem(f"{place}.select", text))
     wanted = sizes if block.size is None else sizes & set(listed(block.size))
-    infos = dict.fromkeys(info_at(source, point) for source, point in chosen if int(point["size"]) in wanted)
+    mine = [(source, point) for source, point in chosen if int(point["size"]) in wanted]
+    infos = dict.fromkeys(info for source, point in mine for info in infos_at(source, point))
     if len(kinds := {info.stored for info in infos}) > 1:
         found = " and ".join(sorted(str(kind.states) for kind in kinds))
         return [*problems, Problem(f"{place}.select", f"must choose one number of states, got {found}")]

@@ -316,3 +316,20 @@ def test_what_a_decoder_of_staggered_input_draws_has_the_energies_of_the_data(tm
     for name, reading in content["readings"].items():
         # m(z) rises with the order parameter: slope 1 where the decoder is right.
         assert reading["deviation"]["value"] < 0.3, name
+
+
+def test_fields_of_other_programs_at_two_temperatures_train_one_network(tmp_path: Path) -> None:
+    for name, slices, temperature in (("cold", 6, 1.0), ("hot", 3, 2.0)):
+        x_SCHW = spins(slices, samples=64, shape=(slices, 4, 4))
+        write_parquet(tmp_path / "files" / f"{name}.parquet", x_SCHW, "bits", temperature=temperature)
+    study: dict[str, Any] = {"name": "brought", "data": [{"name": "fields", "path": "files"}]}
+    train: dict[str, Any] = {"name": "average", "epochs": 2, "batch": 16}
+    with pytest.raises(StudyError, match=r"one shape per size, got 6 x 4 x 4 and 3 x 4 x 4; .* or input = "):
+        parse({**study, "train": [train]}, folder=tmp_path)
+    study["train"] = [train | {"input": "tau-average"}]
+    for stage in ("simulate", "train", "encode"):
+        result = serial(stage, write_study(tmp_path / "study.toml", study), tmp_path / "run")
+        assert result.exit_code == 0, result.output
+    (item,) = training_runs(parse(study, folder=tmp_path))
+    assert len(item.task_ids) == 2 and item.seen.shape == (1, 4, 4)
+    assert len(list(RunDirectory(tmp_path / "run").latents(item.train_id).glob("*.parquet"))) == 2
