@@ -18,7 +18,7 @@ from workflow.analyze_decoder import BONDS
 from workflow.data_tasks import DataTask
 from workflow.held_out import Samples, generator
 from workflow.layout import RunDirectory
-from workflow.plan import ShardTask
+from workflow.plan import ShardTask, SimulationTask
 
 
 class Held(NamedTuple):
@@ -59,9 +59,8 @@ def measured(
     """
     if isinstance(task, DataTask):
         return {}
-    known = contract.load(task.system).names(task.point).columns
-    wanted = tuple(column for column in known if column not in columns(samples.orders))
-    values = dict(zip(wanted, _columns(run, task, samples, wanted).T, strict=True))
+    value_SV, names = columns_of(run, task, samples)
+    values = dict(zip(names, value_SV.T, strict=True))
     if (coupling_S := _couplings(task, samples)) is not None:
         values["bonds"] = -values["energy"] / coupling_S
     found = {}
@@ -80,6 +79,15 @@ def measured(
         )
         found[column] = Held(together, alone, unit)
     return found
+
+
+def columns_of(
+    run: RunDirectory, task: SimulationTask, samples: Samples
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """(S, V) every column of a simulated shard that is no order parameter, and their names; ``task`` is any of them."""
+    known = contract.load(task.system).names(task.point).columns
+    wanted = tuple(column for column in known if column not in columns(samples.orders))
+    return _columns(run, task, samples, wanted), wanted
 
 
 def _couplings(task: ShardTask, samples: Samples) -> NDArray[np.float64] | None:

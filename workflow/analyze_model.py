@@ -19,6 +19,7 @@ from workflow.analyze_ideal import ideal
 from workflow.analyze_latents import Latents, describe
 from workflow.analyze_measured import measured
 from workflow.analyze_pictures import generate
+from workflow.analyze_squares import squares
 from workflow.blocks import AnalyzeBlock
 from workflow.encode import load_model
 from workflow.held_out import (
@@ -93,6 +94,9 @@ def analyze_model(job: ModelJob, root: str) -> float:
     content |= describe(held_out, samples, training, content["units"], job.settings.resamples, job.seed, item.train_id)
     content["measured"] = measured(
         run, job.tasks[0], samples, mean_SZ[keep], content["units"], job.settings.resamples, job.seed, item.train_id
+    )
+    content["squares"] = squares(
+        run, item, job.tasks, samples, seen, mean_SZ[keep], content["units"], job.settings.resamples, job.seed
     )
     # A stream of its own, so that what is drawn here changes no result above.
     draws = generator(job.seed, f"{item.train_id}-decoder")

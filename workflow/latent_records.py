@@ -14,6 +14,9 @@ def latent_records(content: dict[str, Any]) -> Found:
         found.append((f"canonical_{order}", result["smallest"]))
     for column, result in content.get("measured", {}).items():
         found += [(f"measured_{column}", result["together"]), (f"measured_by_one_{column}", result["alone"])]
+    for column, result in content.get("squares", {}).items():
+        found.append((f"squared_{column}", result["latent"]))
+        found += [(f"squared_{baseline}_{column}", value) for baseline, value in result["baselines"].items()]
     for order, result in content.get("aligned", {}).items():
         found.append((f"aligned_{order}", result["worst"]))
     for order, result in content.get("geometry", {}).items():

@@ -24,6 +24,7 @@ from workflow.report_details import (
     restart_rows,
     settling_rows,
     sign_rows,
+    square_table,
     temperature_rows,
     temperature_summary,
 )
@@ -75,6 +76,7 @@ def _page(study: Study, run: RunDirectory) -> str:
             sizes=report_tables.size_tables(several, records),
             distances=report_tables.distance_tables(run, several),
             geometry=geometry_rows(models),
+            squares=square_table(models),
             ideal=ideal_rows(models),
             heat=any(verdict["subject"] == HOT_ENERGIES for verdict in verdicts),
             temperatures=temperature_summary(local, models),

@@ -21,6 +21,8 @@ from workflow.verdict import shown
 
 SHAPES = {2: ("line", "triangle"), 3: ("plane", "tetrahedron")}
 """Flat, and all phases equally far apart, by the number of ordered phases."""
+SHOWN_SQUARES = ("spin_structure", "charge_structure", "local_moment", "double_occupancy")
+"""Observables that do not change when the order parameter changes its sign."""
 SETTLED = 0.1
 """Share of its largest distance from the end within which a quantity counts as settled."""
 
@@ -83,6 +85,35 @@ def geometry_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def square_table(models: Sequence[Analyzed]) -> dict[str, Any] | None:
+    """Correlations of squares with ``SHOWN_SQUARES``, a line for each model and one of these; None without any."""
+    rows: list[tuple[Analyzed, str, dict[str, Any]]] = []
+    heads: dict[str, None] = {}
+    for model in models:
+        for column, found in model.content["squares"].items():
+            if column in SHOWN_SQUARES and model.content["information"]["active"]:
+                cells = {"latent": found["latent"], **found["baselines"]}
+                heads |= dict.fromkeys(cells)
+                rows.append((model, column, cells))
+    if not rows:
+        return None
+    return {
+        "heads": [words(name) for name in heads],
+        "rows": [
+            {
+                "name": inputs.words(model.item.name, model.item.given_as),
+                "size": model.item.size,
+                "seed": model.item.seed,
+                "column": words(column),
+                "cells": [
+                    shown(cells[name]["value"], cells[name]["error"]) if cells.get(name) else "" for name in heads
+                ],
+            }
+            for model, column, cells in rows
+        ],
+    }
 
 
 def ideal_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:

@@ -333,3 +333,28 @@ def test_fields_of_other_programs_at_two_temperatures_train_one_network(tmp_path
     (item,) = training_runs(parse(study, folder=tmp_path))
     assert len(item.task_ids) == 2 and item.seen.shape == (1, 4, 4)
     assert len(list(RunDirectory(tmp_path / "run").latents(item.train_id).glob("*.parquet"))) == 2
+
+
+def test_squares_beside_their_baselines(run: RunDirectory) -> None:
+    study = parse(TWO_TEMPERATURES)
+    _, raw, staggered = training_runs(study)
+    tasks = shards_of(raw, shard_tasks(study))
+    contents = [
+        json.loads((run.analysis / f"{item.train_id}.json").read_text())["squares"] for item in (raw, staggered)
+    ]
+    (task,) = tasks
+    held = held_out_samples(run, tasks, set(raw.task_ids), 0.25)
+    columns = shards.read(run.shard(task.system, task.size, task.task_id)).columns
+    structure, field = (columns[name][held.rows] for name in ("spin_structure", "staggered_field"))
+    expected = np.corrcoef((field - field.mean()) ** 2, structure)[0, 1]
+    baselines = [content["spin_structure"]["baselines"] for content in contents]
+    assert baselines[0]["staggered_field"]["value"] == pytest.approx(expected, rel=1e-9)
+    # Staggering turns the space of inputs, so the first principal component stays what it was.
+    found = [baseline["principal_component"]["value"] for baseline in baselines]
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
+    assert 0 < found[0] < 1
+    assert set(contents[0]["spin_structure"]) == {"latent", "unit", "baselines"}
+    assert "sign" not in contents[0] and "staggered_field" not in contents[0]
+    assert {f"squared_staggered_field_{name}" for name in ("spin_structure", "energy")} <= {
+        record["quantity"] for record in json.loads(run.summary.read_text())
+    }
