@@ -101,8 +101,11 @@ def _fit_group(job: Job, executor: RayExecutor, workers: int) -> None:
     resources: dict[str, float] = {"CPU": job.threads}
     if job.device == "cuda":
         resources["GPU"] = 1
+    # Who joined a cluster may lose nodes of it: the group then goes on with those that are left, at least those of one
+    # training, and is as large as before when there is room again.
+    most = len(job.lanes) * workers
     scaling: dict[str, Any] = {
-        "num_workers": len(job.lanes) * workers,
+        "num_workers": most if executor.local else (workers, most),
         "use_gpu": job.device == "cuda",
         "resources_per_worker": resources,
     }
@@ -163,14 +166,20 @@ def ray_train_loop(config: dict[str, Any]) -> None:
     import torch.distributed as dist
 
     from models.group import TorchGroup
+    from workflow.train import lanes
     from workflow.train_worker import train_lane
 
     job, workers = config["job"], config["workers"]
-    rank = ray.train.get_context().get_world_rank()
+    context = ray.train.get_context()
+    rank, count = context.get_world_rank(), min(len(job.lanes), context.get_world_size() // workers)
+    if count < len(job.lanes):
+        runs = [item for lane in job.lanes for stack in lane for item in stack]
+        job = replace(job, lanes=lanes(runs, count))
     group = None
     if workers > 1:
         # Every worker has to take part in making every group.
-        ranks = [list(range(lane * workers, (lane + 1) * workers)) for lane in range(len(job.lanes))]
+        ranks = [list(range(lane * workers, (lane + 1) * workers)) for lane in range(count)]
         groups = [dist.new_group(members) for members in ranks]
-        group = TorchGroup(groups[rank // workers])
-    train_lane(job, rank // workers, group)
+        group = TorchGroup(groups[rank // workers]) if rank < count * workers else None
+    if rank < count * workers:
+        train_lane(job, rank // workers, group)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -313,3 +314,29 @@ def test_two_data_parallel_workers_agree_with_one(
         assert json.loads(run.training(item.train_id).result.read_text())["workers"] == 2
         assert metrics(run, item)[-1]["reconstruction"] == pytest.approx(expected, rel=rounding)
     assert alone[0] != pytest.approx(alone[1], rel=rounding), "negative control"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_node_that_is_lost_for_good(tmp_path: Path) -> None:
+    """Two trainings on two nodes of one CPU, of which one goes: the other does both."""
+    from tests.chaos.rays import TwoNodes
+
+    raw = small(train=[{"name": "phases", "epochs": 2000, "seed": [0, 1], "batch": 64}])
+    study, root = write_study(tmp_path / "study.toml", raw), tmp_path / "run"
+    assert serial("simulate", study, root).exit_code == 0
+    with tempfile.TemporaryDirectory(prefix="lost.") as folder:
+        rays = TwoNodes(Path(folder))
+        try:
+            driver = start("train", study, "--run-dir", root, *rays.options(), **rays.environment())
+            run = RunDirectory(root)
+            wait_for(lambda: all(run.training(item.train_id).metrics.exists() for item in runs_of(raw)))
+            node = rays.node(driver.pid)
+            assert node is not None and processes.kill(node, lambda: True)
+            _, errors = driver.communicate(timeout=300)
+        finally:
+            rays.close()
+    assert driver.returncode == 0, errors
+    for item in runs_of(raw):
+        assert [line["epoch"] for line in metrics(run, item)] == list(range(1, 2001))
+    assert not run.ray_state.exists() and not run.failures.exists()
