@@ -33,6 +33,18 @@ MOST_LATENTS = 4
 """Latents drawn against temperature one by one; beyond, those that carry most."""
 
 
+SHORT = {
+    "coupling": "J",
+    "states": "q",
+    "quartic": r"\lambda",
+    "crystal_field": "D",
+    "temperature": "T",
+    "interaction": "U",
+    "hybridization": "V",
+}
+"""Symbols of what branches are told apart by."""
+
+
 def metrics(run: RunDirectory, model: Analyzed) -> list[dict[str, Any]]:
     """One line per epoch."""
     text = run.training(model.item.train_id).metrics.read_text()
@@ -108,7 +120,11 @@ def thermal(model: Analyzed, label: str) -> Drawing:
     if not branches:
         return
     orders, latents = _scanned(model, branches[0]["columns"])
-    panels = {_branch(branch["branch"]): _scans(branch, list(orders), list(latents)) for branch in branches}
+    labels = [branch["branch"] for branch in branches]
+    panels = {
+        _branch(name, labels): _scans(branch, list(orders), list(latents))
+        for name, branch in zip(labels, branches, strict=True)
+    }
     parameter = branches[0]["parameter"]
     lengths = "lengths of order parameter and latents" if model.has_vectors else "|order parameter| and |latent|"
     caption = (
@@ -141,12 +157,14 @@ def _is_wider(model: Analyzed, branches: Sequence[dict[str, Any]]) -> bool:
     return any(set(branch["scan"]["temperature"]) - trained for branch in branches)
 
 
-def _branch(label: str) -> str:
-    """``coupling = 1.0; field = 0.0`` in short; a field of 0 is left out."""
-    short = {"coupling": "J", "states": "q", "quartic": r"\lambda", "crystal_field": "D"}
+def _branch(label: str, among: Iterable[str]) -> str:
+    """``coupling = 1.0; field = 0.0`` in short: couplings, and of the rest what is not the same in all of ``among``."""
     parts = [part.split(" = ") for part in label.split("; ") if " = " in part and part != "field = 0.0"]
+    others = [set(other.split("; ")) for other in among]
+    told = [part for part in parts if part[0] in SHORT or not all(" = ".join(part) in other for other in others)]
     return ", ".join(
-        f"${short[name]}={float(value):g}$" if name in short else f"{name} {value}" for name, value in parts
+        f"${SHORT[name]}={float(value):g}$" if name in SHORT else f"{name.replace('_', ' ')} {value}"
+        for name, value in told
     )
 
 
@@ -224,11 +242,13 @@ def neighbours(run: RunDirectory, systems: Iterable[str]) -> Drawing:
 def _neighbours_of(results: Iterable[dict[str, Any]], system: str, name: str) -> Drawing:
     """The same of results that belong in one figure."""
     drawn, parameter = [], "temperature"
+    results = list(results)
+    labels = [branch["branch"] for content in results for branch in content["thermal"]]
     for content in results:
         for branch in content["thermal"]:
             steps, parameter = branch["neighbours"], branch["parameter"]
             found = Neighbours(tuple(steps["temperature"]), tuple(estimate(e) for e in steps["distance"]))
-            drawn.append(curves.NeighbourCurve(content["size"], _branch(branch["branch"]), found))
+            drawn.append(curves.NeighbourCurve(content["size"], _branch(branch["branch"], labels), found))
     # A single distance is no curve, and in the table of distances anyway.
     if not any(len(curve.neighbours.distance) > 1 for curve in drawn):
         return

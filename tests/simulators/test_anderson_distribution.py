@@ -16,7 +16,7 @@ POINTS = {
     "charge": {"interaction": 4.0, "channel": "charge"},
     "twisted": {"interaction": 4.0, "twist_x": 0.15, "twist_y": 0.3},
 }
-QUICK = (("half filling", "metropolis"), ("doped", "lines"), ("twisted", "metropolis"))
+QUICK = (("half filling", "metropolis"), ("doped", "lines"))
 
 
 def measured(point: str, algorithm: str, wrong: float = 1.0) -> float:
