@@ -209,16 +209,17 @@ def write(task: Origin, samples: Samples | Rows, path: Place) -> tuple[int, int,
     return table.num_rows, len(content), hashlib.sha256(content).hexdigest()
 
 
-def read(path: Place, columns: tuple[str, ...] | None = None) -> Shard:
+def read(path: Place, columns: tuple[str, ...] | None = None, inputs: bool = False) -> Shard:
     """Read a shard; ``columns`` limits which columns besides the configurations are read (None: all of numbers).
 
-    Further inputs, such as ``configuration_green``, are read where ``columns`` names them, as (S, C, H, W).
+    Further inputs, such as ``configuration_green``, are (S, C, H, W), and read where ``columns`` names them or, if it
+    limits nothing, with ``inputs``.
 
     Raises:
         ShardError: not there, truncated, or not one of this program's shards.
     """
     try:
-        schema, table = read_with(path, lambda file: _columns(file, columns))
+        schema, table = read_with(path, lambda file: _columns(file, columns, inputs))
         metadata = json.loads(schema.metadata[b"latentphase"])
         about = schema.field("configuration").metadata
     except StorageError:
@@ -241,10 +242,10 @@ def _values(column: pa.ChunkedArray, field: pa.Field) -> NDArray[Any]:
     return decode(packed_rows(column), field.metadata[b"encoding"].decode(), shape)
 
 
-def _columns(source: Any, columns: tuple[str, ...] | None) -> tuple[pa.Schema, pa.Table]:
+def _columns(source: Any, columns: tuple[str, ...] | None, inputs: bool) -> tuple[pa.Schema, pa.Table]:
     file = pq.ParquetFile(source)
     there = file.schema_arrow.names
-    wanted = [n for n in there if not n.startswith(INPUT)] if columns is None else (*columns, "configuration")
+    wanted = [n for n in there if inputs or not n.startswith(INPUT)] if columns is None else (*columns, "configuration")
     names = [n for n in there if n in wanted]
     return file.schema_arrow, file.read(columns=names).combine_chunks()
 

@@ -90,6 +90,7 @@ def test_a_shard_holds_it(tmp_path: Path) -> None:
     assert str(field.type) == "fixed_size_binary[128]"
     assert field.metadata == {b"encoding": b"float32", b"shape": b"[2, 4, 4]"}
     green = shards.read(path, columns=("configuration_green",)).columns["configuration_green"]
+    np.testing.assert_array_equal(shards.read(path, inputs=True).columns["configuration_green"], green)
     assert green.dtype == np.float32 and green.shape == (40, 2, 4, 4)
     # Row by row the Green's function of that row's field.
     simulation = hubbard.Simulation.of_fields(asked.point, shard.configurations())
