@@ -2,10 +2,12 @@
 
 About 140 comparisons with the false alarms of ``measured.LARGEST_Z``; the rest is exact."""
 
+import dataclasses
 from typing import Any
 
 import fock_space
 import numpy as np
+import occupations
 import pytest
 from measured import LARGEST_Z, Series, largest_z
 
@@ -72,6 +74,21 @@ def test_against_fock_space(name: str) -> None:
     if name in ("doped", "attractive"):
         # At half filling G(beta - tau) = G(tau).
         assert largest_z(measured, turned)[0] > 2 * LARGEST_Z
+
+
+def test_the_anderson_model_against_fock_space() -> None:
+    spec = anderson.Spec(
+        size=2, temperature=0.5, interaction=3.0, hybridization=1.0, chemical_potential=-0.8, trotter_step=0.5
+    )
+    truth = occupations.anderson_on_request(
+        T=spec.temperature, U=spec.interaction, V=spec.hybridization, mu=spec.chemical_potential, slices=spec.slices
+    )
+    measured = run(spec, rounds=10)
+    worst = largest_z(measured, truth)
+    assert worst < (LARGEST_Z, ""), worst
+    # Negative control: without an interaction.
+    other = free(dataclasses.replace(spec, interaction=0.0))
+    assert largest_z(measured, {name: other[name] for name in truth})[0] > 5 * LARGEST_Z
 
 
 FREE = {
