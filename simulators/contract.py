@@ -90,7 +90,11 @@ class Simulation(Protocol):
         """(chains, channels, rows, columns) states as they are now; int8 or float32, a copy."""
 
     def measure(self) -> dict[str, NDArray[np.float64]]:
-        """``energy``, every order parameter and whatever else is a column, each (chains,) and per site."""
+        """``energy``, every order parameter and whatever else is a column, each (chains,) and per site.
+
+        A system with ``EXTRAS`` has ``measure_on_request(wanted)`` beside it, which gives the columns of the wanted
+        ones, and by its name each that is an input, (chains, channels, rows, columns).
+        """
 
     @property
     def acceptance(self) -> float:
@@ -111,6 +115,17 @@ class Simulation(Protocol):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a ``state``: the rest of the run is the same, bit for bit."""
+
+
+class Extra(NamedTuple):
+    """What a system measures on request alone, since it takes time or room."""
+
+    columns: tuple[str, ...] = ()
+    """Further columns, each per site."""
+    shape: tuple[int, int, int] | None = None
+    """(channels, rows, columns) of a second input of every sample, real numbers; None: it has none."""
+    sweeps: float = 0.0
+    """About how many sweeps one measurement costs."""
 
 
 class Names(NamedTuple):
@@ -200,11 +215,14 @@ class System:
     """What users should know of a spec that is allowed, but may not be what they want."""
     symmetries: Offer = ()
     """Which of ``SYMMETRIES`` are exact, sign included; training may turn samples by them."""
+    extras: Callable[[Any], Mapping[str, Extra]] = lambda spec: {}
+    """What can be measured at a spec on request, by name."""
 
-    def names(self, spec: Any) -> Names:
-        """The observables of ``spec``."""
+    def names(self, spec: Any, on_request: tuple[str, ...] = ()) -> Names:
+        """The observables of ``spec``, with those of the ``extras`` that are measured on request."""
         order = _offered(self.order_parameters, spec)
         columns = ("energy", *order, *_offered(self.measured, spec))
+        columns += tuple(name for extra in on_request for name in self.extras(spec)[extra].columns)
         judged = ("energy", *(f"abs_{x}" for x in order)) if self.judged is None else _offered(self.judged, spec)
         wanted = (*(f"abs_{x}" for x in order), *(name for name in judged if name not in columns))
         return Names(order, columns, tuple(dict.fromkeys(wanted)), judged)
@@ -238,6 +256,16 @@ class System:
                 f"system {self.name!r}: SYMMETRIES must be some of {', '.join(SYMMETRIES)}, each once, got {found}"
             )
         return found
+
+    def cannot_measure(self, spec: Any, on_request: tuple[str, ...]) -> str | None:
+        """Why something cannot be measured on request at a spec; None if it can."""
+        offered = self.extras(spec)
+        wrong = next((name for name in on_request if name not in offered), None)
+        if wrong is None:
+            return None
+        if not offered:
+            return f"{self.name} measures nothing on request, got {wrong!r}"
+        return f"must be some of {', '.join(offered)}, got {wrong!r}"
 
     def nanoseconds(self, algorithm: str, spec: Any) -> float:
         """Expected cost of one site and sweep on one core."""
@@ -278,6 +306,7 @@ OPTIONAL = {
     "site_nanoseconds": "site_nanoseconds",
     "caution": "caution",
     "symmetries": "SYMMETRIES",
+    "extras": "EXTRAS",
 }
 """The same for what a module may leave out."""
 

@@ -76,6 +76,26 @@ def greens(left: Factors | None, right: Factors | None) -> Matrices:
     return G if right is None else np.ascontiguousarray(G.swapaxes(-1, -2))
 
 
+def unequal_times(left: Factors, right: Factors) -> tuple[Matrices, Matrices, Matrices]:
+    """[1 + left right^T]^-1, and with left and right^T the evolution from 0 to tau and from tau to beta,
+    G(tau, 0) = [left^-1 + right^T]^-1 and G(0, tau) = -[left + right^-T]^-1.
+
+    They are conj(U2) Db2^-1 A^-1 X and -T2^T Ds2 A^-1 Y with X = Ds1 T1 and Y = Db1^-1 U1^+, A as in ``_middle``; the
+    first has Y for X.  No factor is inverted.
+
+    Raises:
+        LinAlgError: a singular matrix, or numbers that are too large.
+    """
+    large, small = ([limit(factors.D, 1.0) for factors in (left, right)] for limit in (np.maximum, np.minimum))
+    Y = left.U.conj().swapaxes(-1, -2) / large[0][..., :, None]
+    X = small[0][..., :, None] * left.T
+    outer = right.U.conj() / large[1][..., None, :]
+    inner = right.T.swapaxes(-1, -2) * small[1][..., None, :]
+    solved = np.linalg.solve(Y @ outer + X @ inner, np.concatenate([X, Y], axis=-1))
+    of_X, of_Y = np.split(solved, 2, axis=-1)
+    return outer @ of_Y, outer @ of_X, -inner @ of_Y
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _decompose(
     CU_KMM: Matrices,

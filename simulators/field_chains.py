@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import hirsch
+from simulators import hirsch, on_request
 from simulators.auxiliary_field import FieldUpdates
 from simulators.chains import Chains
 from simulators.determinants import Matrices, one_thread
@@ -130,6 +130,17 @@ class FieldChains(Chains):
                 for G_SCNN in greens.each_slice():
                     for name, value_C in self.of_slice(G_SCNN).items():
                         values[name][chosen_C] += value_C.real / self.spec.slices
+        return values
+
+    def measure_on_request(self, wanted: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
+        """What ``simulators.on_request`` offers."""
+        measurement = on_request.Measurement(self.spec, wanted)
+        values: dict[str, NDArray[np.float64]] = {}
+        with one_thread().limit(limits=1, user_api="blas"):
+            for chosen_C in self.updates.batches():
+                for name, value in measurement.of(self.updates.greens_functions(chosen_C)).items():
+                    shape = (len(self.updates.states_RTIJ), *value.shape[1:])
+                    values.setdefault(name, np.zeros(shape))[chosen_C] = value
         return values
 
     @property

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from simulators.clusters import uniform
 from simulators.delayed import update_slice
-from simulators.determinants import Factors, Matrices, greens, log_determinant
+from simulators.determinants import Factors, Matrices, greens, log_determinant, unequal_times
 from simulators.hopping import Dense, Hopping, Separable, scale
 
 TOGETHER = 64
@@ -177,6 +177,30 @@ class GreensFunctions:
             below = self._extended_below(below, f)
             G = self._greens(below, self._above[f + 1])
             yield G
+
+    def rolled(self, start: int) -> GreensFunctions:
+        """Those of the same fields with slice ``start`` as the first one."""
+        field_CTN = np.roll(self.field_CTN, -start, axis=1)
+        return GreensFunctions(self.fermions, field_CTN, self.state_CV, len(self.blocks[0]))
+
+    def each_distance(self) -> Iterator[tuple[Matrices, Matrices, Matrices]]:
+        """(S, C, N, N) G(tau, tau), G(tau, 0)_ij = <c_i(tau) c+_j> and G(0, tau)_ij = -<c+_j(tau) c_i> of tau = 0 to
+        beta, one slice after the other, tau counted from before the first; the memory is used again for the next.
+
+        At tau = 0 the operators stand in the order that tau > 0 gives them.
+        """
+        below, unhop_NN = self._none, self.fermions.unhop_NN.astype(self.vertex_SCTN.dtype)
+        for f, block in enumerate(self.blocks):
+            now, later, earlier = unequal_times(below, self._above[f])
+            yield now, later, earlier
+            for t in block[:-1]:
+                vertex_SCN = self.vertex_SCTN[:, :, t]
+                self._wrap_up(now, t)
+                self._hopping.multiply(_rows(vertex_SCN), _flat(later), self._spare)
+                earlier = (earlier @ unhop_NN) / vertex_SCN[..., None, :]
+                yield now, later, earlier
+            below = self._extended_below(below, f)
+        yield unequal_times(below, self._none)
 
     def drift(self) -> NDArray[np.float64]:
         """(C,) the largest error of an entry of G that wrapping causes on a pass over ``each_slice``."""

@@ -32,6 +32,8 @@ class Order:
     """Sweeps, at least 0, before measuring; a pilot for the spacing may make it longer."""
     spacing: Length
     """Sweeps between measurements, at least 1."""
+    measure: tuple[str, ...] = ()
+    """What the system measures on request, beside its columns."""
 
     def __post_init__(self) -> None:
         require(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +47,8 @@ class Samples:
     observables: dict[str, NDArray[np.float64]]
     """``energy``, then the other columns in the system's order, (S,) each, per site."""
     certificate: Certificate
+    inputs: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Second inputs that were asked for, by name, (S, channels, rows, columns)."""
 
 
 class Schedule(NamedTuple):
@@ -85,7 +87,10 @@ class Sampler:
     ) -> None:
         self.system, self.specs, self.order, self.keep = system, list(specs), order, keep
         self._refuse()
-        self.names = system.names(self.specs[0])
+        self.names = system.names(self.specs[0], order.measure)
+        self._usual = system.names(self.specs[0])
+        """What pilots measure, which is enough for them."""
+        self._inputs = [name for name in order.measure if system.extras(self.specs[0])[name].shape is not None]
         # A stream for each algorithm, so that none depends on which others were tried.
         self._rngs = dict(zip((*system.algorithms, TEMPERING), rng.spawn(len(system.algorithms) + 1), strict=True))
         self._hot_R = np.arange(order.chains) % 2 == 0
@@ -102,15 +107,19 @@ class Sampler:
         self._attempts = 1
         self._measured: list[NDArray[np.float64]] = []
         self._kept: list[NDArray[Any]] = []
+        self._kept_inputs: dict[str, NDArray[np.float32]] = {}
+        """Of each point, (rounds that are kept, R, channels, rows, columns)."""
         self._started = False
         self._kept_K = np.arange(1, order.kept + 1) * order.rounds // order.kept - 1
 
     def _refuse(self) -> None:
         ladder = self.order.algorithm == TEMPERING
         named = () if self.order.algorithm == "auto" else (self.order.algorithm,)
+        unmeasured = [self.system.cannot_measure(spec, self.order.measure) for spec in self.specs]
         refusals = [self.system.refusal(spec, name) for spec in self.specs for name in named]
         require(
             *((text is None, "algorithm", str(text)) for text in dict.fromkeys(refusals)),
+            *((text is None, "measure", str(text)) for text in dict.fromkeys(unmeasured)),
             (ladder or len(self.specs) == 1, "algorithm", "several points run together with tempering only"),
             (not ladder or len(self.specs) > 1, self.system.ladder, "tempering needs at least two values, got one"),
         )
@@ -149,10 +158,10 @@ class Sampler:
             self._schedule = Schedule(order.thermalization, order.spacing, None)
             self._wait = order.thermalization + order.spacing
         elif self.algorithm == "auto":
-            self._choice = Choice(self.system, self.specs[0], self.names, self.order.chains, self._build)
+            self._choice = Choice(self.system, self.specs[0], self._usual, self.order.chains, self._build)
             self._choice.start()
         else:
-            self._pilot = Pilot(self._build(self.algorithm), self.names)
+            self._pilot = Pilot(self._build(self.algorithm), self._usual)
 
     def _find_schedule(self) -> None:
         if self._choice is not None:
@@ -183,9 +192,14 @@ class Sampler:
         """One measurement of every chain; the configurations of the rounds that are kept."""
         assert self._group is not None and self._schedule is not None
         number = len(self._measured)
-        self._measured.append(pilot.measure(self._group, self.names))
+        measured_PQR = pilot.measure(self._group, self._usual)
+        inputs: list[dict[str, NDArray[np.float64]]] = []
+        if self.order.measure:
+            measured_PQR, inputs = self._on_request(measured_PQR)
+        self._measured.append(measured_PQR)
         if number in self._kept_K:
             slot = int(np.searchsorted(self._kept_K, number))
+            self._keep_inputs(slot, inputs)
             for point, simulation in enumerate(self._group.simulations):
                 now_R = self.keep(simulation.configurations())
                 if len(self._kept) == point:
@@ -193,6 +207,24 @@ class Sampler:
                     self._kept.append(np.zeros((self.order.kept, *now_R.shape), now_R.dtype))
                 self._kept[point][slot] = now_R
         self._wait = self._schedule.spacing
+
+    def _on_request(
+        self, usual_PQR: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], list[dict[str, NDArray[np.float64]]]]:
+        """``usual_PQR`` with the columns that were asked for, and the inputs of every point."""
+        assert self._group is not None
+        simulations: Any = self._group.simulations
+        found = [simulation.measure_on_request(self.order.measure) for simulation in simulations]
+        columns = self.names.columns[len(self._usual.columns) :]
+        more_PQR = np.array([[one[name] for name in columns] for one in found])
+        inputs = [{name: one[name] for name in self._inputs} for one in found]
+        return np.concatenate([usual_PQR, more_PQR], axis=1) if columns else usual_PQR, inputs
+
+    def _keep_inputs(self, slot: int, inputs: list[dict[str, NDArray[np.float64]]]) -> None:
+        for point, one in enumerate(inputs):
+            for name, input_R in one.items():
+                shape = (self.order.kept, *input_R.shape)
+                self._kept_inputs.setdefault(f"{point}.{name}", np.zeros(shape, np.float32))[slot] = input_R
 
     def _wants_another(self) -> bool:
         """Whether the certificate objects to lengths that were chosen here and may still be doubled."""
@@ -214,10 +246,11 @@ class Sampler:
     def _summaries(self, point: int) -> dict[str, Summary]:
         assert self._schedule is not None
         found = pilot.series(self._measured, point, self.names)
-        if self._schedule.times is not None:
-            tau = self._schedule.times.tau[point]
-        else:
-            tau = {name: self._schedule.spacing * autocorrelation_time(x).tau for name, x in found.items()}
+        times = self._schedule.times
+        tau = {} if times is None else dict(times.tau[point])
+        # Pilots do not measure what is measured on request.
+        for name in found.keys() - tau.keys():
+            tau[name] = self._schedule.spacing * autocorrelation_time(found[name]).tau
         sign_RT = found[SIGN] if self.names.signed else np.ones(1)
         if (sign_RT == 1).all():
             return {name: summarize(x_RT, self._hot_R, tau[name]) for name, x_RT in found.items()}
@@ -274,7 +307,12 @@ class Sampler:
             sweep=np.repeat(sweep_K, order.chains)[: order.samples],
             observables={name: series[name][:, self._kept_K].T.ravel()[: order.samples] for name in names.columns},
             certificate=certificate,
+            inputs={name: self._input(point, name) for name in self._inputs},
         )
+
+    def _input(self, point: int, name: str) -> NDArray[np.float32]:
+        kept_KR = self._kept_inputs[f"{point}.{name}"]
+        return kept_KR.reshape(-1, *kept_KR.shape[2:])[: self.order.samples]
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that a resumed run needs, as arrays; empty before the first step."""
@@ -293,6 +331,7 @@ class Sampler:
         if not arrays:
             return {}
         arrays |= {f"kept.{point}": array for point, array in enumerate(self._kept)}
+        arrays |= {f"inputs.{name}": array for name, array in self._kept_inputs.items()}
         return arrays | {"measured": np.array(self._measured), "progress": np.array(json.dumps(progress))}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -312,16 +351,17 @@ class Sampler:
         self._hot_R = hot_R
         self._measured = list(state["measured"])
         self._kept = [state[f"kept.{point}"].copy() for point in range(len(self.specs)) if f"kept.{point}" in state]
+        self._kept_inputs = {name: array.copy() for name, array in pilot.unpack("inputs", state).items()}
         self._started = True
 
     def _restore_part(self, name: str, state: dict[str, NDArray[Any]]) -> None:
         if name == "choice":
-            self._choice = Choice(self.system, self.specs[0], self.names, self.order.chains, self._build)
+            self._choice = Choice(self.system, self.specs[0], self._usual, self.order.chains, self._build)
             self._choice.restore(state)
             return
         group = self._build(self.algorithm)
         if name == "pilot":
-            self._pilot = Pilot(group, self.names)
+            self._pilot = Pilot(group, self._usual)
             self._pilot.restore(state)
         else:
             self._group = group
@@ -339,9 +379,17 @@ def sample(
     spacing: Length,
     rng: np.random.Generator,
     keep: Keep = np.asarray,
+    measure: tuple[str, ...] = (),
 ) -> Samples:
     """What a ``Sampler`` of one spec gives when it is run to its end; arguments as there and in ``Order``."""
-    order = Order(chains=chains, samples=samples, algorithm=algorithm, thermalization=thermalization, spacing=spacing)
+    order = Order(
+        chains=chains,
+        samples=samples,
+        algorithm=algorithm,
+        thermalization=thermalization,
+        spacing=spacing,
+        measure=measure,
+    )
     sampler = Sampler(system, [spec], order, rng, keep)
     while not sampler.done:
         sampler.step()

@@ -52,6 +52,8 @@ class SimulateBlock:
     algorithm: str
     thermalization: int | Literal["auto"]
     spacing: int | Literal["auto"]
+    measure: tuple[str, ...] = ()
+    """What the system measures on request."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +67,7 @@ class Sampling:
     algorithm: str = "auto"
     thermalization: Annotated[int, Strict(), annotated_types.Ge(0)] | Literal["auto"] = "auto"
     spacing: Whole | Literal["auto"] = "auto"
+    measure: list[str] = field(default_factory=list)
 
 
 MODEL_SETTINGS = ("model", "latent", "posterior", "variance", "local_beta", "padding", "hidden")

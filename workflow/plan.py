@@ -43,6 +43,8 @@ class SimulationTask:
     seed: int
     ladder: tuple[Scalar, ...] | None = None
     """With parallel tempering, all values of the field that its ladder runs over, this task's among them."""
+    measure: tuple[str, ...] = ()
+    """What is measured on request."""
 
     @property
     def size(self) -> int:
@@ -56,7 +58,7 @@ class SimulationTask:
     @property
     def names(self) -> contract.Names:
         """Observables of this task."""
-        return contract.load(self.system).names(self.point)
+        return contract.load(self.system).names(self.point, self.measure)
 
     @cached_property
     def info(self) -> DatasetInfo:
@@ -67,7 +69,8 @@ class SimulationTask:
     def content(self) -> dict[str, Any]:
         """Everything that decides the shard."""
         # All plain values: ``asdict`` would copy them one by one, which takes longer than the hash.
-        return {name: getattr(self, name) for name in TASK_FIELDS}
+        # Who asks for nothing more keeps the ids of before there was anything to ask for.
+        return {name: getattr(self, name) for name in TASK_FIELDS if name != "measure" or self.measure}
 
     @cached_property
     def digest(self) -> str:
@@ -177,6 +180,7 @@ def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[Simulation
             block=index,
             seed=seed,
             ladder=ladder,
+            measure=block.measure,
         )
 
 

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from simulators import contract
 from workflow.blocks import Study
 from workflow.cautions import cautions
 from workflow.costs import SAMPLES_PER_SECOND
@@ -47,6 +48,7 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     lines += _short_of_memory(found, cpus)
     lines += data_lines(study)
     lines += _algorithms(shards.algorithms)
+    lines += _on_request(study)
     lines += cautions(study)
     kinds = sorted({(item.network, item.system, item.size, item.features) for item in models.runs})
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
@@ -56,6 +58,25 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     lines += expected_warnings(models.runs)
     lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
     return "\n".join(lines)
+
+
+def _on_request(study: Study) -> list[str]:
+    """What each block measures beside its system's columns, at its first point."""
+    found = []
+    for number, block in enumerate(study.simulate):
+        if block.measure:
+            system = contract.load(block.system)
+            offered = system.extras(system.spec(**dict(block.points[0].values)))
+            words = ", ".join(f"{name} ({_stored(offered[name])})" for name in block.measure)
+            sweeps = sum(offered[name].sweeps for name in block.measure)
+            found.append(f"simulate.{number} measures on request: {words}; about {sweeps:.2g} sweeps a measurement")
+    return found
+
+
+def _stored(extra: contract.Extra) -> str:
+    if extra.shape is not None:
+        return f"an input of {' x '.join(map(str, extra.shape))}"
+    return f"{len(extra.columns)} column{'s' if len(extra.columns) > 1 else ''}"
 
 
 def _short_of_memory(found: Expected, cpus: int) -> list[str]:

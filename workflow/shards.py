@@ -7,6 +7,7 @@ import io
 import json
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 ROW_GROUP_BYTES = 8 * 2**20
 """Decoded bytes per row group: small enough to stream, large enough to compress."""
+INPUT = "configuration_"
+"""Begins the names of columns with further inputs of a sample, stored as configurations are."""
 DECODED_BYTES = {"bits": 1, "int8": 1, "float32": 4}
 """Bytes per site in memory, by encoding."""
 
@@ -126,6 +129,7 @@ class Rows(NamedTuple):
     observables: dict[str, NDArray[Any]]
     """All other columns, (S,) each."""
     certificate: None = None
+    inputs: Mapping[str, NDArray[np.float32]] = {}
 
 
 @cache
@@ -151,6 +155,12 @@ def _table(task: Origin, samples: Samples | Rows) -> pa.Table:
         "sweep": samples.sweep,
         **samples.observables,
     }
+    for name, input_SCHW in samples.inputs.items():
+        about = {"encoding": "float32", "shape": json.dumps(list(input_SCHW.shape[1:]))}
+        encoded_SB = encode(input_SCHW, "float32")
+        width = encoded_SB.shape[1]
+        fields.append(pa.field(f"{INPUT}{name}", pa.binary(width), nullable=False, metadata=about))
+        columns.append(pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(encoded_SB)]))
     for name, values in measured.items():
         array = pa.array(values)
         fields.append(pa.field(name, array.type, nullable=False))
@@ -182,7 +192,9 @@ def write(task: Origin, samples: Samples | Rows, path: Place) -> tuple[int, int,
     """
     table = _table(task, samples)
     decoded = prod(task.info.shape) * DECODED_BYTES[task.info.encoding]
-    plain = [name for name in table.column_names if name not in ("configuration", *samples.observables)]
+    decoded += sum(prod(input_SCHW.shape[1:]) * DECODED_BYTES["float32"] for input_SCHW in samples.inputs.values())
+    inputs = {f"{INPUT}{name}" for name in samples.inputs}
+    plain = [name for name in table.column_names if name not in ("configuration", *inputs, *samples.observables)]
     buffer = io.BytesIO()
     pq.write_table(
         table,
@@ -197,14 +209,17 @@ def write(task: Origin, samples: Samples | Rows, path: Place) -> tuple[int, int,
     return table.num_rows, len(content), hashlib.sha256(content).hexdigest()
 
 
-def read(path: Place, columns: tuple[str, ...] | None = None) -> Shard:
-    """Read a shard; ``columns`` limits which columns besides the configurations are read (None: all).
+def read(path: Place, columns: tuple[str, ...] | None = None, inputs: bool = False) -> Shard:
+    """Read a shard; ``columns`` limits which columns besides the configurations are read (None: all of numbers).
+
+    Further inputs, such as ``configuration_green``, are (S, C, H, W), and read where ``columns`` names them or, if it
+    limits nothing, with ``inputs``.
 
     Raises:
         ShardError: not there, truncated, or not one of this program's shards.
     """
     try:
-        schema, table = read_with(path, lambda file: _columns(file, columns))
+        schema, table = read_with(path, lambda file: _columns(file, columns, inputs))
         metadata = json.loads(schema.metadata[b"latentphase"])
         about = schema.field("configuration").metadata
     except StorageError:
@@ -215,14 +230,23 @@ def read(path: Place, columns: tuple[str, ...] | None = None) -> Shard:
         packed_SB=packed_rows(table.column("configuration")),
         encoding=about[b"encoding"].decode(),
         shape=tuple(json.loads(about[b"shape"])),
-        columns={n: table.column(n).to_numpy() for n in table.column_names if n != "configuration"},
+        columns={n: _values(table.column(n), schema.field(n)) for n in table.column_names if n != "configuration"},
         metadata=metadata,
     )
 
 
-def _columns(source: Any, columns: tuple[str, ...] | None) -> tuple[pa.Schema, pa.Table]:
+def _values(column: pa.ChunkedArray, field: pa.Field) -> NDArray[Any]:
+    if not field.name.startswith(INPUT):
+        return np.asarray(column.to_numpy())
+    shape = tuple(json.loads(field.metadata[b"shape"]))
+    return decode(packed_rows(column), field.metadata[b"encoding"].decode(), shape)
+
+
+def _columns(source: Any, columns: tuple[str, ...] | None, inputs: bool) -> tuple[pa.Schema, pa.Table]:
     file = pq.ParquetFile(source)
-    names = [n for n in file.schema_arrow.names if columns is None or n in (*columns, "configuration")]
+    there = file.schema_arrow.names
+    wanted = [n for n in there if inputs or not n.startswith(INPUT)] if columns is None else (*columns, "configuration")
+    names = [n for n in there if n in wanted]
     return file.schema_arrow, file.read(columns=names).combine_chunks()
 
 

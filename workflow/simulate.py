@@ -55,6 +55,7 @@ def sampler(job: SimulationJob) -> Sampler:
         algorithm=first.algorithm,
         thermalization=first.thermalization,
         spacing=first.spacing,
+        measure=first.measure,
     )
     keep = partial(shards.encode, encoding=system.encoding)
     return Sampler(system, [task.point for task in job.tasks], order, job.generator(), keep)

@@ -144,13 +144,16 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
     problems += found
     if sampling is not None:
         problems += _check_algorithm(system, sampling.algorithm, grid, place)
+        problems += _check_measure(system, sampling.measure, grid, place)
     if sampling is not None and sampling.samples < sampling.chains:
         text = f"must be at least the number of chains, {sampling.chains}, so that each gives one"
         problems.append(Problem(f"{place}.samples", f"{text}; got {sampling.samples}"))
     if len(problems) > before:
         return None
     entries = {key: getattr(sampling, key) for key in ("samples", "chains", "algorithm", "thermalization", "spacing")}
-    return SimulateBlock(system=name, points=grid, **entries)
+    # Their order has no say in a shard.
+    measure = tuple(sorted(sampling.measure))
+    return SimulateBlock(system=name, points=grid, measure=measure, **entries)
 
 
 def _check_algorithm(system: contract.System, algorithm: str, grid: Grid, place: str) -> list[Problem]:
@@ -171,6 +174,18 @@ def _check_algorithm(system: contract.System, algorithm: str, grid: Grid, place:
         text = f"parallel tempering needs at least two values, got {grid[0][system.ladder]} alone"
         problems.append(Problem(f"{place}.{system.ladder}", text))
     return problems
+
+
+def _check_measure(system: contract.System, measure: list[str], grid: Grid, place: str) -> list[Problem]:
+    """Whether everything that ``measure`` names can be measured at every point."""
+    if len(set(measure)) < len(measure):
+        return [Problem(f"{place}.measure", f"must not name anything twice, got {measure}")]
+    found: dict[str, Problem] = {}
+    for point in grid if measure else ():
+        refusal = system.cannot_measure(system.spec(**dict(point.values)), tuple(measure))
+        if refusal is not None:
+            found.setdefault(refusal, Problem(f"{place}.measure", f"{refusal} (at {point})"))
+    return list(found.values())
 
 
 def _duplicates(blocks: list[SimulateBlock | None]) -> list[Problem]:
@@ -210,4 +225,4 @@ def _with_likelihood(block: TrainBlock, sources: list[Source]) -> TrainBlock:
 def _resolved_simulate(block: SimulateBlock) -> dict[str, Any]:
     grids = {name: list(values) for name, values in block.points.axes.items()}
     entries = {key: getattr(block, key) for key in ("samples", "chains", "algorithm", "thermalization", "spacing")}
-    return {"system": block.system, **grids, **entries}
+    return {"system": block.system, **grids, **entries, **({"measure": list(block.measure)} if block.measure else {})}

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import field_chains, hirsch, tight_binding, wick
+from simulators import field_chains, hirsch, on_request, tight_binding, wick
 from simulators.determinants import Matrices
 from simulators.field_chains import FieldChains
 from simulators.hirsch import FieldSpec
@@ -55,6 +55,7 @@ ENERGY_ERROR = 0.09
 
 site_nanoseconds = field_chains.site_nanoseconds
 SYMMETRIES = hirsch.symmetries
+EXTRAS = on_request.offered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -90,6 +90,46 @@ def averages(*, T: float, U: float, mu: float = 0.0, slices: int | None, t: floa
     return found
 
 
+STARS = {"0_0": ([1, 1, 1, 1],), "1_0": ([1, -1, 1, -1], [1, 1, -1, -1]), "1_1": ([1, -1, -1, 1],)}
+"""exp(iqr) of the momenta of 2 x 2 sites, q = pi (x, y)."""
+
+
+def on_request(
+    *, T: float, U: float, mu: float = 0.0, slices: int, distances: list[int], along_y: float = -1.0
+) -> dict[str, float]:
+    """What is measured on request: spin structure factors, pairs whose form factor along y is ``along_y``, and
+    Tr(rho^(slices - l) A rho^l B) of slices rho at ``distances`` l."""
+    of, c = parts(), annihilators()
+    up, down = c[:SITES], c[SITES:]
+    K, V = of["kinetic_energy"] - mu * of["density"], U * of["potential_energy"]
+    shift = np.linalg.eigvalsh(K + V)[0] * np.eye(len(K))
+    step = 1 / (T * slices)
+    rho = exponential(V - shift, -step) @ exponential(K, -step)
+    powers = [np.eye(len(rho))]
+    for _ in range(slices):
+        powers.append(rho @ powers[-1])
+    Z = np.trace(powers[-1])
+
+    def average(A: NDArray[Any], B: NDArray[Any], apart: int) -> float:
+        return float(np.trace(powers[slices - apart] @ A @ powers[apart] @ B) / Z)
+
+    moment = [(u.T @ u - d.T @ d) / 2 for u, d in zip(up, down, strict=True)]
+    found = {}
+    for name, waves in STARS.items():
+        at = [sum(w * m for w, m in zip(wave, moment, strict=True)) for wave in waves]
+        found[f"spin_structure_q_{name}"] = sum(average(m, m, 0) for m in at) / len(at) / SITES
+    # Both neighbours along x are one site, and so along y.
+    pair = sum((2 * down[i ^ 1] + along_y * 2 * down[i ^ 2]) @ up[i] / 2 for i in range(SITES))
+    found["pair_structure"] = average(pair, pair.T, 0) / SITES
+    staggered = sum(p * m for p, m in zip(SUBLATTICE, moment, strict=True))
+    spins = [average(staggered, staggered, apart) / SITES for apart in range(slices)]
+    found["spin_susceptibility"] = step * sum(spins)
+    for apart in distances:
+        found[f"spin_structure_tau_{apart:03d}"] = [*spins, spins[0]][apart]
+        found[f"green_tau_{apart:03d}"] = sum(average(a, a.T, apart) for a in c) / len(c)
+    return found
+
+
 def fields(slices: int) -> NDArray[np.int8]:
     """(2^(4 slices), slices, 4) all of them; the last site of the last slice varies fastest."""
     numbers = np.arange(2 ** (SITES * slices))[:, None] >> np.arange(SITES * slices)[::-1] & 1

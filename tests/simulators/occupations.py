@@ -219,3 +219,32 @@ def anderson(
     parts = found["kinetic_energy"] + found["hybridization_energy"] + found["potential_energy"]
     found["energy"] = parts + level * found["f_density"] - mu * found["density"]
     return found
+
+
+def anderson_on_request(*, T: float, U: float, V: float, mu: float = 0.0, slices: int) -> dict[str, float]:
+    """Spin structure factors and the d-wave pair structure factor of f on 2 x 2 cells, t = 1, both per cell."""
+    f, D = slice(CELLS), np.zeros((CELLS, CELLS))
+    for i in range(CELLS):
+        # Both neighbours along x are one site, and so along y.
+        D[i, i ^ 1], D[i, i ^ 2] = 2, -2
+
+    def along(*waves: list[int]) -> Callable[[Matrix, Matrix], Matrix]:
+        return lambda up, down: sum(((up - down)[..., f] @ np.array(wave)) ** 2 for wave in waves) / 4 / len(waves)
+
+    hop = np.zeros((2 * CELLS, 2 * CELLS))
+    hop[f, f] = D @ D
+    operators: dict[str, Operator] = {
+        "spin_structure_q_0_0": Diagonal(along([1, 1, 1, 1])),
+        "spin_structure_q_1_0": Diagonal(along([1, -1, 1, -1], [1, 1, -1, -1])),
+        "spin_structure_q_1_1": Diagonal(along([1, -1, -1, 1])),
+        "hops": Hops(hop),
+    }
+    for i, j in itertools.product(range(CELLS), repeat=2):
+        up, down = np.zeros((2, 2 * CELLS, 2 * CELLS))
+        up[j, i], down[f, f] = 1, np.outer(D[j], D[i])
+        operators[f"pair {i} {j}"] = Pair(up, down)
+    found = traces(cells(1.0, V), CELLS, operators, T=T, U=U, mu=mu, slices=slices)
+    # (d_ij - c+_j c_i) of up times the same of the neighbours of down; a pair of operators is there twice.
+    both = sum(found.pop(name) for name in list(found) if name.startswith("pair")) / 2
+    found["pair_structure"] = (np.trace(D @ D) - found.pop("hops") + both) / 4
+    return {name: value / CELLS for name, value in found.items()}

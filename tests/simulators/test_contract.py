@@ -201,6 +201,27 @@ def certifies_in_plain_json(system: System, spec: Any, algorithm: str) -> None:
     assert set(certificate.observables) == {*names.columns, *names.magnitudes}
 
 
+def measures_on_request_what_it_offers(system: System, spec: Any, algorithm: str) -> None:
+    offered = system.extras(spec)
+    if not offered:
+        assert system.cannot_measure(spec, ("anything",)) is not None
+        return
+    names = system.names(spec, tuple(offered))
+    assert len(set(names.columns)) == len(names.columns)
+    assert set(names.columns) - set(system.names(spec).columns) == {x for e in offered.values() for x in e.columns}
+    arguments = {"chains": CHAINS, "samples": CHAINS + 1, "algorithm": algorithm, "thermalization": 1, "spacing": 1}
+    result = sample(system, spec, **arguments, rng=np.random.default_rng(3), measure=tuple(offered))
+    assert tuple(result.observables) == names.columns
+    shapes = {name: extra.shape for name, extra in offered.items() if extra.shape is not None}
+    assert {name: x.shape for name, x in result.inputs.items()} == {
+        name: (CHAINS + 1, *shape) for name, shape in shapes.items()
+    }
+    assert all(x.dtype == np.float32 and np.isfinite(x).all() for x in result.inputs.values())
+    assert set(result.certificate.observables) == {*names.columns, *names.magnitudes}
+    plain = sample(system, spec, **arguments, rng=np.random.default_rng(3))
+    np.testing.assert_array_equal(plain.configurations, result.configurations)
+
+
 PROPERTIES: tuple[Callable[[System, Any, str], None], ...] = (
     has_a_frozen_spec_with_plain_fields,
     describes_itself,
@@ -216,6 +237,7 @@ PROPERTIES: tuple[Callable[[System, Any, str], None], ...] = (
     refuses_unknown_algorithms,
     gives_exactly_the_samples_asked_for,
     certifies_in_plain_json,
+    measures_on_request_what_it_offers,
 )
 
 

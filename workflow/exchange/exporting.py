@@ -75,7 +75,7 @@ def export_run(root: Place, kind: str, output: Path, system: str | None = None, 
 
 
 def _content(path: Place) -> Content:
-    shard = shards.read(path)
+    shard = shards.read(path, inputs=True)
     spec = dict(shard.metadata["task"]["spec"])
     arrays = {CONFIGURATIONS: shard.configurations()}
     arrays |= {name: values for name, values in shard.columns.items() if name not in spec}
