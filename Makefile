@@ -15,8 +15,12 @@ $(STAMP): pyproject.toml constraints.txt
 quickstart: install
 	$(BIN)/latentphase run quickstart
 
+# What only computes goes on two cores at once; what starts processes and watches the clock has them for itself.
+COMPUTING := tests/analysis tests/models tests/simulators
+
 test: install
-	$(BIN)/python -m pytest -m "not slow and not cluster"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not cluster" $(COMPUTING)
+	$(BIN)/python -m pytest -m "not slow and not cluster" $(COMPUTING:%=--ignore=%)
 
 test-slow: install
 	$(BIN)/python -m pytest -m "slow and not cluster"
