@@ -30,12 +30,16 @@ class Unavailable(RuntimeError):
 
 
 def prepare_environment() -> None:
-    """Settings that Ray reads when it is imported: silence warnings, notice dead training workers soon."""
+    """Settings that Ray reads when it is imported: silence warnings, notice dead workers and hosts soon."""
     # It would say in every run which of these it leaves out; we name them all.
     os.environ.setdefault("RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES", "")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    # A host that is cut off answers no more, and closes no connection either: its tasks are given to others when this
+    # much silence (by default seven minutes) has shown that.
+    os.environ.setdefault("RAY_grpc_client_keepalive_time_ms", "30000")
+    os.environ.setdefault("RAY_grpc_client_keepalive_timeout_ms", "20000")
 
 
 class Outcome(NamedTuple):
