@@ -47,12 +47,12 @@ class Factors(NamedTuple):
             LinAlgError: numbers that are too large.
         """
         U, D, T = (np.empty_like(array) for array in self)
-        _decompose(_flat(CU, 2), *self.flat()[1:], *Factors(U, D, T).flat())
+        _decompose(stacked(CU, 2), *self.flat()[1:], *Factors(U, D, T).flat())
         return Factors(U, D, T)
 
     def flat(self) -> tuple[Matrices, NDArray[np.float64], Matrices]:
         """(K, M, M), (K, M), (K, M, M): the stack in one axis, the same memory."""
-        return _flat(self.U, 2), _flat(self.D, 1), _flat(self.T, 2)
+        return stacked(self.U, 2), stacked(self.D, 1), stacked(self.T, 2)
 
 
 def greens(left: Factors | None, right: Factors | None) -> Matrices:
@@ -66,13 +66,13 @@ def greens(left: Factors | None, right: Factors | None) -> Matrices:
     """
     if left is not None and right is not None:
         G = np.empty_like(left.U)
-        _solve(*left.flat(), *right.flat(), _flat(G, 2))
+        _solve(*left.flat(), *right.flat(), stacked(G, 2))
         return G
     one = left if left is not None else right
     if one is None:
         raise ValueError("left or right must be given")
     G = np.empty_like(one.U)
-    _solve_one(*one.flat(), _flat(G, 2))
+    _solve_one(*one.flat(), stacked(G, 2))
     return G if right is None else np.ascontiguousarray(G.swapaxes(-1, -2))
 
 
@@ -193,7 +193,7 @@ def log_determinant(left: Factors, right: Factors) -> tuple[NDArray[Any], NDArra
     return phase, size + sum(np.log(np.maximum(factors.D, 1.0)).sum(axis=-1) for factors in (left, right))
 
 
-def _flat(array: NDArray[Any], order: int) -> NDArray[Any]:
+def stacked(array: NDArray[Any], order: int) -> NDArray[Any]:
     """All but the last ``order`` axes in one."""
     return array.reshape(-1, *array.shape[-order:])
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from simulators.clusters import uniform
 from simulators.delayed import update_slice
-from simulators.determinants import Factors, Matrices, greens, log_determinant, unequal_times
+from simulators.determinants import Factors, Matrices, greens, log_determinant, stacked, unequal_times
 from simulators.hopping import Dense, Hopping, Separable, scale
 
 TOGETHER = 64
@@ -196,7 +196,7 @@ class GreensFunctions:
             for t in block[:-1]:
                 vertex_SCN = self.vertex_SCTN[:, :, t]
                 self._wrap_up(now, t)
-                self._hopping.multiply(_rows(vertex_SCN), _flat(later), self._spare)
+                self._hopping.multiply(stacked(vertex_SCN, 1), stacked(later, 2), self._spare)
                 earlier = (earlier @ unhop_NN) / vertex_SCN[..., None, :]
                 yield now, later, earlier
             below = self._extended_below(below, f)
@@ -228,27 +228,27 @@ class GreensFunctions:
         """(C_f)^T of what is above; ``B^T = E^T V``, the last slice of the block first."""
         X = self._above[f + 1].U.copy()
         for t in reversed(self.blocks[f]):
-            self._hopping.multiply_transposed(_flat(X), _rows(self.vertex_SCTN[:, :, t]), self._spare)
+            self._hopping.multiply_transposed(stacked(X, 2), stacked(self.vertex_SCTN[:, :, t], 1), self._spare)
         self._above[f] = self._above[f + 1].extended(X)
 
     def _extended_below(self, below: Factors, f: int) -> Factors:
         """C_f of what is below."""
         X = below.U.copy()
         for t in self.blocks[f]:
-            self._hopping.multiply(_rows(self.vertex_SCTN[:, :, t]), _flat(X), self._spare)
+            self._hopping.multiply(stacked(self.vertex_SCTN[:, :, t], 1), stacked(X, 2), self._spare)
         return below.extended(X)
 
     def _wrap_up(self, G: Matrices, t: int) -> None:
         """G(t) from G(t - 1), in its place: V E G E^-1 V^-1."""
-        vertex_KN = _rows(self.vertex_SCTN[:, :, t])
-        self._hopping.conjugate(_flat(G), self._spare)
-        scale(_flat(G), vertex_KN, 1 / vertex_KN)
+        vertex_KN = stacked(self.vertex_SCTN[:, :, t], 1)
+        self._hopping.conjugate(stacked(G, 2), self._spare)
+        scale(stacked(G, 2), vertex_KN, 1 / vertex_KN)
 
     def _wrap_down(self, G: Matrices, t: int) -> None:
         """G(t - 1) from G(t), in its place: E^-1 V^-1 G V E."""
-        vertex_KN = _rows(self.vertex_SCTN[:, :, t])
-        scale(_flat(G), 1 / vertex_KN, vertex_KN)
-        self._hopping.conjugate_back(_flat(G), self._spare)
+        vertex_KN = stacked(self.vertex_SCTN[:, :, t], 1)
+        scale(stacked(G, 2), 1 / vertex_KN, vertex_KN)
+        self._hopping.conjugate_back(stacked(G, 2), self._spare)
 
     def _update(self, G: Matrices, t: int) -> None:
         """Propose all flips of slice ``t``; G and the slice's matrices follow."""
@@ -264,15 +264,6 @@ class GreensFunctions:
         )
         self.field_CTN[:, t] = field_CN
         self.vertex_SCTN[:, :, t, : field_CN.shape[1]] = self.fermions.vertex_S2[:, (field_CN + 1) // 2]
-
-
-def _flat(matrices: Matrices) -> Matrices:
-    """(K, N, N), the same memory."""
-    return matrices.reshape(-1, *matrices.shape[-2:])
-
-
-def _rows(vertex_SCN: NDArray[Any]) -> NDArray[Any]:
-    return vertex_SCN.reshape(-1, vertex_SCN.shape[-1])
 
 
 def _compared(wrapped: Matrices, fresh: Matrices, drift_C: NDArray[np.float64]) -> Matrices:

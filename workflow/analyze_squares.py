@@ -14,6 +14,7 @@ from scipy.sparse.linalg import svds
 
 from analysis import encodings
 from analysis.errors import Estimate
+from analysis.orders import split
 from analysis.squares import squared_correlations
 from workflow import shards
 from workflow.analyze_measured import SIGN, columns_of
@@ -62,25 +63,20 @@ def squares(
         resamples: of the bootstrap.
         seed: of the study.
     """
-    signed = {order.name: k for k, order in enumerate(samples.orders) if order.kind == "sign"}
-    if not signed or not isinstance(tasks[0], SimulationTask):
+    parts = zip(samples.orders, split(samples.order_SK, samples.orders), strict=True)
+    odd = {order.name: part_SC for order, part_SC in parts if order.kind == "sign"}
+    if not odd or not isinstance(tasks[0], SimulationTask):
         return {}
     value_SV, names = columns_of(run, tasks[0], samples)
     varying = [v for v, name in enumerate(names) if name != SIGN and np.ptp(value_SV[:, v]) > 0]
     if not varying:
         return {}
-    order_of = [samples.orders[k] for k in signed.values()]
-    odd = {order.name: samples.order_SK[:, [_column(samples, order.components[0])]] for order in order_of}
     if (component_S := _principal(run, item, tasks, samples, seen)) is not None:
         odd[COMPONENT] = component_S[:, None]
     odd_SK = np.hstack([mean_SZ[:, units], *odd.values()])
     rng = generator(seed, f"{item.train_id}-squares")
     found = squared_correlations(odd_SK, value_SV[:, varying], samples.thermal, rng, resamples)
     return {names[v]: _best([row[at] for row in found], units, tuple(odd)) for at, v in enumerate(varying)}
-
-
-def _column(samples: Samples, component: str) -> int:
-    return [name for order in samples.orders for name in order.components].index(component)
 
 
 def _best(found: list[Estimate], units: list[int], names: tuple[str, ...]) -> Squared:
