@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Fermions:
     factors: tuple[NDArray[Any], NDArray[Any]] | None = None
     """Of E along rows and columns, where it is a product of two."""
 
-    @property
+    @cached_property
     def hopping(self) -> Hopping:
         """E in the type of the vertices: by factors where it has them and is large enough for that to be faster."""
         dtype = self.vertex_S2.dtype
