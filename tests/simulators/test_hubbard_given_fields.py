@@ -1,5 +1,7 @@
 """Observables of fields that come from elsewhere: those of a simulation, with Green's functions as good."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,7 @@ def test_intervals_shrink_where_greens_functions_would_be_wrong(monkeypatch: pyt
 def test_what_cannot_be_computed_is_said() -> None:
     spec = Spec(size=2, temperature=0.5, interaction=4.0)
     chains = Simulation.of_fields(spec, np.ones((2, *spec.shape), dtype=np.int8))
-    chains.updates.model.hop_NN[:] = np.nan
+    model = chains.updates.model
+    chains.updates.model = replace(model, hop_NN=np.full_like(model.hop_NN, np.nan))
     with pytest.raises(SingularField, match="wrong by inf, even when computed anew at every slice"):
         chains.updates.settle()
