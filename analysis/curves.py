@@ -211,6 +211,33 @@ def thermal_scan(
     return figure
 
 
+@styled
+def readings(panels: Mapping[str, tuple[Scan | None, Sequence[Scan]]], ylabel: str, xlabel: str) -> Figure:
+    """What several models give (open) of what was measured otherwise (a line), a panel for each curve.
+
+    Args:
+        panels: by title, a scan of one column as measured, or None, and one of each model.
+        ylabel: what it is.
+        xlabel: what was scanned.
+
+    Raises:
+        ValueError: no panels.
+    """
+    require_some(panels, "panels")
+    figure = Figure(figsize=(1.7 + 2.4 * len(panels), 2.9))
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for plot, (title, (direct, models)) in zip(axes, panels.items(), strict=True):
+        if direct is not None:
+            _curves(plot, direct, 0, ["measured"], "-", True)
+        for k, scan in enumerate(models):
+            _curves(plot, scan, 1, ["latent squared" if k == 0 else "_"], "none", False)
+        plot.set(xlabel=xlabel, title=title)
+        plot.set_ylim(bottom=0)
+    axes[0].set_ylabel(ylabel)
+    legend_right(figure, axes[0])
+    return figure
+
+
 def _curves(plot: Axes, scan: Scan, first: int, names: Sequence[str], dash: object, is_filled: bool) -> None:
     for column, name in enumerate(names):
         estimates = [row[column] for row in scan.mean_TF]

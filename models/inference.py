@@ -62,11 +62,7 @@ def encode(model: Model, samples: Samples, batch: int = 1024) -> Posterior:
     Raises:
         ValueError: samples of another shape or variable than the model's.
     """
-    if (samples.shape, samples.width) != (model.config.shape, model.config.width):
-        raise ValueError(
-            f"samples have shape {samples.shape} and {samples.width} feature(s) per variable, but the model"
-            f" {model.config.shape} and {model.config.width}"
-        )
+    _require_fitting(model, samples)
     parts = []
     chunk = rows_at_once(batch, prod(model.config.features))
     for rows in torch.arange(len(samples), device=samples.device).split(chunk):
@@ -74,6 +70,29 @@ def encode(model: Model, samples: Samples, batch: int = 1024) -> Posterior:
         output = model.vae(x_RBF, torch.zeros(1, len(rows), model.config.latent, device=x_RBF.device))
         parts.append((output.mean_RBZ, output.std_RBZ, output.reconstruction_RB))
     return Posterior(*(torch.cat(part, dim=1)[0].cpu().numpy() for part in zip(*parts, strict=True)))
+
+
+def responses(model: Model, samples: Samples) -> NDArray[np.float32]:
+    """(Z, F, H, W) derivative of every latent's mean by the inputs, mean over the samples.
+
+    Raises:
+        ValueError: as ``encode``.
+    """
+    _require_fitting(model, samples)
+    total_ZF: NDArray[np.float32] | None = None
+    for rows in torch.arange(len(samples), device=samples.device).split(rows_at_once(256, prod(model.config.features))):
+        x_RBF = samples.unpack(rows).unsqueeze(0).float().requires_grad_()
+        mean_RBZ, _ = model.vae.encoder(x_RBF)
+        slopes = [
+            torch.autograd.grad(mean_RBZ[..., unit].sum(), x_RBF, retain_graph=True)[0].sum(dim=(0, 1))
+            for unit in range(model.config.latent)
+        ]
+        here_ZF = torch.stack(slopes).cpu().numpy()
+        total_ZF = here_ZF if total_ZF is None else total_ZF + here_ZF
+    if total_ZF is None:
+        raise ValueError("needs samples, got none")
+    mean_ZF = (total_ZF / len(samples)).astype(np.float32)
+    return mean_ZF.reshape(model.config.latent, *model.config.features)
 
 
 def fields(model: Model, z: NDArray[np.floating], batch: int = 1024) -> NDArray[np.float32]:
@@ -137,3 +156,11 @@ def _decode(model: Model, z: NDArray[np.floating], batch: int, read: Callable[[T
     chunk = rows_at_once(batch, prod(model.config.features))
     parts = [read(model.vae.decoder(z_RBZ)) for z_RBZ in z_RNZ.split(chunk, dim=1)]
     return torch.cat(parts, dim=1)[0].unflatten(-1, (-1, *model.config.shape[1:])).cpu().numpy()
+
+
+def _require_fitting(model: Model, samples: Samples) -> None:
+    if (samples.shape, samples.width) != (model.config.shape, model.config.width):
+        raise ValueError(
+            f"samples have shape {samples.shape} and {samples.width} feature(s) per variable, but the model"
+            f" {model.config.shape} and {model.config.width}"
+        )

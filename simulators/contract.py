@@ -128,6 +128,20 @@ class Extra(NamedTuple):
     """About how many sweeps one measurement costs."""
 
 
+class Fluctuation(NamedTuple):
+    """An even observable that the square of an order parameter x gives exactly, on average: in the mean over
+    configurations it is ``scale`` x^2 + ``offset`` + the sum of ``terms``, factors of other columns."""
+
+    order: str
+    column: str
+    """The observable, which may be one that is measured on request alone."""
+    by_channel: bool
+    """Whether x^2 is the mean of those of every channel (time) by itself, instead of that of all channels together."""
+    scale: float
+    offset: float
+    terms: Mapping[str, float]
+
+
 class Names(NamedTuple):
     """Observables of one spec."""
 
@@ -217,6 +231,8 @@ class System:
     """Which of ``SYMMETRIES`` are exact, sign included; training may turn samples by them."""
     extras: Callable[[Any], Mapping[str, Extra]] = lambda spec: {}
     """What can be measured at a spec on request, by name."""
+    fluctuations: Callable[[Any], tuple[Fluctuation, ...]] = lambda spec: ()
+    """What squares of order parameters say, exactly, of observables that are measured otherwise."""
 
     def names(self, spec: Any, on_request: tuple[str, ...] = ()) -> Names:
         """The observables of ``spec``, with those of the ``extras`` that are measured on request."""
@@ -307,6 +323,7 @@ OPTIONAL = {
     "caution": "caution",
     "symmetries": "SYMMETRIES",
     "extras": "EXTRAS",
+    "fluctuations": "FLUCTUATIONS",
 }
 """The same for what a module may leave out."""
 

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.contract import require
+from simulators.contract import Fluctuation, require
 from simulators.greens_functions import Fermions
 from simulators.tight_binding import is_real
 
@@ -203,6 +203,33 @@ def symmetries(spec: FieldSpec) -> tuple[str, ...]:
     if spec.channel == "spin" or (is_periodic and spec.symmetric):
         found.append("flip")
     return tuple(found)
+
+
+def fluctuations(spec: FieldSpec) -> tuple[Fluctuation, ...]:
+    """chi(pi, pi) and S(pi, pi) of the moments from squares of the staggered field; nothing where the field does not
+    follow the moments.
+
+    <s_i(tau) s_j(tau')> = tanh^2(lambda) <m_i(tau) m_j(tau')>, but 1 for a site and slice with itself.  Summed over N
+    sites with the signs of the sublattices, for the staggered mean M of all T slices, and M_tau of a single one,
+
+        N T <M^2> = 1 - tanh^2(lambda) <m_i^2> + 4 tanh^2(lambda) chi / dtau,
+        N <M_tau^2> = 1 - tanh^2(lambda) <m_i^2> + 4 tanh^2(lambda) S.
+
+    The whole field's square is that of chi: T chi <= S, and equal if the moments do not fluctuate in imaginary time.
+    """
+    follows = math.tanh(abs(spec.coupling)) ** 2
+    if spec.channel != "spin" or follows == 0:
+        return ()
+    sites, step = spec.size**2, spec.trotter_step
+
+    def of(column: str, unit: float, spins: int, by_channel: bool) -> Fluctuation:
+        terms = {"local_moment": unit}
+        return Fluctuation("staggered_field", column, by_channel, unit * spins / follows, -unit / follows, terms)
+
+    return (
+        of("spin_susceptibility", step / 4, sites * spec.slices, by_channel=False),
+        of("spin_structure", 1 / 4, sites, by_channel=True),
+    )
 
 
 def fermions(spec: FieldSpec) -> Fermions:

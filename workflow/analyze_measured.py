@@ -87,7 +87,7 @@ def columns_of(
     """(S, V) every column of a simulated shard that is no order parameter, and their names; ``task`` is any of them."""
     known = contract.load(task.system).names(task.point).columns
     wanted = tuple(column for column in known if column not in columns(samples.orders))
-    return _columns(run, task, samples, wanted), wanted
+    return read_columns(run, task, samples, wanted), wanted
 
 
 def _couplings(task: ShardTask, samples: Samples) -> NDArray[np.float64] | None:
@@ -99,7 +99,7 @@ def _couplings(task: ShardTask, samples: Samples) -> NDArray[np.float64] | None:
     return coupling_S if np.ptp(coupling_S) > 0 and np.all(coupling_S != 0) else None
 
 
-def _columns(run: RunDirectory, task: ShardTask, samples: Samples, wanted: tuple[str, ...]) -> NDArray[np.float64]:
+def read_columns(run: RunDirectory, task: ShardTask, samples: Samples, wanted: tuple[str, ...]) -> NDArray[np.float64]:
     """(S, V) the wanted columns of the samples."""
     labelled, shard_S = samples.labelled, samples.labelled.shard[samples.rows]
     parts = []

@@ -15,6 +15,7 @@ from analysis import correlation, latents, mmd, phases, scans, separation
 from analysis.errors import bootstrap
 from analysis.orders import columns, split
 from workflow.analyze_decoder import Decoder
+from workflow.analyze_fluctuations import Curves
 from workflow.analyze_ideal import ideal
 from workflow.analyze_latents import Latents, describe
 from workflow.analyze_measured import measured
@@ -98,6 +99,9 @@ def analyze_model(job: ModelJob, root: str) -> float:
     content["squares"] = squares(
         run, item, job.tasks, samples, seen, mean_SZ[keep], content["units"], job.settings.resamples, job.seed
     )
+    content["fluctuations"] = Curves(
+        run, item, model, job.tasks, samples, mean_SZ[keep], content["units"], job.settings.resamples, job.seed
+    ).all()
     # A stream of its own, so that what is drawn here changes no result above.
     draws = generator(job.seed, f"{item.train_id}-decoder")
     decoder = Decoder(model, item, samples, mean_SZ[keep], std_SZ[keep], job.settings, draws)

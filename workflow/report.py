@@ -29,6 +29,7 @@ from workflow.report_details import (
     temperature_summary,
 )
 from workflow.report_figures import draw_all
+from workflow.report_fluctuations import fluctuation_table
 from workflow.report_models import groups, load_analyzed
 from workflow.report_sweeps import brackets
 from workflow.report_verdict import headline, verdict_markdown, verdict_tables
@@ -77,6 +78,7 @@ def _page(study: Study, run: RunDirectory) -> str:
             distances=report_tables.distance_tables(run, several),
             geometry=geometry_rows(models),
             squares=square_table(models),
+            fluctuations=fluctuation_table(models),
             ideal=ideal_rows(models),
             heat=any(verdict["subject"] == HOT_ENERGIES for verdict in verdicts),
             temperatures=temperature_summary(local, models),

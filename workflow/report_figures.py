@@ -9,6 +9,7 @@ from analysis.style import to_svg
 from workflow import report_curves, report_energies, report_fields, report_latents, report_sweeps
 from workflow.blocks import AnalyzeBlock
 from workflow.layout import RunDirectory, write_whole
+from workflow.report_fluctuations import fluctuation_curves
 from workflow.report_models import Analyzed, Drawing, best, compared, groups, size_of_sweep
 from workflow.verdict import Record
 
@@ -68,6 +69,7 @@ def _group(
     yield from report_curves.learning(run, models, label)
     yield from report_curves.thermal(good[0], label)
     yield from report_energies.readings(good[0], label)
+    yield from fluctuation_curves(models, label)
     if report_sweeps.is_sweep(of_size) and all(model.content.get("energies") is not None for model in of_size):
         yield from report_energies.trade_off(of_size, records, label)
     if len({model.item.size for model in models}) > 1:

@@ -56,6 +56,7 @@ ENERGY_ERROR = 0.09
 site_nanoseconds = field_chains.site_nanoseconds
 SYMMETRIES = hirsch.symmetries
 EXTRAS = on_request.offered
+FLUCTUATIONS = hirsch.fluctuations
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

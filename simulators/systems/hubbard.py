@@ -43,6 +43,7 @@ ENERGY_ERROR = 0.15
 expected_tau, site_nanoseconds = field_chains.expected_tau, field_chains.site_nanoseconds
 SYMMETRIES = hirsch.symmetries
 EXTRAS = on_request.offered
+FLUCTUATIONS = hirsch.fluctuations
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.errors import index_chains
-from analysis.squares import squared_correlations
+from analysis.squares import read_by_line, read_fluctuations, squared_correlations
 
 SAMPLES, CHAINS = 40_000, 400
 
@@ -56,3 +56,73 @@ def test_unequal_rows_are_refused() -> None:
     chains = index_chains(np.arange(SAMPLES), np.zeros(SAMPLES, dtype=int))
     with pytest.raises(ValueError, match="got 40000 rows of features but 39999"):
         squared_correlations(odd_SK, value_SV[1:], chains, np.random.default_rng(1))
+
+
+def spread() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """x of variances .5, 1 and 2 at three points, z = .7 x + .2 with a little noise, x^2 + noise as observable."""
+    rng = np.random.default_rng(3)
+    point_S = np.arange(SAMPLES) % 3
+    x_S = rng.standard_normal(SAMPLES) * np.sqrt([0.5, 1.0, 2.0])[point_S]
+    z_S = 0.7 * x_S + 0.2 + 0.01 * rng.standard_normal(SAMPLES)
+    return point_S, x_S, z_S, x_S**2 + rng.standard_normal(SAMPLES)
+
+
+def test_a_linear_latent_gives_what_the_order_parameter_gives() -> None:
+    """Scale 2 and rest 1 at every point: 2, 3 and 5; |z| < 5 over 12 comparisons, chance 7e-6."""
+    point_S, x_S, z_S, value_S = spread()
+    chains = index_chains(np.arange(SAMPLES) // 3 % CHAINS, point_S)
+    given = x_S, np.full(SAMPLES, 2.0), np.ones(SAMPLES), 2 * value_S + 1, point_S, chains
+    rng = np.random.default_rng(4)
+    latents, orders = (read_fluctuations(some, some**2, *given, rng) for some in (z_S, x_S))
+    for latent, order, expected in zip(latents, orders, (2, 3, 5), strict=True):
+        for reading in (latent, order):
+            assert reading.direct is not None and reading.off is not None
+            assert abs(reading.read.value - expected) < 5 * reading.read.error
+            assert abs(reading.off.value) < 5 * reading.off.error
+            assert reading.off.value == pytest.approx(reading.read.value - reading.direct.value, abs=1e-12)
+        assert latent.read.error == pytest.approx(order.read.error, rel=0.2)
+    assert latents[0].direct is not None
+    assert latents[0].direct.value == pytest.approx((2 * value_S + 1)[point_S == 0].mean(), rel=1e-12)
+
+
+def test_squares_of_parts_are_of_each_by_itself() -> None:
+    """Of two numbers (x + y, x - y) the mean is x, and the mean square x^2 + y^2."""
+    point_S, x_S, _, value_S = spread()
+    y_S = np.random.default_rng(6).standard_normal(SAMPLES)
+    chains = index_chains(np.arange(SAMPLES) // 3 % CHAINS, point_S)
+    linear_S, square_S = 3 * x_S - 1, ((3 * (x_S + y_S) - 1) ** 2 + (3 * (x_S - y_S) - 1) ** 2) / 2
+    given = x_S, np.ones(SAMPLES), np.zeros(SAMPLES), value_S + 1, point_S, chains
+    found = read_fluctuations(linear_S, square_S, *given, np.random.default_rng(4))
+    for reading, expected in zip(found, (1.5, 2, 3), strict=True):
+        assert abs(reading.read.value - expected) < 5 * reading.read.error
+        assert reading.off is not None and abs(reading.off.value) < 5 * reading.off.error
+
+
+def test_a_latent_that_saturates_does_not() -> None:
+    """The negative control: it gives too little at the last point."""
+    point_S, x_S, _, value_S = spread()
+    chains = index_chains(np.arange(SAMPLES) // 3 % CHAINS, point_S)
+    given = x_S, np.ones(SAMPLES), np.zeros(SAMPLES), value_S, point_S, chains
+    z_S = np.tanh(x_S)
+    *_, latent = read_fluctuations(z_S, z_S**2, *given, np.random.default_rng(4))
+    assert latent.off is not None and latent.off.value < -5 * latent.off.error
+
+
+def test_what_was_not_measured_is_not_compared() -> None:
+    point_S, x_S, z_S, _ = spread()
+    chains = index_chains(np.arange(SAMPLES) // 3 % CHAINS, point_S)
+    ones_S = np.ones(SAMPLES)
+    given = x_S, ones_S, ones_S, None, point_S, chains
+    found = read_fluctuations(z_S, z_S**2, *given, np.random.default_rng(4), 20)
+    assert all(reading.direct is None and reading.off is None for reading in found)
+
+
+def test_a_line_gives_means_that_lie_on_it_and_no_others() -> None:
+    point_S, _, z_S, value_S = spread()
+    chains = index_chains(np.arange(SAMPLES) // 3 % CHAINS, point_S)
+    on, beside = (
+        read_by_line(z_S, value, point_S, chains, np.random.default_rng(4))
+        for value in (value_S, value_S + np.array([0.0, 0.3, 0.0])[point_S])
+    )
+    assert all(abs(r.off.value) < 5 * r.off.error for r in on if r.off is not None)
+    assert beside[1].off is not None and beside[1].off.value < -5 * beside[1].off.error
