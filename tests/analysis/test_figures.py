@@ -75,6 +75,11 @@ def thermal() -> Figure:
     return curves.thermal_scan({"J > 0": (scan, scan)}, ("m", "m_s"), ("$z_1$", "$z_2$"))
 
 
+def squares() -> Figure:
+    scan = Scan((1.0, 2.0), ((number(0.9),), (number(0.5),)))
+    return curves.readings({"T = 1": (scan, [scan, scan]), "T = 2": (None, [scan])}, "S", "U")
+
+
 def scatter() -> Figure:
     rng = np.random.default_rng(0)
     panel = figures.LatentPanel("β = 1", rng.normal(size=(50, 2)), np.arange(50) % 5, rng.uniform(-1, 1, (50, 2)))
@@ -166,6 +171,7 @@ DRAWINGS: dict[Callable[[], Figure], int] = {
     collapse: 2,
     sizes: 6,
     neighbours: 2,
+    squares: 2,
     thermal: 2,
     scatter: 6 + 2,
     generated: 3 + 1,

@@ -6,7 +6,7 @@ import torch
 
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
-from models.inference import Model, decode, encode, fields, from_tensors
+from models.inference import Model, decode, encode, fields, from_tensors, responses
 from models.trainer import Trainer
 
 SHALLOW = ModelConfig(shape=(1, 4, 4), hidden=16)
@@ -43,6 +43,24 @@ def test_decoding_gives_probabilities(samples: PackedSamples, config: ModelConfi
     assert probability.shape == (10, 1, 4, 4)
     assert ((probability > 0) & (probability < 1)).all()
     np.testing.assert_allclose(probability, 1 / (1 + np.exp(-fields(model, z))), rtol=1e-5)
+
+
+@pytest.mark.parametrize("config", MODELS, ids=lambda config: config.network)
+def test_responses_are_differences_of_the_means(samples: PackedSamples, config: ModelConfig) -> None:
+    """Central differences in float64 at three sites; the control is a site's response given for another's."""
+    _, (model,) = trained(samples, config)
+    found = responses(model, samples)
+    assert found.dtype == np.float32 and found.shape == (config.latent, 1, 4, 4)
+    x_RBF = samples.unpack(torch.arange(len(samples))).unsqueeze(0).double()
+    encoder = model.vae.double().encoder
+    flat = found.reshape(config.latent, -1)
+    for site in (0, 5, 15):
+        step_F = torch.zeros(16, dtype=torch.float64)
+        step_F[site] = 1e-4
+        with torch.no_grad():
+            difference_Z = (encoder(x_RBF + step_F)[0] - encoder(x_RBF - step_F)[0]).mean(dim=(0, 1)) / 2e-4
+        np.testing.assert_allclose(flat[:, site], difference_Z.numpy(), rtol=1e-2, atol=1e-4)
+        assert not np.allclose(flat[:, (site + 1) % 16], difference_Z.numpy(), rtol=1e-2, atol=1e-4)
 
 
 def test_what_does_not_fit_is_refused(samples: PackedSamples) -> None:

@@ -19,6 +19,7 @@ from models.data import samples_of
 from simulators import contract
 from workflow import inputs, shards
 from workflow.analyze_data import SizeJob, _given
+from workflow.analyze_fluctuations import Curves
 from workflow.cli import main
 from workflow.dataset import configurations, numbers, training_data
 from workflow.dataset_info import DatasetInfo, simulated
@@ -50,6 +51,7 @@ TWO_TEMPERATURES: dict[str, Any] = {
             "algorithm": "metropolis",
             "thermalization": 4,
             "spacing": 1,
+            "measure": ["imaginary-time"],
         }
     ],
     "train": [
@@ -358,3 +360,54 @@ def test_squares_beside_their_baselines(run: RunDirectory) -> None:
     assert {f"squared_staggered_field_{name}" for name in ("spin_structure", "energy")} <= {
         record["quantity"] for record in json.loads(run.summary.read_text())
     }
+
+
+def test_what_squares_say_at_every_point(run: RunDirectory) -> None:
+    """By hand from the shards, but for the latents: networks of two epochs follow nothing yet."""
+    study = parse(TWO_TEMPERATURES)
+    for item in training_runs(study):
+        tasks = shards_of(item, shard_tasks(study))
+        content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
+        whole, single = content["fluctuations"]
+        assert [(curve["column"], curve["by_channel"]) for curve in (whole, single)] == [
+            ("spin_susceptibility", False),
+            ("spin_structure", True),
+        ]
+        held = held_out_samples(run, tasks, set(item.task_ids), 0.25)
+        middle = held.order_SK[:, 0].mean()
+        for h, task in enumerate(tasks):
+            rows = held.rows[held.labelled.shard[held.rows] == h] - int(np.searchsorted(held.labelled.shard, h))
+            shard = shards.read(run.shard(task.system, task.size, task.task_id))
+            columns = {name: values[rows] for name, values in shard.columns.items()}
+            known = contract.load("hubbard").fluctuations(task.point)[0]
+            square = ((columns["staggered_field"] - middle) ** 2).mean()
+            expected = (
+                known.scale * square + known.offset + known.terms["local_moment"] * columns["local_moment"].mean()
+            )
+            assert whole["points"][h]["order"]["read"]["value"] == pytest.approx(expected, rel=1e-6)
+            for curve in (whole, single):
+                direct = curve["points"][h]["latent"]["direct"]["value"]
+                assert direct == pytest.approx(columns[curve["column"]].mean(), rel=1e-9)
+            assert single["points"][h]["line"]["off"] is not None and whole["points"][h]["line"] is None
+            assert float(task.point.temperature) == whole["points"][h]["point"]["temperature"]
+    assert "Fluctuations from latents" in run.page.read_text()
+
+
+def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory) -> None:
+    """By hand, with the network's derivative: of the staggered input in its own frame."""
+    study = parse(TWO_TEMPERATURES)
+    _, raw, staggered = training_runs(study)
+    parity = (-1) ** np.indices((4, 4)).sum(0)
+    for item, frame in ((raw, 1), (staggered, parity)):
+        tasks = shards_of(item, shard_tasks(study))
+        held = held_out_samples(run, tasks, set(item.task_ids), 0.25, item.given_as)
+        mean_SZ = np.zeros((len(held.rows), item["latent"]))
+        curves = Curves(run, item, load_model(run, item), tuple(tasks), held, mean_SZ, [0, 1], 20, 0)
+        linear_S, square_S = curves._of_channels(1)
+        (task,) = tasks
+        x_SCHW = shards.read(run.shard(task.system, task.size, task.task_id)).configurations()[held.rows] * frame
+        given = samples_of(np.packbits(x_SCHW.reshape(len(x_SCHW), -1) > 0, axis=1), x_SCHW.shape[1:], "spins")
+        direction_HW = inference.responses(load_model(run, item), given)[1].sum(axis=0)
+        part_SC = (x_SCHW * direction_HW).sum(axis=(2, 3))
+        np.testing.assert_allclose(linear_S, part_SC.mean(axis=1), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(square_S, (part_SC**2).mean(axis=1), rtol=1e-3)
