@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import Array
+from analysis.errors import Array, Chains, average
 
 Index = NDArray[np.intp]
 
@@ -48,6 +48,13 @@ def moments(x_SD: Array) -> Moments:
 def has_variances(cov_DD: Array) -> bool:
     """Whether no variance is negative, which those over a signed measure may be: then there are no correlations."""
     return bool((np.diag(cov_DD) >= 0).all())
+
+
+def closest(mean_SZ: Array, value_S: Array, chains: Chains) -> int:
+    """The latent whose Pearson correlation with a quantity is largest, of either sign."""
+    joint = moments(np.hstack([mean_SZ, value_S[:, None]]))
+    shared_Z1 = pearson(joint.covariance(average(joint.features_SF, chains)), mean_SZ.shape[1])
+    return int(np.argmax(np.abs(shared_Z1[:, 0])))
 
 
 def require_pair(mean_SZ: Array, order_SK: Array) -> None:

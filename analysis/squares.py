@@ -112,11 +112,10 @@ def read_fluctuations(
         unit = (product - linear * order) / (square - order**2)
         linear_P, square_P, scale_P, rest_P, direct_P = mean_PF.T
         read_P = (square_P - scale_P * (2 * linear * linear_P - linear**2)) / unit**2 + rest_P
-        return np.stack([read_P, direct_P, read_P - direct_P], axis=1).ravel()
+        return _compared(read_P, direct_P)
 
-    found = bootstrap(statistic, _features(overall_SF, each_SF, point_S), chains, rng, resamples)
-    rows = [found[first : first + 3] for first in range(0, len(found), 3)]
-    return tuple(Reading(row[0], None, None) if value_S is None else Reading(*row) for row in rows)
+    found = _readings(bootstrap(statistic, _features(overall_SF, each_SF, point_S), chains, rng, resamples))
+    return found if value_S is not None else tuple(Reading(one.read, None, None) for one in found)
 
 
 def read_by_line(
@@ -142,11 +141,9 @@ def read_by_line(
         (even, value, square, product), mean_PF = _by_point(mean_F, overall_SF.shape[1], each_SF.shape[1])
         slope = (product - even * value) / (square - even**2)
         even_P, direct_P = mean_PF.T
-        read_P = value + slope * (even_P - even)
-        return np.stack([read_P, direct_P, read_P - direct_P], axis=1).ravel()
+        return _compared(value + slope * (even_P - even), direct_P)
 
-    found = bootstrap(statistic, _features(overall_SF, each_SF, point_S), chains, rng, resamples)
-    return tuple(Reading(*found[first : first + 3]) for first in range(0, len(found), 3))
+    return _readings(bootstrap(statistic, _features(overall_SF, each_SF, point_S), chains, rng, resamples))
 
 
 def _features(overall_SF: Array, each_SF: Array, point_S: NDArray[np.intp]) -> Array:
@@ -160,3 +157,13 @@ def _by_point(mean_F: Array, overall: int, each: int) -> tuple[Array, Array]:
     """Averages over all samples, and (P, F) those over the samples of each point."""
     of_P1F = mean_F[overall:].reshape(-1, each + 1)
     return mean_F[:overall], of_P1F[:, 1:] / of_P1F[:, :1]
+
+
+def _compared(read_P: Array, direct_P: Array) -> Array:
+    """The numbers of ``Reading``, point by point, in one row."""
+    return np.stack([read_P, direct_P, read_P - direct_P], axis=1).ravel()
+
+
+def _readings(found: tuple[Estimate, ...]) -> tuple[Reading, ...]:
+    """What ``_compared`` put in one row, with errors."""
+    return tuple(Reading(*found[first : first + 3]) for first in range(0, len(found), 3))

@@ -72,27 +72,22 @@ def encode(model: Model, samples: Samples, batch: int = 1024) -> Posterior:
     return Posterior(*(torch.cat(part, dim=1)[0].cpu().numpy() for part in zip(*parts, strict=True)))
 
 
-def responses(model: Model, samples: Samples) -> NDArray[np.float32]:
-    """(Z, F, H, W) derivative of every latent's mean by the inputs, mean over the samples.
+def response(model: Model, samples: Samples, unit: int) -> NDArray[np.float32]:
+    """(F, H, W) derivative of one latent's mean by the inputs, mean over the samples.
 
     Raises:
-        ValueError: as ``encode``.
+        ValueError: as ``encode``, or no samples.
     """
     _require_fitting(model, samples)
-    total_ZF: NDArray[np.float32] | None = None
-    for rows in torch.arange(len(samples), device=samples.device).split(rows_at_once(256, prod(model.config.features))):
-        x_RBF = samples.unpack(rows).unsqueeze(0).float().requires_grad_()
-        mean_RBZ, _ = model.vae.encoder(x_RBF)
-        slopes = [
-            torch.autograd.grad(mean_RBZ[..., unit].sum(), x_RBF, retain_graph=True)[0].sum(dim=(0, 1))
-            for unit in range(model.config.latent)
-        ]
-        here_ZF = torch.stack(slopes).cpu().numpy()
-        total_ZF = here_ZF if total_ZF is None else total_ZF + here_ZF
-    if total_ZF is None:
+    if not len(samples):
         raise ValueError("needs samples, got none")
-    mean_ZF = (total_ZF / len(samples)).astype(np.float32)
-    return mean_ZF.reshape(model.config.latent, *model.config.features)
+    features = model.config.features
+    total_F = torch.zeros(prod(features), device=samples.device)
+    for rows in torch.arange(len(samples), device=samples.device).split(rows_at_once(256, prod(features))):
+        x_RBF = samples.unpack(rows).unsqueeze(0).requires_grad_()
+        mean_RBZ, _ = model.vae.encoder(x_RBF)
+        total_F += torch.autograd.grad(mean_RBZ[..., unit].sum(), x_RBF)[0].sum(dim=(0, 1))
+    return (total_F / len(samples)).reshape(features).cpu().numpy()
 
 
 def fields(model: Model, z: NDArray[np.floating], batch: int = 1024) -> NDArray[np.float32]:

@@ -75,7 +75,7 @@ class Decoder:
         labelled = some.labelled
         path = run.shard(self._system, int(labelled.points[point]["size"]), labelled.task_ids[point])
         energy_A = shards.read(path, columns=("energy",)).columns["energy"]
-        first = int(np.searchsorted(labelled.shard, point))
+        first = labelled.first(point)
         z = self._posterior_draws(of_point)
         parameters = labelled.points[point]
         data = thermodynamics.thermodynamics(

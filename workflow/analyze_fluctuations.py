@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.covariance import moments, pearson
-from analysis.errors import average
+from analysis.covariance import closest
 from analysis.orders import columns
 from analysis.squares import Reading, read_by_line, read_fluctuations
 from simulators import contract
@@ -27,6 +26,16 @@ if TYPE_CHECKING:
 
 ASKED = 1024
 """Samples whose derivatives a direction is the mean of."""
+
+
+class HeldOut(NamedTuple):
+    """Held-out samples of one shard."""
+
+    shard: int
+    """Its index."""
+    content: shards.Shard
+    rows: NDArray[np.intp]
+    """Of ``content``."""
 
 
 class Point(NamedTuple):
@@ -111,7 +120,7 @@ class Curves:
             scale_S[here_S] = one.scale
             rest_S[here_S] = one.offset + table_SV[here_S, : len(one.terms)] @ np.array(list(one.terms.values()))
         order_S = samples.order_SK[:, columns(samples.orders).index(named.order)]
-        unit = self._closest(order_S)
+        unit = self._units[closest(self._mean_SZ[:, self._units], order_S, samples.thermal)]
         chains, rng, resamples, point_S = samples.thermal, self._rng, self._resamples, self._point_S
 
         def read(linear_S: NDArray[np.float64], square_S: NDArray[np.float64]) -> tuple[Reading, ...]:
@@ -130,45 +139,37 @@ class Curves:
         rows = zip(self._points, latent, order, line, strict=True)
         return Curve(named.column, named.by_channel, unit, [Point(*row) for row in rows])
 
-    def _closest(self, order_S: NDArray[np.float64]) -> int:
-        """The latent that correlates most with the order parameter."""
-        joint = moments(np.hstack([self._mean_SZ[:, self._units], order_S[:, None]]))
-        shared = pearson(joint.covariance(average(joint.features_SF, self._samples.thermal)), len(self._units))
-        return self._units[int(np.argmax(np.abs(shared[:, 0])))]
-
     def _of_channels(self, unit: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(S,) mean over the channels of the latent's direction times each, and mean of the squares.
 
         The direction is the mean derivative of the latent by the inputs, summed over channels: what the network has
         learned to add up over sites.
         """
-        direction_HW = self._direction(unit)
+        read = list(self._shards())
+        direction_HW = self._direction(unit, read)
         frame: Input = "staggered" if is_staggered(self._item.given_as) else "raw"
         linear_S, square_S = np.empty(len(self._shard_S)), np.empty(len(self._shard_S))
-        for h, shard, rows in self._shards():
+        for h, shard, rows in read:
             part_SC = np.tensordot(configurations(shard, frame, rows).astype(np.float32), direction_HW, axes=2)
             here_S = self._shard_S == h
             linear_S[here_S], square_S[here_S] = part_SC.mean(axis=1), (part_SC.astype(float) ** 2).mean(axis=1)
         return linear_S, square_S
 
-    def _direction(self, unit: int) -> NDArray[np.float32]:
+    def _direction(self, unit: int, read: Sequence[HeldOut]) -> NDArray[np.float32]:
         from models import inference
         from models.data import samples_of
 
         seen = self._item.seen
         each = -(-ASKED // len(self._tasks))
-        parts = [numbers(shard, self._item.given_as, rows[:each]) for _, shard, rows in self._shards()]
+        parts = [numbers(shard, self._item.given_as, rows[:each]) for _, shard, rows in read]
         asked = samples_of(np.concatenate(parts), seen.shape, *seen.stored)
-        return np.asarray(inference.responses(self._model, asked)[unit].sum(axis=0))
+        return np.asarray(inference.response(self._model, asked, unit).sum(axis=0))
 
-    def _shards(self) -> list[tuple[int, shards.Shard, NDArray[np.intp]]]:
-        """Index, content and held-out rows of each."""
-        found = []
+    def _shards(self) -> Iterator[HeldOut]:
         for h, task in self._tasks.items():
             shard = shards.read(self._run.shard(task.system, task.size, task.task_id), columns=())
-            rows = self._samples.rows[self._shard_S == h] - int(np.searchsorted(self._samples.labelled.shard, h))
-            found.append((h, shard, rows))
-        return found
+            rows = self._samples.rows[self._shard_S == h] - self._samples.labelled.first(h)
+            yield HeldOut(h, shard, rows)
 
 
 def _points(samples: Samples) -> tuple[list[dict[str, Any]], NDArray[np.intp]]:

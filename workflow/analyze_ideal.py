@@ -61,7 +61,7 @@ def _class_means(
     for point in np.unique(points):
         path = run.shard(item.system, int(labelled.points[point]["size"]), labelled.task_ids[point])
         configuration = configurations(shards.read(path, columns=()), item.given_as)
-        first = int(np.searchsorted(labelled.shard, point))
+        first = labelled.first(point)
         of_point = points == point
         chosen = configuration[samples.rows[of_point] - first]
         x_SCQHW = features(chosen, variable).reshape(len(chosen), chosen.shape[1], -1, *chosen.shape[2:])

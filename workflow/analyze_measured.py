@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.canonical import canonical
-from analysis.covariance import moments, pearson
-from analysis.errors import Estimate, average
+from analysis.covariance import closest
+from analysis.errors import Estimate
 from analysis.orders import columns
 from simulators import contract
 from simulators.contract import SIGN
@@ -69,9 +69,7 @@ def measured(
             continue
         # The average of a sign is no thermal one.
         chains = samples.chains if column == SIGN else samples.thermal
-        joint = moments(np.hstack([mean_SZ[:, units], value_S[:, None]]))
-        shared = pearson(joint.covariance(average(joint.features_SF, chains)), len(units))
-        unit = units[int(np.argmax(np.abs(shared[:, 0])))]
+        unit = units[closest(mean_SZ[:, units], value_S, chains)]
         rng = generator(seed, f"{name}-measured-{column}")
         together, alone = (
             canonical(mean_SZ[:, chosen], value_S[:, None], chains, rng, resamples).smallest
@@ -106,7 +104,7 @@ def read_columns(run: RunDirectory, task: ShardTask, samples: Samples, wanted: t
     for point in np.unique(shard_S):
         path = run.shard(task.system, task.size, labelled.task_ids[point])
         read = shards.read(path, columns=wanted).columns
-        rows = samples.rows[shard_S == point] - int(np.searchsorted(labelled.shard, point))
+        rows = samples.rows[shard_S == point] - labelled.first(point)
         parts.append(np.stack([read[column][rows] for column in wanted], axis=1).astype(float))
     # Shards come in the order of their rows.
     return np.concatenate(parts)

@@ -142,6 +142,10 @@ class Labelled:
     points: tuple[dict[str, Any], ...]
     """Parameters of each shard."""
 
+    def first(self, shard: int) -> int:
+        """The first row of a shard, by its index in ``task_ids``."""
+        return int(np.searchsorted(self.shard, shard))
+
 
 def label_samples(paths: Iterable[Place], order_parameters: Iterable[str], fraction: float) -> Labelled:
     """Chains, order parameters and parameters of all samples of the shards at ``paths``, in their order; ``fraction``

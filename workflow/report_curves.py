@@ -162,10 +162,12 @@ def _branch(label: str, among: Iterable[str]) -> str:
     parts = [part.split(" = ") for part in label.split("; ") if " = " in part and part != "field = 0.0"]
     others = [set(other.split("; ")) for other in among]
     told = [part for part in parts if part[0] in SHORT or not all(" = ".join(part) in other for other in others)]
-    return ", ".join(
-        f"${SHORT[name]}={float(value):g}$" if name in SHORT else f"{name.replace('_', ' ')} {value}"
-        for name, value in told
-    )
+    return ", ".join(symbolic(name, value) for name, value in told)
+
+
+def symbolic(name: str, value: float | str) -> str:
+    """A parameter and its value, by its symbol where it has one."""
+    return f"${SHORT[name]}={float(value):g}$" if name in SHORT else f"{name.replace('_', ' ')} {value}"
 
 
 def _scans(branch: dict[str, Any], orders: Sequence[str], latents: Sequence[str]) -> tuple[scans.Scan, scans.Scan]:

@@ -9,7 +9,7 @@ from analysis import curves
 from analysis.scans import Scan
 from workflow import inputs
 from workflow.decoder_records import point_label
-from workflow.report_curves import SHORT
+from workflow.report_curves import symbolic
 from workflow.report_models import SYMBOLS, Analyzed, Drawing, best, estimate, words
 from workflow.verdict import shown
 
@@ -82,8 +82,7 @@ def _panels(
             return Scan(x, tuple((estimate(rows[k][field]),) for k in chosen))
 
         direct = scan(readings[0], "direct") if readings[0][0]["direct"] is not None else None
-        named = zip(rest, key, strict=True)
-        title = ", ".join(f"${SHORT[n]}={v:g}$" if n in SHORT else f"{words(n)} {v:g}" for n, v in named)
+        title = ", ".join(symbolic(name, value) for name, value in zip(rest, key, strict=True))
         panels[title] = direct, [scan(rows, "read") for rows in readings]
     return panels
 

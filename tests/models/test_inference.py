@@ -6,7 +6,7 @@ import torch
 
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
-from models.inference import Model, decode, encode, fields, from_tensors, responses
+from models.inference import Model, decode, encode, fields, from_tensors, response
 from models.trainer import Trainer
 
 SHALLOW = ModelConfig(shape=(1, 4, 4), hidden=16)
@@ -49,7 +49,7 @@ def test_decoding_gives_probabilities(samples: PackedSamples, config: ModelConfi
 def test_responses_are_differences_of_the_means(samples: PackedSamples, config: ModelConfig) -> None:
     """Central differences in float64 at three sites; the control is a site's response given for another's."""
     _, (model,) = trained(samples, config)
-    found = responses(model, samples)
+    found = np.stack([response(model, samples, unit) for unit in range(config.latent)])
     assert found.dtype == np.float32 and found.shape == (config.latent, 1, 4, 4)
     x_RBF = samples.unpack(torch.arange(len(samples))).unsqueeze(0).double()
     encoder = model.vae.double().encoder

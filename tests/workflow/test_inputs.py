@@ -407,7 +407,7 @@ def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory)
         (task,) = tasks
         x_SCHW = shards.read(run.shard(task.system, task.size, task.task_id)).configurations()[held.rows] * frame
         given = samples_of(np.packbits(x_SCHW.reshape(len(x_SCHW), -1) > 0, axis=1), x_SCHW.shape[1:], "spins")
-        direction_HW = inference.responses(load_model(run, item), given)[1].sum(axis=0)
+        direction_HW = inference.response(load_model(run, item), given, 1).sum(axis=0)
         part_SC = (x_SCHW * direction_HW).sum(axis=(2, 3))
         np.testing.assert_allclose(linear_S, part_SC.mean(axis=1), rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(square_S, (part_SC**2).mean(axis=1), rtol=1e-3)
