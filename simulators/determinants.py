@@ -22,6 +22,9 @@ from numba import njit
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from simulators.blas import AS_IT_IS, TRANSPOSED, set_product
+from simulators.factorization import adjoint, factor, multiply_triangular, qr, substitute, tiles
+
 Matrices = NDArray[Any]
 """(..., M, M), float64 or complex128."""
 
@@ -41,7 +44,7 @@ class Factors(NamedTuple):
         return cls(one, np.ones(shape[:-1]), one)
 
     def extended(self, CU: Matrices) -> Factors:
-        """C U D T, decomposed anew, from C U, which is overwritten.
+        """C U D T, decomposed anew, from C U.
 
         Raises:
             LinAlgError: numbers that are too large.
@@ -105,29 +108,32 @@ def _decompose(
     new_D_KM: NDArray[np.float64],
     new_T_KMM: Matrices,
 ) -> None:
+    """C U D P = Q R with the columns sorted by P, so that C U D T = Q D' (D'^-1 R P^T T).
+
+    Reflections of a column do not depend on its length: D takes no part but in P, and no square overflows.
+    """
     size = D_KM.shape[1]
     norm_M = np.empty(size)
-    sorted_MM = np.empty_like(CU_KMM[0])
+    Z_MM = np.empty_like(CU_KMM[0])
     for k in range(len(CU_KMM)):
         norm_M[:] = 0
         for i in range(size):
             for j in range(size):
-                entry = CU_KMM[k, i, j] * D_KM[k, j]
-                CU_KMM[k, i, j] = entry
+                entry = CU_KMM[k, i, j]
                 norm_M[j] += entry.real**2 + entry.imag**2
-        order_M = np.argsort(-norm_M, kind="mergesort")
+        order_M = np.argsort(-np.sqrt(norm_M) * D_KM[k], kind="mergesort")
+        adjoint(CU_KMM[k], order_M, Z_MM)
+        qr(Z_MM, new_U_KMM[k])
+        old_D_M, new_D_M = D_KM[k][order_M], new_D_KM[k]
         for i in range(size):
-            for j in range(size):
-                sorted_MM[i, j] = CU_KMM[k, i, order_M[j]]
-        U_MM, R_MM = np.linalg.qr(sorted_MM)
-        new_U_KMM[k] = U_MM
-        # M = U R P^T, so the new T is D^-1 R P^T T.
-        for i in range(size):
-            new_D_KM[k, i] = np.abs(R_MM[i, i])
+            new_D_M[i] = abs(Z_MM[i, i]) * old_D_M[i]
+            if not 0 < new_D_M[i] < np.inf:
+                raise np.linalg.LinAlgError("a product of slices has numbers that are too large")
         for j in range(size):
+            row_M = Z_MM[j]
             for i in range(j + 1):
-                R_MM[i, j] /= new_D_KM[k, i]
-        np.dot(R_MM, T_KMM[k][order_M], new_T_KMM[k])
+                row_M[i] *= old_D_M[j] / new_D_M[i]
+        multiply_triangular(Z_MM, T_KMM[k][order_M], new_T_KMM[k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -143,13 +149,14 @@ def _middle(
 
     A = Db1^-1 U1^+ conj(U2) Db2^-1 + Ds1 T1 T2^T Ds2 with Db = max(D, 1), Ds = min(D, 1): no entry is large.
     """
-    A_MM = np.dot(np.conj(U2_MM).T, np.conj(U1_MM))
-    other_MM = np.dot(T2_MM, T1_MM.T)
+    A_MM, other_MM = np.empty_like(U1_MM), np.empty_like(U1_MM)
+    set_product(U2_MM, TRANSPOSED, U1_MM, AS_IT_IS, A_MM)
+    set_product(T2_MM, AS_IT_IS, T1_MM, TRANSPOSED, other_MM)
     large_M, small_M = 1 / np.maximum(D1_M, 1.0), np.minimum(D1_M, 1.0)
     for i in range(len(D2_M)):
         large, small = 1 / max(D2_M[i], 1.0), min(D2_M[i], 1.0)
         for j in range(len(D1_M)):
-            A_MM[i, j] = A_MM[i, j] * (large * large_M[j]) + other_MM[i, j] * (small * small_M[j])
+            A_MM[i, j] = np.conj(A_MM[i, j]) * (large * large_M[j]) + other_MM[i, j] * (small * small_M[j])
     return A_MM
 
 
@@ -163,26 +170,40 @@ def _solve(
     T2_KMM: Matrices,
     G_KMM: Matrices,
 ) -> None:
+    X_MM = np.empty_like(G_KMM[0])
     for k in range(len(G_KMM)):
         A_MM = _middle(U1_KMM[k], D1_KM[k], T1_KMM[k], U2_KMM[k], D2_KM[k], T2_KMM[k])
-        # LAPACK has the columns one after the other: it is given transposes.
-        left_MM = np.conj(U1_KMM[k]) / np.maximum(D1_KM[k], 1.0)
-        right_MM = np.conj(U2_KMM[k]) / np.maximum(D2_KM[k], 1.0)
-        np.dot(right_MM, np.linalg.solve(A_MM.T, left_MM.T), G_KMM[k])
+        order_M = factor(A_MM)
+        adjoint(U1_KMM[k], order_M, X_MM)
+        _divide_rows(X_MM, np.maximum(D1_KM[k], 1.0)[order_M])
+        substitute(A_MM, X_MM)
+        _divide_rows(X_MM, np.maximum(D2_KM[k], 1.0))
+        np.dot(np.conj(U2_KMM[k]), X_MM, G_KMM[k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _solve_one(U_KMM: Matrices, D_KM: NDArray[np.float64], T_KMM: Matrices, G_KMM: Matrices) -> None:
     """[1 + U D T]^-1 = (Db^-1 U^+ + Ds T)^-1 Db^-1 U^+."""
     size = D_KM.shape[1]
+    A_MM = np.empty_like(G_KMM[0])
     for k in range(len(G_KMM)):
-        left_MM = np.conj(U_KMM[k]) / np.maximum(D_KM[k], 1.0)
-        A_MM = np.empty_like(left_MM)
-        for i in range(size):
-            small = min(D_KM[k, i], 1.0)
+        large_M, small_M = 1 / np.maximum(D_KM[k], 1.0), np.minimum(D_KM[k], 1.0)
+        for rows in tiles(size):
             for j in range(size):
-                A_MM[j, i] = left_MM[j, i] + small * T_KMM[k, i, j]
-        G_KMM[k] = np.linalg.solve(A_MM.T, left_MM.T)
+                for i in range(rows.start, rows.stop):
+                    A_MM[j, i] = np.conj(U_KMM[k, j, i]) * large_M[i] + small_M[i] * T_KMM[k, i, j]
+        order_M = factor(A_MM)
+        adjoint(U_KMM[k], order_M, G_KMM[k])
+        _divide_rows(G_KMM[k], np.maximum(D_KM[k], 1.0)[order_M])
+        substitute(A_MM, G_KMM[k])
+
+
+@njit(nogil=True, error_model="numpy")
+def _divide_rows(X_MM: Matrices, by_M: NDArray[np.float64]) -> None:
+    for i in range(len(X_MM)):
+        inverse = 1 / by_M[i]
+        for j in range(X_MM.shape[1]):
+            X_MM[i, j] *= inverse
 
 
 def log_determinant(left: Factors, right: Factors) -> tuple[NDArray[Any], NDArray[np.float64]]:

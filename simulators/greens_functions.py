@@ -35,8 +35,6 @@ TOGETHER = 64
 """Orbitals up to which several chains are worth one object."""
 SEPARABLE = 64
 """Orbitals from which the factors of E are faster than E."""
-FEW_FLIPS, MANY_FLIPS = 24, 32
-"""Sites that are proposed before G follows, up to ``TOGETHER`` orbitals and above; about two thirds are flipped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +106,6 @@ class GreensFunctions:
             self._extend_above(f)
         self._bottom: Matrices | None = None
         """What ``bottom`` would give, after a sweep; the next one changes it in its place."""
-        self._most = min(sites, FEW_FLIPS if orbitals <= TOGETHER else MANY_FLIPS)
         self._change_S2, self._explicit_2 = fermions.change_S2, fermions.explicit_2
         self.accepted_C = np.zeros(chains, dtype=np.int64)
         """Single flips so far."""
@@ -260,7 +257,6 @@ class GreensFunctions:
             self.state_CV,
             self._change_S2,
             self._explicit_2,
-            self._most,
             self.accepted_C,
         )
         self.field_CTN[:, t] = field_CN

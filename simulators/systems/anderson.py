@@ -29,7 +29,7 @@ from simulators.determinants import Matrices
 from simulators.field_chains import FieldChains
 from simulators.hirsch import FieldSpec
 
-VERSION = 1
+VERSION = 2
 ENCODING = "bits"
 LIKELIHOOD = "bernoulli"
 LADDER = "interaction"

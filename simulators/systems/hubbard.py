@@ -20,7 +20,7 @@ from simulators.determinants import Matrices
 from simulators.field_chains import FieldChains
 from simulators.hirsch import FieldSpec
 
-VERSION = 2
+VERSION = 3
 ENCODING = "bits"
 LIKELIHOOD = "bernoulli"
 LADDER = "interaction"

@@ -40,7 +40,7 @@ STRUCTURE = {8: 1.8, 12: 2.2, 16: 2.8}
 """What half filling with factors is to gain over both spins with dense hopping, on a slow core, too: what factors save
 is arithmetic, and a core that waits for its memory gains less."""
 SHARE_OF_DGEMM = 0.6
-"""At the largest size: QR and solutions run at a third to a half of dgemm's rate, flips at two thirds."""
+"""At the largest size, on a slow core, too, and with the set-up of a run of sweeps, a fifth of a sweep, counted in."""
 BOTH, HALF, OURS, DGEMM = "both spins, dense", "half filling, dense", "half filling, as shipped", "dgemm"
 
 
