@@ -24,6 +24,7 @@ from threadpoolctl import ThreadpoolController
 
 from simulators.blas import AS_IT_IS, TRANSPOSED, set_product
 from simulators.factorization import adjoint, factor, multiply_triangular, qr, substitute, tiles
+from simulators.hopping import scale_rows
 
 Matrices = NDArray[Any]
 """(..., M, M), float64 or complex128."""
@@ -175,9 +176,9 @@ def _solve(
         A_MM = _middle(U1_KMM[k], D1_KM[k], T1_KMM[k], U2_KMM[k], D2_KM[k], T2_KMM[k])
         order_M = factor(A_MM)
         adjoint(U1_KMM[k], order_M, X_MM)
-        _divide_rows(X_MM, np.maximum(D1_KM[k], 1.0)[order_M])
+        scale_rows(1 / np.maximum(D1_KM[k], 1.0)[order_M], X_MM, X_MM)
         substitute(A_MM, X_MM)
-        _divide_rows(X_MM, np.maximum(D2_KM[k], 1.0))
+        scale_rows(1 / np.maximum(D2_KM[k], 1.0), X_MM, X_MM)
         np.dot(np.conj(U2_KMM[k]), X_MM, G_KMM[k])
 
 
@@ -194,16 +195,8 @@ def _solve_one(U_KMM: Matrices, D_KM: NDArray[np.float64], T_KMM: Matrices, G_KM
                     A_MM[j, i] = np.conj(U_KMM[k, j, i]) * large_M[i] + small_M[i] * T_KMM[k, i, j]
         order_M = factor(A_MM)
         adjoint(U_KMM[k], order_M, G_KMM[k])
-        _divide_rows(G_KMM[k], np.maximum(D_KM[k], 1.0)[order_M])
+        scale_rows(large_M[order_M], G_KMM[k], G_KMM[k])
         substitute(A_MM, G_KMM[k])
-
-
-@njit(nogil=True, error_model="numpy")
-def _divide_rows(X_MM: Matrices, by_M: NDArray[np.float64]) -> None:
-    for i in range(len(X_MM)):
-        inverse = 1 / by_M[i]
-        for j in range(X_MM.shape[1]):
-            X_MM[i, j] *= inverse
 
 
 def log_determinant(left: Factors, right: Factors) -> tuple[NDArray[Any], NDArray[np.float64]]:

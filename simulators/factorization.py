@@ -66,7 +66,7 @@ def reflect(Z_NN: NDArray[Any], V_NN: NDArray[Any], tau_N: NDArray[np.float64], 
             subtract_reflected(Z_NN[k, i:], v_R, tau)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}, inline="always")
+@njit(inline="always")
 def subtract_reflected(z_R: NDArray[Any], v_R: NDArray[Any], tau: float) -> None:
     """z (1 - tau y y^+), from v = y^+."""
     overlap = 0 * z_R[0]
