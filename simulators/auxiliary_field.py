@@ -1,8 +1,9 @@
 """Markov chains of an auxiliary field: what the systems of correlated fermions share.
 
 A sweep is a pass up and a pass down the Trotter slices, so each site of each slice is proposed twice.  Chains go one
-batch after the other, since their Green's functions take far more memory than their fields; between two calls of
-``advance`` the fields and random generators are all there is.
+batch after the other, since their Green's functions take far more memory than their fields.  Fields and random
+generators are all that a chain is: Green's functions follow from the fields, and are kept from one call of ``advance``
+to the next, for the first few batches, only because they take a fifth of a sweep or more to be made again.
 
 After too many slices without being computed anew the Green's functions are wrong.  Every chain has an interval of its
 own: a sweep that was wrong by more than ``LARGEST_DRIFT`` is taken back and made again with half of it.
@@ -28,6 +29,8 @@ from simulators.multispin import generators
 LARGEST_DRIFT = 1e-6
 BATCH_BYTES = 2**20
 """Green's functions of the chains that are swept together: they fit a core's cache."""
+KEPT_BYTES = 2**25
+"""Green's functions of fields that have been swept and will be again."""
 
 
 class SingularField(RuntimeError):
@@ -58,6 +61,8 @@ class FieldUpdates:
         self.drift_R = np.zeros(len(states_RTIJ))
         """Largest error of the Green's functions in any sweep that counted."""
         self.model = self.fermions(spec)
+        self._kept: dict[int, GreensFunctions] = {}
+        """By the first of their chains; good as long as the fields are theirs."""
 
     @staticmethod
     def fermions(spec: Any) -> Fermions:
@@ -88,11 +93,17 @@ class FieldUpdates:
     def greens_functions(self, chosen_C: NDArray[np.int64]) -> GreensFunctions:
         """Those of copies of the chosen chains' fields and generators; the chains have equal intervals.
 
+        They are to be looked at: who sweeps them takes them out of ``_kept``.
+
         Raises:
             SingularField: they cannot be computed.
         """
         field_CTN = self.states_RTIJ[chosen_C].reshape(len(chosen_C), self.spec.shape[0], -1)
         interval = int(self.interval_R[chosen_C[0]])
+        kept = self._kept.get(int(chosen_C[0]))
+        if kept is not None and kept.interval == interval and np.array_equal(kept.field_CTN, field_CTN):
+            kept.state_CV[:] = self.state_RV[chosen_C]
+            return kept
         return GreensFunctions(self.model, field_CTN, self.state_RV[chosen_C], interval)
 
     def settle(self) -> None:
@@ -121,6 +132,7 @@ class FieldUpdates:
 
     def _advance(self, chosen_C: NDArray[np.int64], sweeps: int) -> None:
         greens = self.greens_functions(chosen_C)
+        self._kept.pop(int(chosen_C[0]), None)
         for done in range(sweeps):
             greens.accepted_C[:] = 0
             try:
@@ -141,6 +153,8 @@ class FieldUpdates:
                 if len(good):
                     self._advance(good, sweeps - done - 1)
                 return
+        if greens.nbytes + sum(other.nbytes for other in self._kept.values()) <= KEPT_BYTES:
+            self._kept[int(chosen_C[0])] = greens
 
     def _sweep(self, greens: GreensFunctions) -> NDArray[np.float64]:
         # Numbers that are too large come out as an infinite drift.
@@ -171,6 +185,8 @@ class FieldUpdates:
                 f"anew at every slice; a matrix is singular to double precision"
             )
         self.interval_R[bad] //= 2
+        # Batches are of other chains from now on.
+        self._kept.clear()
 
     def states(self) -> NDArray[np.int8]:
         """(R, T, I, J), a copy."""

@@ -90,7 +90,7 @@ class GreensFunctions:
     def __init__(
         self, fermions: Fermions, field_CTN: NDArray[np.int8], state_CV: NDArray[np.uint64], interval: int
     ) -> None:
-        self.fermions, self.field_CTN, self.state_CV = fermions, field_CTN, state_CV
+        self.fermions, self.field_CTN, self.state_CV, self.interval = fermions, field_CTN, state_CV, interval
         chains, slices, sites = field_CTN.shape
         orbitals = len(fermions.hop_NN)
         self.blocks = [range(first, min(slices, first + interval)) for first in range(0, slices, interval)]
@@ -109,6 +109,11 @@ class GreensFunctions:
         self._change_S2, self._explicit_2 = fermions.change_S2, fermions.explicit_2
         self.accepted_C = np.zeros(chains, dtype=np.int64)
         """Single flips so far."""
+
+    @property
+    def nbytes(self) -> int:
+        """Of the products of blocks, which take most of the memory."""
+        return sum(array.nbytes for factors in self._above for array in factors)
 
     def sweep(self) -> NDArray[np.float64]:
         """Propose every flip on a pass up the slices, and again on the way down.
@@ -147,7 +152,7 @@ class GreensFunctions:
         site_C = np.array([int(uniform(state_V) * sites) for state_V in self.state_CV])
         field_CTN = self.field_CTN.copy()
         field_CTN[np.arange(chains), :, site_C] *= -1
-        other = GreensFunctions(self.fermions, field_CTN, self.state_CV, len(self.blocks[0]))
+        other = GreensFunctions(self.fermions, field_CTN, self.state_CV, self.interval)
         ratio_C = np.exp(np.minimum(0.0, other.log_weight()[1] - self.log_weight()[1]))
         taken_C = np.array([uniform(state_V) for state_V in self.state_CV]) < ratio_C
         self.field_CTN[taken_C] = field_CTN[taken_C]
@@ -179,7 +184,7 @@ class GreensFunctions:
     def rolled(self, start: int) -> GreensFunctions:
         """Those of the same fields with slice ``start`` as the first one."""
         field_CTN = np.roll(self.field_CTN, -start, axis=1)
-        return GreensFunctions(self.fermions, field_CTN, self.state_CV, len(self.blocks[0]))
+        return GreensFunctions(self.fermions, field_CTN, self.state_CV, self.interval)
 
     def each_distance(self) -> Iterator[tuple[Matrices, Matrices, Matrices]]:
         """(S, C, N, N) G(tau, tau), G(tau, 0)_ij = <c_i(tau) c+_j> and G(0, tau)_ij = -<c+_j(tau) c_i> of tau = 0 to

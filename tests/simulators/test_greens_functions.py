@@ -11,7 +11,7 @@ from simulators import auxiliary_field, greens_functions
 from simulators.auxiliary_field import SingularField
 from simulators.clusters import uniform
 from simulators.determinants import Factors, greens
-from simulators.field_chains import Metropolis
+from simulators.field_chains import Lines, Metropolis
 from simulators.greens_functions import Fermions, GreensFunctions
 from simulators.hirsch import FieldSpec, fermions
 from simulators.multispin import generators
@@ -197,6 +197,48 @@ def test_a_chain_does_not_depend_on_what_it_is_swept_with(size: int) -> None:
         alone._advance(chosen, 3)
     np.testing.assert_array_equal(together.states_RTIJ, alone.states_RTIJ)
     np.testing.assert_array_equal(together.drift_R, alone.drift_R)
+
+
+@pytest.mark.parametrize("algorithm", [Metropolis, Lines])
+def test_kept_greens_functions_are_those_of_the_fields(
+    algorithm: type[Metropolis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit what computing them anew gives, also where fields come from elsewhere between two sweeps; within a
+    bound of memory."""
+    spec = SPECS["doped"]
+    made: list[int] = []
+    make = GreensFunctions.__init__
+
+    def counted(*args: object) -> None:
+        made.append(1)
+        make(*args)  # type: ignore[arg-type]
+
+    def run(kept_bytes: int) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.uint64]]:
+        monkeypatch.setattr(auxiliary_field, "KEPT_BYTES", kept_bytes)
+        one, other = updates(spec, 3, algorithm), updates(spec, 3, algorithm)
+        other.advance(1)
+        for sweeps in (1, 2):
+            one.advance(sweeps)
+            assert sum(greens.nbytes for greens in one._kept.values()) <= kept_bytes
+        one.exchange(other, np.array([True, False, True]))
+        one.advance(1)
+        one.states_RTIJ[1, 3] *= -1
+        one.advance(2)
+        chosen = np.arange(3)
+        phase_and_size = np.array(one.greens_functions(chosen).log_weight())
+        return one.states(), phase_and_size, one.state_RV
+
+    monkeypatch.setattr(GreensFunctions, "__init__", counted)
+    results, counts = [], []
+    for kept_bytes in (0, 2**25):
+        made.clear()
+        results.append(run(kept_bytes))
+        counts.append(len(made))
+    for anew, kept in zip(*results, strict=True):
+        np.testing.assert_array_equal(anew, kept)
+    # Anew: for four calls of one, one of the other and the weights; not twice, once the fields are one's own.
+    lines = algorithm.lines * 7
+    assert counts == [6 + lines, 4 + lines]
 
 
 def test_coarse_stabilization_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:

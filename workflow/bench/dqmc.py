@@ -36,13 +36,11 @@ PEER = "LATENTPHASE_BENCH_DQMC"
 SIZES = (4, 8, 12, 16)
 CHAINS = {4: 32, 8: 4}
 """Swept together; one where it is not named."""
-RUN = 8
-"""Sweeps between two samples, at least: the stacks of block products are set up once for all of them."""
 STRUCTURE = {8: 1.8, 12: 2.2, 16: 2.8}
 """What half filling with factors is to gain over both spins with dense hopping, on a slow core, too: what factors save
 is arithmetic, and a core that waits for its memory gains less."""
 SHARE_OF_DGEMM = 0.6
-"""At the largest size, on a slow core, too; the set-up of a run, a fifth of a sweep, is not among the operations."""
+"""At the largest size, on a slow core, too."""
 BOTH, HALF, OURS, DGEMM = "both spins, dense", "half filling, dense", "half filling, as shipped", "dgemm"
 
 
@@ -230,8 +228,8 @@ def _passes(size: int, model: Callable[[hubbard.Spec], Fermions], seconds: float
     updates = _updates(size, model, beta)
 
     def step(sweeps: int) -> float:
-        updates.advance(RUN * sweeps)
-        return 2 * RUN * sweeps * len(updates.states_RTIJ)
+        updates.advance(sweeps)
+        return 2 * sweeps * len(updates.states_RTIJ)
 
     return lasting(step, seconds)
 
