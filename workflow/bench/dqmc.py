@@ -52,9 +52,9 @@ def measure(quick: bool) -> Iterator[Figure | Skipped]:
         for size in SIZES[: 2 if quick else None]:
             works = {
                 BOTH: _passes(size, both_spins, seconds),
+                DGEMM: _dgemm(size**2, seconds / 2),
                 HALF: _passes(size, dense, seconds),
                 OURS: _passes(size, hirsch.fermions, seconds),
-                DGEMM: _dgemm(size**2, seconds / 4),
             }
             rates = interleaved(works, rounds, time.process_time)
             times[size] = float(1 / np.median(rates[BOTH]))
