@@ -79,6 +79,7 @@ def read_fluctuations(
     chains: Chains,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
+    squared_norm: float | None = None,
 ) -> tuple[Reading, ...]:
     """scale <x^2> + <rest> at every point, x being what ``linear_S`` stands for, less its mean, in its own unit.
 
@@ -96,6 +97,9 @@ def read_fluctuations(
         chains: from ``index_chains``, for the same rows.
         rng: draws the bootstrap resamples.
         resamples: their number.
+        squared_norm: of the weights with which ``linear_S`` sums up elements, the order parameter's being 1; ``rest_S``
+            is of each element with itself, so it goes with this, in x's unit.  A latent that is not quite the order
+            parameter has a larger one.  None: that of the order parameter.
 
     Returns:
         (P,)
@@ -111,7 +115,8 @@ def read_fluctuations(
         (linear, order, square, product), mean_PF = _by_point(mean_F, overall_SF.shape[1], each_SF.shape[1])
         unit = (product - linear * order) / (square - order**2)
         linear_P, square_P, scale_P, rest_P, direct_P = mean_PF.T
-        read_P = (square_P - scale_P * (2 * linear * linear_P - linear**2)) / unit**2 + rest_P
+        own = 1.0 if squared_norm is None else squared_norm / unit**2
+        read_P = (square_P - scale_P * (2 * linear * linear_P - linear**2)) / unit**2 + own * rest_P
         return _compared(read_P, direct_P)
 
     found = _readings(bootstrap(statistic, _features(overall_SF, each_SF, point_S), chains, rng, resamples))

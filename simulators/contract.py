@@ -130,7 +130,10 @@ class Extra(NamedTuple):
 
 class Fluctuation(NamedTuple):
     """An even observable that the square of an order parameter x gives exactly, on average: in the mean over
-    configurations it is ``scale`` x^2 + ``offset`` + the sum of ``terms``, factors of other columns."""
+    configurations it is ``scale`` x^2 + ``offset`` + the sum of ``terms``, factors of other columns.
+
+    x is a mean over elements with signs, and what is added takes away what each has with itself: of a sum with other
+    weights, in proportion to their squares."""
 
     order: str
     column: str

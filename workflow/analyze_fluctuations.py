@@ -123,9 +123,11 @@ class Curves:
         unit = self._units[closest(self._mean_SZ[:, self._units], order_S, samples.thermal)]
         chains, rng, resamples, point_S = samples.thermal, self._rng, self._resamples, self._point_S
 
-        def read(linear_S: NDArray[np.float64], square_S: NDArray[np.float64]) -> tuple[Reading, ...]:
+        def read(
+            linear_S: NDArray[np.float64], square_S: NDArray[np.float64], squared_norm: float | None = None
+        ) -> tuple[Reading, ...]:
             given = linear_S, square_S, order_S, scale_S, rest_S, value_S
-            return read_fluctuations(*given, point_S=point_S, chains=chains, rng=rng, resamples=resamples)
+            return read_fluctuations(*given, point_S, chains, rng, resamples, squared_norm)
 
         mean_S = self._mean_SZ[:, unit]
         order: Sequence[Reading | None] = [None] * len(self._points)
@@ -139,8 +141,9 @@ class Curves:
         rows = zip(self._points, latent, order, line, strict=True)
         return Curve(named.column, named.by_channel, unit, [Point(*row) for row in rows])
 
-    def _of_channels(self, unit: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(S,) mean over the channels of the latent's direction times each, and mean of the squares.
+    def _of_channels(self, unit: int) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """(S,) mean over the channels of the latent's direction times each, mean of the squares, and the direction's
+        squared norm, 1 for that of a mean over the sites with any signs.
 
         The direction is the mean derivative of the latent by the inputs, summed over channels: what the network has
         learned to add up over sites.
@@ -153,7 +156,7 @@ class Curves:
             part_SC = np.tensordot(configurations(shard, frame, rows).astype(np.float32), direction_HW, axes=2)
             here_S = self._shard_S == h
             linear_S[here_S], square_S[here_S] = part_SC.mean(axis=1), (part_SC.astype(float) ** 2).mean(axis=1)
-        return linear_S, square_S
+        return linear_S, square_S, float((direction_HW.astype(float) ** 2).sum() * direction_HW.size)
 
     def _direction(self, unit: int, read: Sequence[HeldOut]) -> NDArray[np.float32]:
         from models import inference

@@ -98,6 +98,25 @@ def test_squares_of_parts_are_of_each_by_itself() -> None:
         assert reading.off is not None and abs(reading.off.value) < 5 * reading.off.error
 
 
+def test_a_direction_that_is_not_pure_has_more_of_each_element_with_itself() -> None:
+    """Sixteen elements x signs + noise: <x^2> is that of their mean, less the noise's 1/16; |z| < 5, six comparisons."""
+    point_S, x_S, _, value_S = spread()
+    rng = np.random.default_rng(7)
+    sign_N, other_N = np.array([1.0, -1.0] * 8), np.array([1.0, 1.0, -1.0, -1.0] * 4)
+    element_SN = x_S[:, None] * sign_N + rng.standard_normal((SAMPLES, 16))
+    chains = index_chains(np.arange(SAMPLES) // 3 % CHAINS, point_S)
+    order_S, weight_N = element_SN @ sign_N / 16, 0.7 * (sign_N + 2 * other_N) / 16
+    z_S = element_SN @ weight_N
+    given = order_S, np.ones(SAMPLES), np.full(SAMPLES, -1 / 16), value_S, point_S, chains, np.random.default_rng(4)
+    pure = read_fluctuations(order_S, order_S**2, *given)
+    mixed = read_fluctuations(z_S, z_S**2, *given, squared_norm=16 * float(weight_N @ weight_N))
+    for reading in (*pure, *mixed):
+        assert reading.off is not None and abs(reading.off.value) < 5 * reading.off.error
+    # Negative control: taken for the order parameter's own direction.
+    blind = read_fluctuations(z_S, z_S**2, *given)
+    assert blind[0].off is not None and blind[0].off.value > 10 * blind[0].off.error
+
+
 def test_a_latent_that_saturates_does_not() -> None:
     """The negative control: it gives too little at the last point."""
     point_S, x_S, _, value_S = spread()
