@@ -99,7 +99,7 @@ def test_squares_of_parts_are_of_each_by_itself() -> None:
 
 
 def test_a_direction_that_is_not_pure_has_more_of_each_element_with_itself() -> None:
-    """Sixteen elements x signs + noise: <x^2> is that of their mean, less the noise's 1/16; |z| < 5, six comparisons."""
+    """Sixteen elements x signs + noise: <x^2> is that of their mean, less the noise's 1/16; |z| < 5, 6 comparisons."""
     point_S, x_S, _, value_S = spread()
     rng = np.random.default_rng(7)
     sign_N, other_N = np.array([1.0, -1.0] * 8), np.array([1.0, 1.0, -1.0, -1.0] * 4)
