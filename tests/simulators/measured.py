@@ -10,6 +10,8 @@ LARGEST_Z = 4.0
 """A correct simulator exceeds it with chance 6e-5 per comparison; seeds are fixed."""
 Series = dict[str, NDArray[np.float64]]
 """(chains, measurements) of every column."""
+STEPS = (0.25, 0.125, 0.0625)
+"""dtau of averages that are extrapolated to none, at T = 1."""
 
 
 def series(
@@ -42,3 +44,16 @@ def largest_z(series: Series, truth: dict[str, float], use_sign: bool = True) ->
         assert error > 1e-12 or abs(mean - value) < 1e-10, (name, mean, value)
         found.append((abs(mean - value) / error if error > 1e-12 else 0.0, name))
     return max(found)
+
+
+def estimates(at: list[Series], name: str) -> tuple[list[float], list[float]]:
+    """Means of one observable at several dtau, and their errors."""
+    means, errors = zip(*(estimate(one[name], one["sign"]) for one in at), strict=True)
+    return list(means), list(errors)
+
+
+def extrapolated(values: list[float], errors: list[float]) -> tuple[float, float]:
+    """Limit of a + b dtau^2 + c dtau^4 through three steps, each half of the one before: the errors of all three
+    steps, and no bias of the order dtau^4."""
+    factor = np.array([1 / 45, -20 / 45, 64 / 45])
+    return float(factor @ values), float(np.sqrt(factor**2 @ np.square(errors)))

@@ -9,7 +9,7 @@ import fock_space
 import numpy as np
 import occupations
 import pytest
-from measured import LARGEST_Z, Series, estimate, largest_z, series
+from measured import LARGEST_Z, STEPS, Series, estimate, estimates, extrapolated, largest_z, series
 
 from simulators.systems import hubbard
 from simulators.systems.hubbard import Simulation, Spec
@@ -139,14 +139,7 @@ def test_averages_with_negative_weights() -> None:
     assert largest_z(series, truth, use_sign=False)[0] > 2 * LARGEST_Z
 
 
-STEPS, FINE_STEPS = (0.25, 0.125, 0.0625), (0.125, 0.0625, 0.03125)
-
-
-def extrapolated(values: list[float], errors: list[float]) -> tuple[float, float]:
-    """Limit of a + b dtau^2 + c dtau^4 through three steps, each half of the one before: the errors of all three
-    steps, and no bias of the order dtau^4."""
-    factor = np.array([1 / 45, -20 / 45, 64 / 45])
-    return float(factor @ values), float(np.sqrt(factor**2 @ np.square(errors)))
+FINE_STEPS = (0.125, 0.0625, 0.03125)
 
 
 def test_the_error_of_the_slices_is_quadratic() -> None:
@@ -179,8 +172,7 @@ def test_extrapolated_averages(values: dict[str, Any]) -> None:
     series = [run(spec, rounds=40, spacing=2) for spec in specs]
     truth = exact(specs[0], None)
     for name, value in truth.items():
-        means, errors = zip(*(estimate(one[name], one["sign"]) for one in series), strict=True)
-        limit, error = extrapolated(list(means), list(errors))
+        limit, error = extrapolated(*estimates(series, name))
         assert abs(limit - value) < max(LARGEST_Z * error, 1e-10), (name, limit, error, value)
     assert largest_z(series[0], truth)[0] > 3 * LARGEST_Z, "negative control: the coarsest step alone"
 
