@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from analysis import encodings, mmd
 from analysis.orders import split
-from workflow import shards
 from workflow.blocks import AnalyzeBlock
-from workflow.dataset import configurations
+from workflow.dataset import configurations, read_for
 from workflow.held_out import (
     Samples,
     branches,
@@ -82,7 +81,7 @@ def _given(run: RunDirectory, job: SizeJob, rows: NDArray[np.intp]) -> NDArray[A
     time."""
     parts, first = [], 0
     for task in job.tasks:
-        shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=())
+        shard = read_for(run.shard(task.system, task.size, task.task_id), job.given_as)
         count = len(shard.packed_SB)
         parts.append(configurations(shard, job.given_as, rows[(rows >= first) & (rows < first + count)] - first))
         first += count
@@ -97,6 +96,8 @@ def _thermal(
     A branch whose strongest order parameter no symmetry of single sites can turn is left out.
     """
     content: list[dict[str, Any]] = []
+    if not samples.physics.on_sites:
+        return content
     variable, orders = samples.physics.variable, samples.orders
     for label, mask in branches(samples).items():
         branch = subset(samples, mask)

@@ -96,7 +96,10 @@ class Curves:
         self._points, self._point_S = _points(samples)
 
     def all(self) -> list[Curve]:
-        """Of everything that squares of an order parameter say at every point; often nothing."""
+        """Of everything that squares of an order parameter say at every point; often nothing, and nothing of a model
+        that does not see the elements which the order parameter is a mean of."""
+        if not self._samples.physics.on_sites:
+            return []
         simulated = {h: task for h, task in self._tasks.items() if isinstance(task, SimulationTask)}
         if len(simulated) < len(self._tasks):
             return []

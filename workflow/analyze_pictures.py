@@ -54,7 +54,7 @@ def generate(
         grid = np.stack(np.meshgrid(PLANE, PLANE), axis=-1).reshape(-1, 2)
         pictures.append(("plane", grid, inference.decode(model, grid.astype(np.float32))))
     _write_pictures(run.analysis / f"{item.train_id}-fields.parquet", pictures)
-    readable = mean_fields.readable(known.orders)
+    readable = mean_fields.readable(known.orders) if known.on_sites else []
     if not readable:
         return None
     stored_NCHW = inputs.restored(field_NCHW.astype(float), item.seen.stored, item.given_as)

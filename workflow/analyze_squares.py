@@ -16,9 +16,8 @@ from analysis import encodings
 from analysis.errors import Estimate
 from analysis.orders import split
 from analysis.squares import squared_correlations
-from workflow import shards
 from workflow.analyze_measured import SIGN, columns_of
-from workflow.dataset import configurations
+from workflow.dataset import configurations, read_for
 from workflow.held_out import Samples, generator
 from workflow.layout import RunDirectory
 from workflow.plan import ShardTask, SimulationTask, TrainingRun
@@ -105,7 +104,7 @@ def _features(
     parts: list[NDArray[Any]] = []
     first, size = 0, 0
     for task in tasks:
-        shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=())
+        shard = read_for(run.shard(task.system, task.size, task.task_id), item.given_as)
         count = len(shard.packed_SB)
         here = rows[(rows >= first) & (rows < first + count)] - first
         first += count

@@ -65,9 +65,9 @@ class DataTask:
     @property
     def content(self) -> dict[str, Any]:
         """Everything that decides the shard: not the names of all labels, or another row of probabilities would change
-        every shard."""
+        every shard. Data have no second inputs."""
         content = asdict(self)
-        del content["info"]["labels"]
+        del content["info"]["labels"], content["info"]["further"]
         return content
 
     @cached_property

@@ -14,7 +14,7 @@ from simulators.contract import SIGN
 from workflow import shards
 from workflow.dataset_info import DatasetInfo
 from workflow.gathered import Gathered, most_in_memory
-from workflow.inputs import Input, is_averaged, seen, transformed
+from workflow.inputs import Input, is_averaged, is_second, seen, transformed
 from workflow.layout import RunDirectory
 from workflow.storage import Place
 from workflow.variables import Stored, stored_of
@@ -91,11 +91,12 @@ def training_data(
     info = DatasetInfo(shape=(1, size, size), encoding="bits", variable="spins")
     with Gathered(most_in_memory(memory)) as gathered:
         for task_id in task_ids:
-            shard = shards.read(run.shard(system, size, task_id), columns=SPLIT_COLUMNS)
+            shard = read_for(run.shard(system, size, task_id), given_as, SPLIT_COLUMNS)
             chains = int(shard.metadata["task"]["chains"])
             gathered.add(numbers(shard, given_as, ~unseen(shard.columns, chains, fraction)))
             kind = stored_of(shard.metadata["task"])
-            info = DatasetInfo(shape=shard.shape, encoding=shard.encoding, **kind._asdict())
+            second = ((given_as, configurations(shard, given_as, slice(1)).shape[1:]),) if is_second(given_as) else ()
+            info = DatasetInfo(shape=shard.shape, encoding=shard.encoding, **kind._asdict(), further=second)
         configurations_SN = gathered.together()
     if not len(configurations_SN):
         raise ValueError(f"the shards of L = {size} leave no training sample; simulate more samples per point")
@@ -103,8 +104,19 @@ def training_data(
     return TrainingData(configurations_SN=configurations_SN, shape=given.shape, stored=given.stored)
 
 
+def read_for(path: Place, given_as: Input, columns: tuple[str, ...] = ()) -> shards.Shard:
+    """A shard with what a model is given of it, and these columns.
+
+    Raises:
+        ShardError: as in ``shards.read``.
+    """
+    return shards.read(path, columns=(*columns, f"{shards.INPUT}{given_as}") if is_second(given_as) else columns)
+
+
 def configurations(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
-    """Chosen configurations of a shard as a model sees them, (S, C, H, W)."""
+    """Chosen configurations of a shard, read by ``read_for``, as a model sees them, (S, C, H, W)."""
+    if is_second(given_as):
+        return shard.columns[f"{shards.INPUT}{given_as}"][rows]
     packed_SB = shard.packed_SB[rows]
     at_once = max(1, SITES_AT_ONCE // prod(shard.shape))
     parts = [
@@ -116,7 +128,7 @@ def configurations(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | sl
 
 def numbers(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
     """The same as ``models.data.samples_of`` takes them: packed bits of spins, or flat states or values."""
-    is_packed = shard.encoding == "bits" and not is_averaged(given_as)
+    is_packed = shard.encoding == "bits" and not is_averaged(given_as) and not is_second(given_as)
     if is_packed and given_as == "raw":
         return shard.packed_SB[rows]
     given_SCHW = configurations(shard, given_as, rows)

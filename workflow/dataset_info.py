@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -27,6 +28,8 @@ class DatasetInfo:
     order_parameters: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     """Names of the values 0, 1, ... of the column ``label``; empty where there is no such column."""
+    further: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    """Name and shape of every second input that is stored beside the configuration, float32."""
 
     @property
     def features(self) -> int:
@@ -39,11 +42,13 @@ class DatasetInfo:
         return Stored(self.variable, self.states, self.lowest)
 
 
-def simulated(system: contract.System, spec: Any) -> DatasetInfo:
-    """The same for what ``system`` simulates at ``spec``."""
+def simulated(system: contract.System, spec: Any, measure: Iterable[str] = ()) -> DatasetInfo:
+    """The same for what ``system`` simulates at ``spec``, with what it measures there on request."""
+    asked, extras = set(measure), system.extras(spec)
     return DatasetInfo(
         shape=tuple(spec.shape),
         encoding=system.encoding,
         **stored(system.name, asdict(spec))._asdict(),
         order_parameters=system.names(spec).order_parameters,
+        further=tuple((name, extra.shape) for name, extra in extras.items() if name in asked and extra.shape),
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from workflow import shards, storage
+from workflow import storage
 from workflow.blocks import Study
-from workflow.dataset import SPLIT_COLUMNS, numbers, unseen
+from workflow.dataset import SPLIT_COLUMNS, numbers, read_for, unseen
 from workflow.executors import Executor
 from workflow.folder import StageFailed, forget_failures, note_failure, require
 from workflow.layout import RunDirectory
@@ -65,7 +65,7 @@ def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> 
     run = RunDirectory.at(root)
     model = load_model(run, training)
     for task in tasks:
-        shard = shards.read(run.shard(task.system, task.size, task.task_id), columns=SPLIT_COLUMNS)
+        shard = read_for(run.shard(task.system, task.size, task.task_id), training.given_as, SPLIT_COLUMNS)
         posterior = inference.encode(
             model, samples_of(numbers(shard, training.given_as), training.seen.shape, *training.seen.stored)
         )

@@ -6,6 +6,8 @@ Shards stay as they are; whoever reads one for a model asks here.
 * ``tau-average``: the mean over the channels, which for an auxiliary field is that over imaginary time.
 * ``staggered``: times (-1)^(x + y); states that stand for -s ... s are turned over on one sublattice.
 * ``staggered-tau-average``: both.
+* ``green``: not the configuration but the second input that ``measure = ["green"]`` stores beside it, a matrix between
+  sites, which no lattice symmetry of single sites turns.
 
 Axes: S samples, C channels, H rows, W columns, F channels of features.
 """
@@ -22,7 +24,8 @@ from models.config import Variable
 from workflow.dataset_info import DatasetInfo
 from workflow.variables import Stored
 
-Input = Literal["raw", "tau-average", "staggered", "staggered-tau-average"]
+Input = Literal["raw", "tau-average", "staggered", "staggered-tau-average", "green"]
+SECOND_INPUTS = ("green",)
 
 
 def words(network: str, name: str) -> str:
@@ -40,8 +43,15 @@ def is_staggered(name: Input) -> bool:
     return name.startswith("staggered")
 
 
+def is_second(name: Input) -> bool:
+    """Whether it is stored beside the configuration, instead of made of it."""
+    return name in SECOND_INPUTS
+
+
 def objection(info: DatasetInfo, name: Input) -> str | None:
     """Why configurations cannot be transformed so; None if they can."""
+    if is_second(name) and name not in dict(info.further):
+        return f'is not stored beside these configurations; simulate them with measure = ["{name}"], or take raw'
     if is_averaged(name) and info.variable not in ("spins", "values"):
         return f"averages numbers, which {info.variable} are not; take raw or staggered"
     if is_staggered(name) and not _has_signs(info.stored):
@@ -65,10 +75,11 @@ def seen(info: DatasetInfo, name: Input) -> DatasetInfo:
     """
     if (text := objection(info, name)) is not None:
         raise ValueError(f"input = {name!r} {text}")
-    if not is_averaged(name):
+    if not is_averaged(name) and not is_second(name):
         return info
+    shape = dict(info.further)[name] if is_second(name) else (1, *info.shape[1:])
     values: Variable = "values"
-    return replace(info, shape=(1, *info.shape[1:]), encoding="float32", variable=values, states=2, lowest=0)
+    return replace(info, shape=shape, encoding="float32", variable=values, states=2, lowest=0)
 
 
 def transformed(stored_SCHW: NDArray[Any], name: Input) -> NDArray[Any]:

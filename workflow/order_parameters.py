@@ -8,7 +8,7 @@ from analysis.encodings import Variable
 from analysis.orders import OrderParameter, signs
 from simulators import contract
 from workflow.data_tasks import DataTask
-from workflow.inputs import Input, seen
+from workflow.inputs import Input, is_second, seen
 from workflow.plan import ShardTask
 
 
@@ -19,6 +19,8 @@ class Physics(NamedTuple):
     variable: Variable
     parameter: str
     """Field of the spec that curves run over: temperature, or what stands for it."""
+    on_sites: bool = True
+    """Whether what a model sees has a number of its own for every site, which order parameters can be read off."""
 
 
 def physics(task: ShardTask, given_as: Input = "raw") -> Physics:
@@ -28,4 +30,5 @@ def physics(task: ShardTask, given_as: Input = "raw") -> Physics:
     if isinstance(task, DataTask):
         return Physics(signs(task.info.order_parameters), variable, "temperature")
     system = contract.load(task.system)
-    return Physics(tuple(OrderParameter(*order) for order in system.orders_of(task.point)), variable, system.ladder)
+    orders = tuple(OrderParameter(*order) for order in system.orders_of(task.point))
+    return Physics(orders, variable, system.ladder, not is_second(given_as))

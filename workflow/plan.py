@@ -63,7 +63,7 @@ class SimulationTask:
     @cached_property
     def info(self) -> DatasetInfo:
         """What its configurations are."""
-        return simulated(contract.load(self.system), self.point)
+        return simulated(contract.load(self.system), self.point, self.measure)
 
     @property
     def content(self) -> dict[str, Any]:

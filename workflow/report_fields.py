@@ -25,8 +25,13 @@ WHAT = {
     "values": "mean fields",
 }
 """What is decoded, by what a site holds."""
+MATRICES = "mean Green's functions G_ij"
 FEW = 256
 """Configurations that are looked at to see whether they are images."""
+
+
+def _what(model: Analyzed) -> str:
+    return WHAT[model.physics.variable.kind] if model.physics.on_sites else MATRICES
 
 
 def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
@@ -44,7 +49,7 @@ def generated(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Draw
     chosen = compared(models)
     first = chosen.models[0]
     caption = (
-        f"Sixteen {WHAT[first.physics.variable.kind]} decoded from z ~ N(0, 1), {label}, "
+        f"Sixteen {_what(first)} decoded from z ~ N(0, 1), {label}, "
         f"L = {first.item.size}, {chosen.words}{reference('generated', first)}."
     )
     yield f"generated-{label}", caption, _tiles(run, chosen.models, chosen.titles)
@@ -62,7 +67,7 @@ def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing
     for (_, system, given_as), mine in by_kind.items():
         chosen = mine[: 2 * PANELS]
         caption = (
-            f"Sixteen {WHAT[chosen[0].physics.variable.kind]} decoded from z ~ N(0, 1) by models of a single parameter "
+            f"Sixteen {_what(chosen[0])} decoded from z ~ N(0, 1) by models of a single parameter "
             f"point{reference('generated', chosen[0])}; block and point above."
         )
         titles = [f"{model.item.name}\n{_point(model)}, L = {model.item.size}" for model in chosen]
@@ -101,7 +106,7 @@ def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
     decoded = fields(run, model, "plane")
     decoded = decoded.reshape(points, points, *decoded.shape[1:])
     caption = (
-        f"{WHAT[model.physics.variable.kind].capitalize()} decoded over the latent plane, {label}, "
+        f"{_what(model)[:1].upper()}{_what(model)[1:]} decoded over the latent plane, {label}, "
         f"L = {model.item.size}, seed {model.item.seed}{reference('plane', model)}."
     )
     if model.physics.variable.kind == "spins":
@@ -166,4 +171,9 @@ def _colours(
     largest = max(abs(low), abs(high))
     low, high = (0.0, 1.0) if is_image else (-largest, largest)
     colours = state_figures.value_colours(decoded[..., 0, :, :], low, high)
-    return colours, state_figures.Key("values", low=low, high=high, label="grey value" if is_image else "mean field")
+    return colours, state_figures.Key(
+        "values",
+        low=low,
+        high=high,
+        label="grey value" if is_image else "mean field" if model.physics.on_sites else "G_ij",
+    )

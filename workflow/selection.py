@@ -39,4 +39,4 @@ def infos_at(source: Source, point: Point) -> list[DatasetInfo]:
     if isinstance(source, DataSource):
         return [task.info for task in source.at(point)]
     system = contract.load(source.system)
-    return [simulated(system, system.spec(**dict(point.values)))]
+    return [simulated(system, system.spec(**dict(point.values)), source.measure)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from models.config import STAGGERED_TRANSLATIONS, SYMMETRIES
 from simulators import contract
 from workflow.data_tasks import DataTask
-from workflow.inputs import Input, is_averaged, is_staggered
+from workflow.inputs import Input, is_averaged, is_second, is_staggered
 
 if TYPE_CHECKING:
     from workflow.plan import ShardTask
@@ -28,7 +28,9 @@ def symmetries_of(tasks: Iterable[ShardTask], given_as: Input) -> tuple[str, ...
 
 
 def common(points: Iterable[tuple[str, Any]], given_as: Input) -> tuple[str, ...]:
-    """The same of simulated points, each with its system."""
+    """The same of simulated points, each with its system; none of what is not on a lattice's sites."""
+    if is_second(given_as):
+        return ()
     found = set(SYMMETRIES)
     for system, spec in points:
         found &= set(contract.load(system).symmetries_of(spec))

@@ -9,7 +9,7 @@ from workflow.data_study import split_problem
 from workflow.data_tasks import DataSource
 from workflow.dataset_info import DatasetInfo
 from workflow.grid import Point, Problem
-from workflow.inputs import Input, objection, seen
+from workflow.inputs import Input, is_second, objection, seen
 from workflow.selection import Source, infos_at, selected
 from workflow.symmetries import common
 
@@ -146,6 +146,9 @@ def _check_augment(block: TrainBlock, place: str, chosen: list[tuple[Source, Poi
         text = (
             "turns samples by the exact symmetries of their weights, which data from elsewhere do not tell; take false"
         )
+        return [Problem(f"{place}.augment", text)]
+    if second := [name for name in block.inputs if is_second(name)]:
+        text = f'turns samples on their lattice, which input = "{second[0]}" is not on; take false'
         return [Problem(f"{place}.augment", text)]
     systems = {source.system: contract.load(source.system) for source, _ in chosen}
     specs = [(source.system, systems[source.system].spec(**dict(point.values))) for source, point in chosen]
