@@ -15,7 +15,7 @@ from workflow.gates import COLLAPSED
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun
 from workflow.report_curves import metrics
-from workflow.report_models import Analyzed, words
+from workflow.report_models import Analyzed, seeds, words, written
 from workflow.restarts import kept, quality
 from workflow.verdict import shown
 
@@ -88,32 +88,31 @@ def geometry_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
 
 
 def square_table(models: Sequence[Analyzed]) -> dict[str, Any] | None:
-    """Correlations of squares with ``SHOWN_SQUARES``, a line for each model and one of these; None without any."""
-    rows: list[tuple[Analyzed, str, dict[str, Any]]] = []
+    """Correlations of squares with ``SHOWN_SQUARES``, a line for each of these and all seeds of a model: the worst of
+    them, the best, and the baselines beside the worst; None without any."""
+    rows: list[dict[str, Any]] = []
     heads: dict[str, None] = {}
-    for model in models:
-        for column, found in model.content["squares"].items():
-            if column in SHOWN_SQUARES and model.content["information"]["active"]:
-                cells = {"latent": found["latent"], **found["baselines"]}
-                heads |= dict.fromkeys(cells)
-                rows.append((model, column, cells))
-    if not rows:
-        return None
-    return {
-        "heads": [words(name) for name in heads],
-        "rows": [
-            {
-                "name": inputs.words(model.item.name, model.item.given_as),
-                "size": model.item.size,
-                "seed": model.item.seed,
-                "column": words(column),
-                "cells": [
-                    shown(cells[name]["value"], cells[name]["error"]) if cells.get(name) else "" for name in heads
-                ],
-            }
-            for model, column, cells in rows
-        ],
-    }
+    for mine in seeds(model for model in models if model.content["information"]["active"]):
+        first = mine[0]
+        for column in (name for name in first.content["squares"] if name in SHOWN_SQUARES):
+            found = sorted((model.content["squares"][column] for model in mine), key=lambda one: _size(one["latent"]))
+            heads |= dict.fromkeys(found[0]["baselines"])
+            rows.append(
+                {
+                    "name": inputs.words(first.item.name, first.item.given_as),
+                    "size": first.item.size,
+                    "beta": first.beta,
+                    "seeds": len(mine),
+                    "column": words(column),
+                    "latents": [written(found[0]["latent"]), written(found[-1]["latent"]) if len(mine) > 1 else ""],
+                    "baselines": {name: written(estimate) for name, estimate in found[0]["baselines"].items()},
+                }
+            )
+    return {"heads": {name: words(name) for name in heads}, "rows": rows} if rows else None
+
+
+def _size(estimate: dict[str, Any]) -> float:
+    return abs(estimate["value"]) if estimate["value"] is not None else -1.0
 
 
 def ideal_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
@@ -161,11 +160,11 @@ def temperature_summary(rows: Sequence[dict[str, Any]], models: Sequence[Analyze
         key = (row["name"], row["size"], row["initial"], f"{row['beta']:.4g}", row["point"])
         values.setdefault(key, []).append([point[name]["value"] for name in ("beta", "field", "product")])
     summary = []
-    for (name, size, initial, beta, point), seeds in values.items():
-        columns = np.array(seeds, dtype=float).T
+    for (name, size, initial, beta, point), of_seeds in values.items():
+        columns = np.array(of_seeds, dtype=float).T
         cells = [f"{column.mean():.3g} ({column.min():.3g} to {column.max():.3g})" for column in columns]
         head = {"name": name, "size": size, "initial": initial, "beta": beta, "point": point}
-        summary.append({**head, "seeds": len(seeds), "cells": cells})
+        summary.append({**head, "seeds": len(of_seeds), "cells": cells})
     return summary
 
 

@@ -10,8 +10,7 @@ from analysis.scans import Scan
 from workflow import inputs
 from workflow.decoder_records import point_label
 from workflow.report_curves import symbolic
-from workflow.report_models import SYMBOLS, Analyzed, Drawing, best, estimate, words
-from workflow.verdict import shown
+from workflow.report_models import SYMBOLS, Analyzed, Drawing, best, estimate, seeds, words, written
 
 Row = dict[str, Any]
 
@@ -19,7 +18,7 @@ Row = dict[str, Any]
 def fluctuation_table(models: Sequence[Analyzed]) -> list[Row]:
     """A line for each observable and parameter point of models that differ in their seeds alone."""
     rows: list[Row] = []
-    for mine in _seeds(models).values():
+    for mine in seeds(model for model in models if _is_shown(model)):
         first = mine[0]
         for number, curve in enumerate(first.content["fluctuations"]):
             varying = _varying(curve["points"])
@@ -34,7 +33,7 @@ def fluctuation_table(models: Sequence[Analyzed]) -> list[Row]:
                         "column": words(curve["column"]),
                         "point": _label(point["point"], varying),
                         "cells": [
-                            _text(latent and latent["direct"]),
+                            written(latent and latent["direct"]),
                             *_texts(latent),
                             *_texts(point["order"]),
                             *_texts(line),
@@ -91,15 +90,6 @@ def _is_shown(model: Analyzed) -> bool:
     return bool(model.content.get("fluctuations") and model.content["information"]["active"])
 
 
-def _seeds(models: Sequence[Analyzed]) -> dict[Any, list[Analyzed]]:
-    found: dict[Any, list[Analyzed]] = {}
-    for model in models:
-        if _is_shown(model):
-            key = model.item.name, model.item.given_as, model.item.network, model.item.size, model.beta
-            found.setdefault(key, []).append(model)
-    return found
-
-
 def _varying(points: Sequence[Row]) -> list[str]:
     """Numbers that are not the same at all points, but for the step that follows from the temperature."""
     first = points[0]["point"]
@@ -129,8 +119,4 @@ def _worst(of_seeds: Sequence[Row], kind: str) -> Row | None:
 
 def _texts(reading: Row | None) -> tuple[str, str]:
     """What was read, and by how much it is off."""
-    return ("", "") if reading is None else (_text(reading["read"]), _text(reading["off"]))
-
-
-def _text(number: Row | None) -> str:
-    return "" if number is None else shown(number["value"], number["error"])
+    return ("", "") if reading is None else (written(reading["read"]), written(reading["off"]))

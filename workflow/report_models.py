@@ -21,7 +21,7 @@ from workflow.order_parameters import Physics, physics
 from workflow.plan import ShardTask, TrainingRun
 from workflow.summary import is_one_point
 from workflow.tables import read_table
-from workflow.verdict import Record
+from workflow.verdict import Record, shown
 
 ORDER_NAMES = {"magnetization": "m", "staggered_magnetization": r"m_\mathrm{stag}"}
 PHASE_NAMES = {"magnetization": "FM", "staggered_magnetization": "AFM", DISORDERED: "PM"}
@@ -112,6 +112,11 @@ def estimate(content: dict[str, Any]) -> Estimate:
     return Estimate(value, error, content["samples"], content["method"])
 
 
+def written(number: dict[str, Any] | None) -> str:
+    """An ``Estimate`` from JSON, its error in brackets; nothing of None."""
+    return "" if number is None else shown(number["value"], number["error"])
+
+
 def order_name(name: str) -> str:
     """An order parameter, or a component of one, as mathematics: ``magnetization_x`` is m_x."""
     for stem in sorted(ORDER_NAMES, key=len, reverse=True):
@@ -151,6 +156,15 @@ def groups(models: Sequence[Analyzed]) -> dict[str, list[Analyzed]]:
         label += "" if item.given_as == "raw" else f"-{item.given_as}"
         named[label if label not in named else f"{label}-{item.system}"] = mine
     return named
+
+
+def seeds(models: Iterable[Analyzed]) -> list[list[Analyzed]]:
+    """Models that differ in their seed alone, together."""
+    found: dict[Any, list[Analyzed]] = {}
+    for model in models:
+        key = model.item.name, model.item.given_as, model.item.network, model.item.size, model.beta
+        found.setdefault(key, []).append(model)
+    return list(found.values())
 
 
 def size_of_sweep(models: Sequence[Analyzed]) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pages import parsed
 from studies import serial, write_study
 
 from workflow.layout import RunDirectory
+from workflow.report_details import square_table
 
 ANALYZE = {"resamples": 50, "generated": 16}
 ISING = {"system": "ising", "size": 4, "coupling": [1.0, -1.0], "temperature": [1.2, 4.5], "samples": 128}
@@ -154,3 +156,26 @@ def test_a_system_of_each_kind(
     run, _ = page_of(tmp_path, simulate=[simulated(system, **grid)], train=[{"name": "a", "epochs": 6, **train}])
     assert subjects(run)[0].startswith(subject)
     assert {"latents-shallow", "generated-shallow", "learning-shallow", "thermal-shallow"} <= figures(run)
+
+
+def test_squares_of_several_seeds_are_one_line() -> None:
+    """Worst, best, and what takes no network as it is beside the worst; models without a unit in use are left out."""
+
+    def model(seed: int, value: float | None, active: tuple[int, ...] = (0,), beta: str = "0.2 λ") -> Any:
+        def number(size: float | None) -> dict[str, Any]:
+            return {"value": size, "error": 0.01}
+
+        baselines = {"staggered_field": number(0.5 + seed / 100)}
+        squares = {name: {"latent": number(value), "baselines": baselines} for name in ("spin_structure", "energy")}
+        item = SimpleNamespace(name="block", given_as="green", network="shallow", size=4, seed=seed)
+        return SimpleNamespace(item=item, beta=beta, content={"squares": squares, "information": {"active": active}})
+
+    models = [model(0, 0.9), model(1, -0.7), model(2, 0.95), model(3, 0.1, active=()), model(4, None, beta="1 λ")]
+    table = square_table(models)
+    assert table is not None and table["heads"] == {"staggered_field": "staggered field"}
+    first, second = table["rows"]
+    assert (first["name"], first["seeds"], first["column"]) == ("block on green", 3, "spin structure")
+    assert first["latents"] == ["-0.700(10)", "0.950(10)"]
+    assert first["baselines"] == {"staggered_field": "0.510(10)"}
+    assert (second["beta"], second["latents"]) == ("1 λ", ["undefined", ""])
+    assert square_table(models[3:4]) is None
