@@ -50,15 +50,17 @@ def measure(quick: bool) -> Iterator[Figure | Skipped]:
     times: dict[int, float] = {}
     with one_thread().limit(limits=1, user_api="blas"):
         for size in SIZES[: 2 if quick else None]:
+            # Close together, and often: a busy neighbour slows both.
+            shares = {BOTH: _passes(size, both_spins, seconds / 2), DGEMM: _dgemm(size**2, seconds / 2)}
             works = {
                 BOTH: _passes(size, both_spins, seconds),
-                DGEMM: _dgemm(size**2, seconds / 2),
                 HALF: _passes(size, dense, seconds),
                 OURS: _passes(size, hirsch.fermions, seconds),
             }
+            yield share(size, interleaved(shares, 2 * rounds, time.process_time))
             rates = interleaved(works, rounds, time.process_time)
             times[size] = float(1 / np.median(rates[BOTH]))
-            yield from compared(size, rates)
+            yield from structure(size, rates)
             yield peer(size, rates[BOTH])
             yield from profile(size)
         yield from scaling(times, seconds, rounds)
@@ -90,11 +92,10 @@ def flops(size: int, accepted: float, spec: hubbard.Spec) -> float:
     return sites**3 * (slices * (6 + 2 * accepted) + stabilization)
 
 
-def compared(size: int, rates: dict[str, Any]) -> Iterator[Figure]:
-    """Both spins against dgemm, and structure against both spins."""
-    spec, accepted = point(size), acceptance(size)
-    work = 2 * flops(size, accepted, spec)
-    yield Figure.over(
+def share(size: int, rates: dict[str, Any]) -> Figure:
+    """Of dgemm's rate, by both spins."""
+    work = 2 * flops(size, acceptance(size), point(size))
+    return Figure.over(
         rates[BOTH] * work / rates[DGEMM],
         group=GROUP,
         name=f"{BOTH} L={size} / dgemm",
@@ -103,6 +104,10 @@ def compared(size: int, rates: dict[str, Any]) -> Iterator[Figure]:
         gate=Gate(low=SHARE_OF_DGEMM) if size == max(SIZES) else None,
         note=f"ours: {np.median(rates[BOTH]):.3g} passes/s of {work / size**6:.0f} N^3 flop",
     )
+
+
+def structure(size: int, rates: dict[str, Any]) -> Iterator[Figure]:
+    """One species for two, and factors, against both spins."""
     for name in (HALF, OURS):
         gated = name == OURS and size in STRUCTURE
         yield Figure.over(
