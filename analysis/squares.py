@@ -99,7 +99,7 @@ def read_fluctuations(
         resamples: their number.
         squared_norm: of the weights with which ``linear_S`` sums up elements, the order parameter's being 1; ``rest_S``
             is of each element with itself, so it goes with this, in x's unit.  A latent that is not quite the order
-            parameter has a larger one.  None: that of the order parameter.
+            parameter usually has a larger one.  None: that of the order parameter.
 
     Returns:
         (P,)

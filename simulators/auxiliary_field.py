@@ -29,7 +29,7 @@ from simulators.multispin import generators
 LARGEST_DRIFT = 1e-6
 BATCH_BYTES = 2**20
 """Green's functions of the chains that are swept together: they fit a core's cache."""
-KEPT_BYTES = 2**25
+KEPT_BYTES = 2**24
 """Green's functions of fields that have been swept and will be again."""
 
 
@@ -76,7 +76,10 @@ class FieldUpdates:
         """
         if sweeps:
             with one_thread().limit(limits=1, user_api="blas"):
-                for chosen_C in self.batches():
+                batches = list(self.batches())
+                firsts = {int(chosen_C[0]) for chosen_C in batches}
+                self._kept = {first: greens for first, greens in self._kept.items() if first in firsts}
+                for chosen_C in batches:
                     self._advance(chosen_C, sweeps)
 
     def batches(self) -> Iterator[NDArray[np.int64]]:
@@ -93,7 +96,7 @@ class FieldUpdates:
     def greens_functions(self, chosen_C: NDArray[np.int64]) -> GreensFunctions:
         """Those of copies of the chosen chains' fields and generators; the chains have equal intervals.
 
-        They are to be looked at: who sweeps them takes them out of ``_kept``.
+        They are to be looked at, not swept, and good until the next ``advance``.
 
         Raises:
             SingularField: they cannot be computed.
@@ -185,8 +188,6 @@ class FieldUpdates:
                 f"anew at every slice; a matrix is singular to double precision"
             )
         self.interval_R[bad] //= 2
-        # Batches are of other chains from now on.
-        self._kept.clear()
 
     def states(self) -> NDArray[np.int8]:
         """(R, T, I, J), a copy."""

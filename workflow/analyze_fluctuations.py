@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -127,55 +128,61 @@ class Curves:
         chains, rng, resamples, point_S = samples.thermal, self._rng, self._resamples, self._point_S
 
         def read(
-            linear_S: NDArray[np.float64], square_S: NDArray[np.float64], squared_norm: float | None = None
+            linear_S: NDArray[np.float64], square_S: NDArray[np.float64], norm: float | None = None
         ) -> tuple[Reading, ...]:
             given = linear_S, square_S, order_S, scale_S, rest_S, value_S
-            return read_fluctuations(*given, point_S, chains, rng, resamples, squared_norm)
+            return read_fluctuations(*given, point_S, chains, rng, resamples, norm)
 
         mean_S = self._mean_SZ[:, unit]
         order: Sequence[Reading | None] = [None] * len(self._points)
         line = order
+        weight_CHW = self._direction(unit)
         if named.by_channel:
-            latent = read(*self._of_channels(unit))
+            weight_HW = weight_CHW.sum(axis=0)
+            latent = read(*self._of_channels(weight_HW), squared_norm(weight_HW))
             if value_S is not None:
                 line = read_by_line(mean_S, value_S, point_S, chains, rng, resamples)
         else:
-            latent, order = read(mean_S, mean_S**2), read(order_S, order_S**2)
+            latent, order = read(mean_S, mean_S**2, squared_norm(weight_CHW)), read(order_S, order_S**2)
         rows = zip(self._points, latent, order, line, strict=True)
         return Curve(named.column, named.by_channel, unit, [Point(*row) for row in rows])
 
-    def _of_channels(self, unit: int) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-        """(S,) mean over the channels of the latent's direction times each, mean of the squares, and the direction's
-        squared norm, 1 for that of a mean over the sites with any signs.
-
-        The direction is the mean derivative of the latent by the inputs, summed over channels: what the network has
-        learned to add up over sites.
-        """
-        read = list(self._shards())
-        direction_HW = self._direction(unit, read)
+    def _of_channels(self, weight_HW: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(S,) mean over the channels of the sum over sites with these weights, and mean of the squares."""
         frame: Input = "staggered" if is_staggered(self._item.given_as) else "raw"
         linear_S, square_S = np.empty(len(self._shard_S)), np.empty(len(self._shard_S))
-        for h, shard, rows in read:
-            part_SC = np.tensordot(configurations(shard, frame, rows).astype(np.float32), direction_HW, axes=2)
+        for h, shard, rows in self._read:
+            part_SC = np.tensordot(configurations(shard, frame, rows).astype(np.float32), weight_HW, axes=2)
             here_S = self._shard_S == h
             linear_S[here_S], square_S[here_S] = part_SC.mean(axis=1), (part_SC.astype(float) ** 2).mean(axis=1)
-        return linear_S, square_S, float((direction_HW.astype(float) ** 2).sum() * direction_HW.size)
+        return linear_S, square_S
 
-    def _direction(self, unit: int, read: Sequence[HeldOut]) -> NDArray[np.float32]:
+    def _direction(self, unit: int) -> NDArray[np.float32]:
+        """(C, H, W) mean derivative of the latent by the inputs: with which weights the network has learned to add up
+        sites. Summed over channels, it can be applied to each by itself."""
         from models import inference
         from models.data import samples_of
 
         seen = self._item.seen
         each = -(-ASKED // len(self._tasks))
-        parts = [numbers(shard, self._item.given_as, rows[:each]) for _, shard, rows in read]
+        parts = [numbers(shard, self._item.given_as, rows[:each]) for _, shard, rows in self._read]
         asked = samples_of(np.concatenate(parts), seen.shape, *seen.stored)
-        return np.asarray(inference.response(self._model, asked, unit).sum(axis=0))
+        return inference.response(self._model, asked, unit)
+
+    @cached_property
+    def _read(self) -> list[HeldOut]:
+        return list(self._shards())
 
     def _shards(self) -> Iterator[HeldOut]:
         for h, task in self._tasks.items():
             shard = shards.read(self._run.shard(task.system, task.size, task.task_id), columns=())
             rows = self._samples.rows[self._shard_S == h] - self._samples.labelled.first(h)
             yield HeldOut(h, shard, rows)
+
+
+def squared_norm(weights: NDArray[np.float32]) -> float:
+    """1 for those of a mean with any signs."""
+    return float((weights.astype(float) ** 2).sum() * weights.size)
 
 
 def _points(samples: Samples) -> tuple[list[dict[str, Any]], NDArray[np.intp]]:

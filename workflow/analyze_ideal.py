@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.encodings import features
 from analysis.phases import Phases
-from workflow import shards
-from workflow.dataset import configurations
+from workflow.dataset import configurations, read_for
 from workflow.held_out import Samples
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun
@@ -60,7 +59,7 @@ def _class_means(
     sites = 0.0
     for point in np.unique(points):
         path = run.shard(item.system, int(labelled.points[point]["size"]), labelled.task_ids[point])
-        configuration = configurations(shards.read(path, columns=()), item.given_as)
+        configuration = configurations(read_for(path, item.given_as), item.given_as)
         first = labelled.first(point)
         of_point = points == point
         chosen = configuration[samples.rows[of_point] - first]

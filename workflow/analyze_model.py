@@ -184,8 +184,9 @@ def thermal_curves(
 ) -> list[dict[str, Any]]:
     """|latents| and |order parameters| against temperature, and latent distances of neighbouring temperatures.
 
-    A vector has no sign to fold latents by, and how its symmetry acts on them is not known: then there are no
-    distances, and its length and that of the latents are what to compare.
+    A vector has no sign to fold latents by, how its symmetry acts on them is not known, nor how a sign acts on those of
+    what is not on a lattice's sites: then there are no distances. A vector's length and that of the latents are what to
+    compare.
     """
     content: list[dict[str, Any]] = []
     orders = everything.orders
@@ -205,7 +206,7 @@ def thermal_curves(
         scan = scans.thermal_scan(np.hstack(values), temperature_S, branch.thermal, rng, settings.resamples)
         strongest = int(lengths_SO.mean(axis=0).argmax())
         steps = None
-        if orders[strongest].kind == "sign":
+        if orders[strongest].kind == "sign" and everything.physics.on_sites:
             folded_SZ = mmd.folded(mean_SZ[mask], split(branch.order_SK, orders)[strongest][:, 0])
             steps = neighbours(folded_SZ, branch, settings.resamples, rng)
         content.append(

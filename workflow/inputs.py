@@ -7,7 +7,7 @@ Shards stay as they are; whoever reads one for a model asks here.
 * ``staggered``: times (-1)^(x + y); states that stand for -s ... s are turned over on one sublattice.
 * ``staggered-tau-average``: both.
 * ``green``: not the configuration but the second input that ``measure = ["green"]`` stores beside it, a matrix between
-  sites, which no lattice symmetry of single sites turns.
+  sites, off which no order parameter is read.
 
 Axes: S samples, C channels, H rows, W columns, F channels of features.
 """
@@ -51,7 +51,10 @@ def is_second(name: Input) -> bool:
 def objection(info: DatasetInfo, name: Input) -> str | None:
     """Why configurations cannot be transformed so; None if they can."""
     if is_second(name) and name not in dict(info.further):
-        return f'is not stored beside these configurations; simulate them with measure = ["{name}"], or take raw'
+        return (
+            f"is not stored beside every selected configuration, only where a system measures it; take raw, or a "
+            f'simulated block with measure = ["{name}"]'
+        )
     if is_averaged(name) and info.variable not in ("spins", "values"):
         return f"averages numbers, which {info.variable} are not; take raw or staggered"
     if is_staggered(name) and not _has_signs(info.stored):

@@ -15,7 +15,7 @@ from workflow.gates import COLLAPSED
 from workflow.layout import RunDirectory
 from workflow.plan import TrainingRun
 from workflow.report_curves import metrics
-from workflow.report_models import Analyzed, seeds, words, written
+from workflow.report_models import Analyzed, by_seed, words, written
 from workflow.restarts import kept, quality
 from workflow.verdict import shown
 
@@ -92,7 +92,7 @@ def square_table(models: Sequence[Analyzed]) -> dict[str, Any] | None:
     them, the best, and the baselines beside the worst; None without any."""
     rows: list[dict[str, Any]] = []
     heads: dict[str, None] = {}
-    for mine in seeds(model for model in models if model.content["information"]["active"]):
+    for mine in by_seed(model for model in models if model.content["information"]["active"]):
         first = mine[0]
         for column in (name for name in first.content["squares"] if name in SHOWN_SQUARES):
             found = sorted((model.content["squares"][column] for model in mine), key=lambda one: _size(one["latent"]))

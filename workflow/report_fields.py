@@ -31,7 +31,9 @@ FEW = 256
 
 
 def _what(model: Analyzed) -> str:
-    return WHAT[model.physics.variable.kind] if model.physics.on_sites else MATRICES
+    if model.physics.on_sites:
+        return WHAT[model.physics.variable.kind]
+    return MATRICES + (" of spin up" if model.item.seen.shape[0] == 2 else "")
 
 
 def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:

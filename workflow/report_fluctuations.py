@@ -10,7 +10,7 @@ from analysis.scans import Scan
 from workflow import inputs
 from workflow.decoder_records import point_label
 from workflow.report_curves import symbolic
-from workflow.report_models import SYMBOLS, Analyzed, Drawing, best, estimate, seeds, words, written
+from workflow.report_models import SYMBOLS, Analyzed, Drawing, best, by_seed, estimate, words, written
 
 Row = dict[str, Any]
 
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 def fluctuation_table(models: Sequence[Analyzed]) -> list[Row]:
     """A line for each observable and parameter point of models that differ in their seeds alone."""
     rows: list[Row] = []
-    for mine in seeds(model for model in models if _is_shown(model)):
+    for mine in by_seed(model for model in models if _is_shown(model)):
         first = mine[0]
         for number, curve in enumerate(first.content["fluctuations"]):
             varying = _varying(curve["points"])

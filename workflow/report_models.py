@@ -158,7 +158,7 @@ def groups(models: Sequence[Analyzed]) -> dict[str, list[Analyzed]]:
     return named
 
 
-def seeds(models: Iterable[Analyzed]) -> list[list[Analyzed]]:
+def by_seed(models: Iterable[Analyzed]) -> list[list[Analyzed]]:
     """Models that differ in their seed alone, together."""
     found: dict[Any, list[Analyzed]] = {}
     for model in models:

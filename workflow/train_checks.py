@@ -96,7 +96,8 @@ def _check_input(block: TrainBlock, place: str, given_as: Input, infos: list[Dat
         other = by_rows.setdefault(info.shape[1], info)
         if other.shape != info.shape:
             shapes = " and ".join(" x ".join(map(str, one.shape)) for one in (other, info))
-            way = ', or input = "tau-average" for one of all' if objection(info, "tau-average") is None else ""
+            can_average = not is_second(given_as) and objection(info, "tau-average") is None
+            way = ', or input = "tau-average" for one of all' if can_average else ""
             text = f"must choose configurations of one shape per size, got {shapes}; take a block for each{way}"
             problems.append(Problem(f"{place}.select", text))
             break

@@ -93,8 +93,8 @@ def test_extrapolated_averages(values: dict[str, float]) -> None:
         for name in columns(exact(specs[0]))
     }
     for name, value in truth.items():
-        _, half, quarter = (exact(spec)[name] - value for spec in specs)
-        assert abs(half) < 1e-4 or 3.7 < half / quarter < 4.2, (name, half, quarter)
+        _, at_half, at_quarter = (exact(spec)[name] - value for spec in specs)
+        assert abs(at_half) < 1e-4 or 3.7 < at_half / at_quarter < 4.2, (name, at_half, at_quarter)
         limit, error = extrapolated(*estimates(at, name))
         assert abs(limit - value) < max(LARGEST_Z * error, 1e-10), (name, limit, error, value)
     assert largest_z(at[0], truth)[0] > 3 * LARGEST_Z, "negative control: the coarsest step alone"

@@ -19,7 +19,7 @@ from models.data import samples_of
 from simulators import contract
 from workflow import inputs, shards
 from workflow.analyze_data import SizeJob, _given
-from workflow.analyze_fluctuations import Curves
+from workflow.analyze_fluctuations import Curves, squared_norm
 from workflow.cli import main
 from workflow.dataset import configurations, numbers, training_data
 from workflow.dataset_info import DatasetInfo, simulated
@@ -403,7 +403,8 @@ def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory)
         held = held_out_samples(run, tasks, set(item.task_ids), 0.25, item.given_as)
         mean_SZ = np.zeros((len(held.rows), item["latent"]))
         curves = Curves(run, item, load_model(run, item), tuple(tasks), held, mean_SZ, [0, 1], 20, 0)
-        linear_S, square_S, squared_norm = curves._of_channels(1)
+        weight_CHW = curves._direction(1)
+        linear_S, square_S = curves._of_channels(weight_CHW.sum(axis=0))
         (task,) = tasks
         x_SCHW = shards.read(run.shard(task.system, task.size, task.task_id)).configurations()[held.rows] * frame
         given = samples_of(np.packbits(x_SCHW.reshape(len(x_SCHW), -1) > 0, axis=1), x_SCHW.shape[1:], "spins")
@@ -411,4 +412,4 @@ def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory)
         part_SC = (x_SCHW * direction_HW).sum(axis=(2, 3))
         np.testing.assert_allclose(linear_S, part_SC.mean(axis=1), rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(square_S, (part_SC**2).mean(axis=1), rtol=1e-3)
-        assert squared_norm == pytest.approx(16 * (direction_HW**2).sum(), rel=1e-3)
+        assert squared_norm(weight_CHW.sum(axis=0)) == pytest.approx(16 * (direction_HW**2).sum(), rel=1e-3)

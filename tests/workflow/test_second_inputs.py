@@ -64,12 +64,14 @@ def refusal(block: dict[str, Any], train: dict[str, Any]) -> str:
 
 def test_what_a_study_may_not_ask_for() -> None:
     missing = refusal({"measure": ["pairs"]}, {})
-    assert 'train.0.input: "green" is not stored beside these configurations; simulate them with measure' in missing
+    assert 'train.0.input: "green" is not stored beside every selected configuration' in missing
     assert "is not stored beside" in refusal({"temperature": 2.0, "measure": []}, {}), "nor beside all of them"
     lattice = refusal({}, {"augment": True})
     assert 'train.0.augment: turns samples on their lattice, which input = "green" is not on; take false' in lattice
     shapes = refusal({"temperature": 2.0, "chemical_potential": -0.5}, {})
-    assert "configurations of one shape per size, got 1 x 16 x 16 and 2 x 16 x 16" in shapes
+    assert shapes.endswith(
+        "configurations of one shape per size, got 1 x 16 x 16 and 2 x 16 x 16; take a block for each"
+    )
     assert 'likelihood: must be "gaussian" for values' in refusal({}, {"likelihood": "bernoulli"})
 
 
