@@ -33,6 +33,20 @@ TINY: dict[str, Any] = {
 }
 """Three phases at two sizes; trains four models per size in a second or two."""
 
+FIELDS: dict[str, Any] = {
+    "system": "hubbard",
+    "size": 4,
+    "temperature": [0.5, 1.0],
+    "interaction": 4.0,
+    "trotter_step": 0.25,
+    "samples": 128,
+    "chains": 16,
+    "algorithm": "metropolis",
+    "thermalization": 4,
+    "spacing": 1,
+}
+"""A block of auxiliary fields of eight slices and four."""
+
 
 def changed(*path: Any, to: Any) -> dict[str, Any]:
     """``TINY`` with one entry replaced, or removed if ``to`` is None."""

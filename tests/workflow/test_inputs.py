@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from data_files import spins, write_parquet
-from studies import changed, serial, small, write_study
+from studies import FIELDS, changed, serial, small, write_study
 
 from analysis.encodings import Variable
 from analysis.mean_fields import components
@@ -39,21 +39,7 @@ KNOWN_ID = "cbc92ea31fa71e01"
 TWO_TEMPERATURES: dict[str, Any] = {
     "name": "two",
     "allow_uncertified": True,
-    "simulate": [
-        {
-            "system": "hubbard",
-            "size": 4,
-            "temperature": [0.5, 1.0],
-            "interaction": 4.0,
-            "trotter_step": 0.25,
-            "samples": 128,
-            "chains": 16,
-            "algorithm": "metropolis",
-            "thermalization": 4,
-            "spacing": 1,
-            "measure": ["imaginary-time"],
-        }
-    ],
+    "simulate": [FIELDS | {"measure": ["imaginary-time"]}],
     "train": [
         {"name": "average", "input": "tau-average", "augment": True, "epochs": 2, "batch": 32},
         {"name": "field", "select": {"temperature": 0.5}, "input": ["raw", "staggered"], "epochs": 2, "batch": 32},

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from studies import serial, write_study
+from studies import FIELDS, serial, write_study
 
 from models import inference
 from models.data import samples_of
@@ -20,19 +20,7 @@ from workflow.plan import shard_tasks, training_runs
 from workflow.study import StudyError, parse
 from workflow.tables import read_table
 
-BLOCK: dict[str, Any] = {
-    "system": "hubbard",
-    "size": 4,
-    "temperature": [0.5, 1.0],
-    "interaction": 4.0,
-    "trotter_step": 0.25,
-    "samples": 128,
-    "chains": 16,
-    "algorithm": "metropolis",
-    "thermalization": 4,
-    "spacing": 1,
-    "measure": ["green"],
-}
+BLOCK = FIELDS | {"measure": ["green"]}
 STUDY: dict[str, Any] = {
     "name": "second",
     "allow_uncertified": True,
