@@ -199,6 +199,32 @@ def test_sixteen_sites_against_published_energies() -> None:
     assert abs(fine - expected) > LARGEST_Z * fine_error, "negative control: without the extrapolation"
 
 
+SIGNS = {
+    (4.0, -1.0, 3): (0.993, 0.002),
+    (4.0, -1.0, 4): (0.887, 0.010),
+    (4.0, -1.0, 5): (0.682, 0.018),
+    (4.0, -0.5, 4): (0.961, 0.004),
+    (4.0, -2.0, 4): (0.996, 0.001),
+    (8.0, -2.0, 3): (0.707, 0.022),
+}
+"""U, mu, beta -> average sign of 4 x 4 sites at dtau = 0.1 and its error, from another program."""
+
+
+@pytest.mark.slow
+def test_average_signs_of_sixteen_sites() -> None:
+    """Six comparisons.  Negative control: those of beta = 4 and 5 at mu = -1 are not each other's."""
+    found = {}
+    for (U, mu, beta), (expected, its_error) in SIGNS.items():
+        spec = Spec(size=4, temperature=1 / beta, interaction=U, chemical_potential=mu, trotter_step=0.1)
+        sign_RT = series(hubbard, spec, "metropolis", 64, (30, 40, 4), seed=2)["sign"]
+        mean_R = sign_RT.mean(axis=1)
+        mean, error = mean_R.mean(), mean_R.std() / math.sqrt(len(mean_R))
+        assert abs(mean - expected) < LARGEST_Z * math.hypot(error, its_error), (U, mu, beta, mean, error)
+        found[U, mu, beta] = mean, error
+    (one, one_error), (other, other_error) = found[4.0, -1.0, 4], found[4.0, -1.0, 5]
+    assert abs(one - other) > 2 * LARGEST_Z * math.hypot(one_error, other_error)
+
+
 @pytest.mark.parametrize("channel", ["spin", "charge"])
 @pytest.mark.parametrize("twist", [(0.0, 0.0), (0.5, 0.0), (0.15, 0.3)])
 def test_no_interaction_is_free_fermions(twist: tuple[float, float], channel: str) -> None:
