@@ -16,6 +16,9 @@ where a flip at site i extends M, with G from before the first flip of the block
 
 (Woodbury's formula, one row after the other).
 
+What may contract or reorder sums is inlined wherever it is called, by force: a second copy, compiled in other
+surroundings, rounds otherwise, and whether it is used depends on what a process has compiled itself.
+
 Axes: S species (spin up and down, or one that stands for both), C chains, N sites, B those of a block, of which K are
 flipped.
 """
@@ -82,7 +85,7 @@ def update_slice(
                 subtract_product(column_NK[:, :flips], AS_IT_IS, product_KN[:flips], AS_IT_IS, G_NN)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def propose(
     now_SBB: NDArray[Any],
     before_SBB: NDArray[Any],
@@ -119,7 +122,7 @@ def propose(
     return flips
 
 
-@njit(nogil=True, fastmath={"contract"})
+@njit(nogil=True, fastmath={"contract"}, forceinline=True)
 def flip(G_BB: NDArray[Any], i: int, factor: Any) -> None:
     """A block of G after a flip at its site i, but for the rows up to that one, which are not looked at again."""
     flipped_B = G_BB[i]
@@ -131,7 +134,7 @@ def flip(G_BB: NDArray[Any], i: int, factor: Any) -> None:
         row_B[i] -= x
 
 
-@njit(nogil=True, fastmath={"contract", "reassoc"})
+@njit(nogil=True, fastmath={"contract", "reassoc"}, forceinline=True)
 def extend(
     M_KK: NDArray[Any],
     before_BB: NDArray[Any],

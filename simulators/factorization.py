@@ -10,6 +10,8 @@ Householder reflections of a block are applied together, H_1 ... H_b = 1 - Y T Y
 
 (Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10, 53 (1989); Puglisi, ibid. 13, 723 (1992) for T^-1).
 
+Inlining is forced for the reason that ``delayed`` gives.
+
 Axes: N rows and columns, B those of a block, M right-hand sides.
 """
 
@@ -37,7 +39,7 @@ getrf = types.ExternalFunction(
 """What numba calls for LU: kind, rows, columns, A by columns and the length of those, rows exchanged."""
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}, forceinline=True)
 def reflect(Z_NN: NDArray[Any], V_NN: NDArray[Any], tau_N: NDArray[np.float64], first: int, end: int) -> None:
     """Householder's reflections of the columns ``first`` to ``end - 1``, of which ``Z_NN`` has the conjugates as rows.
 
@@ -77,7 +79,7 @@ def subtract_reflected(z_R: NDArray[Any], v_R: NDArray[Any], tau: float) -> None
         z_R[j] -= overlap * v_R[j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def qr(Z_NN: NDArray[Any], Q_NN: NDArray[Any]) -> None:
     """A = Q R, from ``Z_NN`` = A^+, in the lower triangle of which R^+ is left; above it is none of R."""
     size = len(Z_NN)
@@ -150,7 +152,7 @@ def factor(A_NN: NDArray[Any]) -> NDArray[np.int64]:
     return order_N
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def substitute(LU_NN: NDArray[Any], X_NM: NDArray[Any]) -> None:
     """Solve L U X = B in the place of B, with what ``factor`` leaves (by columns)."""
     size = len(LU_NN)
@@ -169,7 +171,7 @@ def substitute(LU_NN: NDArray[Any], X_NM: NDArray[Any]) -> None:
                 X_NM[i, m] *= inverse
 
 
-@njit(nogil=True, fastmath={"contract"})
+@njit(nogil=True, fastmath={"contract"}, forceinline=True)
 def eliminate(factor_K: NDArray[Any], X_KM: NDArray[Any], x_M: NDArray[Any]) -> None:
     """x - factor X, four rows at a time: x is read and written a quarter as often."""
     fours = len(factor_K) // 4 * 4

@@ -1,7 +1,11 @@
 """Green's functions, flips and stabilization against matrices multiplied and inverted as they are."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -252,6 +256,33 @@ def test_kept_greens_functions_are_those_of_the_fields(
         for anew, kept in zip(results[0], found, strict=True):
             np.testing.assert_array_equal(anew, kept)
     assert counts[0] > counts[1] >= counts[2]
+
+
+ROUNDED = """
+import hashlib, numpy as np
+from simulators.systems.hubbard import Simulation, Spec
+for values in ({"channel": "charge"}, {"chemical_potential": -0.5}):
+    spec = Spec(size=4, temperature=0.5, interaction=4.0, trotter_step=0.125, **values)
+    simulation = Simulation(spec, np.ones(4, dtype=bool), "metropolis", np.random.default_rng(1))
+    simulation.advance(3)
+    print(hashlib.sha256(simulation.updates.drift_R.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_who_compiles_rounds_as_who_finds_it_compiled(tmp_path: Path) -> None:
+    """A process without numba's cache, then one with it: drift shows the last digit of everything."""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", ROUNDED],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert len(found[0]) == 2 and found[0] == found[1]
 
 
 def test_coarse_stabilization_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
