@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -95,6 +95,8 @@ class Curves:
         by_id = {task.task_id: task for task in tasks}
         self._tasks = {int(h): by_id[samples.labelled.task_ids[h]] for h in np.unique(self._shard_S)}
         self._points, self._point_S = _points(samples)
+        self._weights: dict[int, NDArray[np.float32]] = {}
+        """Directions of latents that have been asked for: several curves may be of one."""
 
     def all(self) -> list[Curve]:
         """Of everything that squares of an order parameter say at every point; often nothing, and nothing of a model
@@ -136,7 +138,9 @@ class Curves:
         mean_S = self._mean_SZ[:, unit]
         order: Sequence[Reading | None] = [None] * len(self._points)
         line = order
-        weight_CHW = self._direction(unit)
+        if unit not in self._weights:
+            self._weights[unit] = self._direction(unit)
+        weight_CHW = self._weights[unit]
         if named.by_channel:
             weight_HW = weight_CHW.sum(axis=0)
             latent = read(*self._of_channels(weight_HW), squared_norm(weight_HW))
@@ -171,13 +175,12 @@ class Curves:
 
     @cached_property
     def _read(self) -> list[HeldOut]:
-        return list(self._shards())
-
-    def _shards(self) -> Iterator[HeldOut]:
+        read = []
         for h, task in self._tasks.items():
             shard = shards.read(self._run.shard(task.system, task.size, task.task_id), columns=())
             rows = self._samples.rows[self._shard_S == h] - self._samples.labelled.first(h)
-            yield HeldOut(h, shard, rows)
+            read.append(HeldOut(h, shard, rows))
+        return read
 
 
 def squared_norm(weights: NDArray[np.float32]) -> float:

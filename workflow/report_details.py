@@ -78,7 +78,7 @@ def geometry_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
                     "shape": shapes[found["shape"]] if strongest > COLLAPSED[0].high else "collapsed",
                     "loss": model.result["loss"],
                     "cells": [
-                        "" if found[name] is None else shown(found[name]["value"], found[name]["error"])
+                        written(found[name])
                         for name in ("ordered", "disordered", "ratio", "unevenness", "dimension", "thickness")
                     ],
                     "flat_ratio": sqrt(2 * ordered / (ordered - 1)),
@@ -145,7 +145,7 @@ def temperature_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
             "beta": model.result["beta"],
             "point": point_label(point["point"]).replace("=", " = ").replace("_", ", "),
             "seed": model.item.seed,
-            "cells": [shown(point[name]["value"], point[name]["error"]) for name in ("beta", "field", "product")],
+            "cells": [written(point[name]) for name in ("beta", "field", "product")],
         }
         for model in models
         for point in model.content.get("local_temperatures") or []

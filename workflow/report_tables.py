@@ -20,6 +20,7 @@ from workflow.report_models import (
     of_model,
     rule_setting,
     words,
+    written,
 )
 from workflow.verdict import Record, shown
 
@@ -100,7 +101,7 @@ def _model_row(model: Analyzed, records: Sequence[Record]) -> dict[str, Any]:
         # Confidence in the axes means something only where order parameters have axes.
         found.pop("psi4", None)
     divergence = content["information"]["divergence"]
-    kl = ", ".join(shown(unit["value"], unit["error"]) for unit in divergence)
+    kl = ", ".join(written(unit) for unit in divergence)
     if len(divergence) > MOST_UNITS:
         total = sum(unit["value"] for unit in divergence)
         kl = f"{len(content['information']['active'])} of {len(divergence)} active, {total:.2f} in all"
