@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from models.likelihood import Outputs
+from models.precision import full
 from models.shallow import posterior
 from models.torus import PeriodicConv2d, arranged
 
@@ -51,7 +52,7 @@ class ConvolutionalEncoder(nn.Module):
         cells = F.leaky_relu_(self.cells(arranged(x_RBF.squeeze(0).unflatten(-1, self.features))), 0.2)
         pooled = F.leaky_relu_(self.neighbours(cells), 0.2).mean((-1, -2))
         hidden = F.leaky_relu_(self.hidden(pooled), 0.2)
-        mean, std = posterior(hidden, self.mean_head, self.std_head)
+        mean, std = posterior(full(self.mean_head, hidden), full(self.std_head, hidden))
         return mean.unsqueeze(0), std.unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.config import Precision
 
@@ -19,12 +20,12 @@ def mixed(dtype: torch.dtype | None, device: torch.device) -> AbstractContextMan
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
-def full(layer: nn.Module, x: Tensor) -> Tensor:
-    """``layer`` of ``x`` in the type of its parameters, also among layers that are computed in another."""
+def full(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``layer`` of ``x`` in single precision where those around it are computed in another; else as it is."""
     if not torch.is_autocast_enabled(x.device.type):
         return layer(x)
     with torch.autocast(x.device.type, enabled=False):
-        return layer(x.to(next(layer.parameters()).dtype))
+        return layer(x.float())
 
 
 def exact_products() -> None:

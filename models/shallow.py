@@ -5,11 +5,12 @@ All runs of a stack go through the same batched matrix products.
 Axes: R runs, B samples, F features, K outputs of the decoder, Z latents, I inputs and O outputs of a layer.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from models.precision import full
 
@@ -29,10 +30,29 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias, x_RBI, self.weight)
 
 
-def posterior(hidden: Tensor, mean_head: nn.Module, std_head: nn.Module) -> tuple[Tensor, Tensor]:
-    """Linear mean and softplus standard deviation (..., Z): in full precision, for the KL divergence's sake."""
-    mean = full(mean_head, hidden)
-    return mean, (F.softplus(full(std_head, hidden)) + SMALLEST_STD).expand_as(mean)
+class _FewOutputs(torch.autograd.Function):
+    """bias + x @ weight, where there are few outputs: BLAS takes six times as long for a product of few columns as for
+    the transposed one of few rows, so value and gradients are made of the latter."""
+
+    @staticmethod
+    def forward(ctx: Any, bias_R1O: Tensor, x_RBI: Tensor, weight_RIO: Tensor) -> Tensor:
+        ctx.save_for_backward(x_RBI, weight_RIO)
+        return torch.baddbmm(bias_R1O.mT, weight_RIO.mT, x_RBI.mT).mT
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x_RBI, weight_RIO = ctx.saved_tensors
+        (outer_RBO,) = gradients
+        return outer_RBO.sum(1, keepdim=True), outer_RBO @ weight_RIO.mT, (outer_RBO.mT @ x_RBI).mT
+
+
+def posterior(mean: Tensor, raw_std: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (..., Z) from what the two heads give, one of ``raw_std`` for each latent or for all.
+
+    Heads are computed in full precision, for the KL divergence's sake.
+    """
+    return mean, (F.softplus(raw_std) + SMALLEST_STD).expand_as(mean)
 
 
 class ShallowEncoder(nn.Module):
@@ -54,7 +74,11 @@ class ShallowEncoder(nn.Module):
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (R, B, Z), of the diagonal Gaussian q(z|x)."""
         hidden = F.leaky_relu_(self.hidden(x_RBF), 0.2)
-        return posterior(hidden, self.mean_head, self.std_head)
+        heads = self.mean_head, self.std_head
+        weight_RHO = torch.cat([head.weight for head in heads], -1)
+        bias_R1O = torch.cat([head.bias for head in heads], -1)
+        outputs = full(lambda hidden_RBH: _FewOutputs.apply(bias_R1O, hidden_RBH, weight_RHO), hidden)
+        return posterior(*outputs.split([head.weight.shape[-1] for head in heads], -1))
 
     def rotate(self, rotation_RZZ: Tensor) -> None:
         """Replace every posterior mean by mean @ rotation, in place."""

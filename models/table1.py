@@ -13,6 +13,7 @@ from torch.nn.utils import skip_init
 
 from models.batch_norm import BatchNorm1d, BatchNorm2d
 from models.likelihood import Outputs
+from models.precision import full
 from models.shallow import posterior
 from models.torus import PeriodicConv2d, PeriodicConvTranspose2d, arranged
 
@@ -65,7 +66,7 @@ class Table1Encoder(nn.Module):
         """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
         features = self.convolutions(arranged(x_RBF.squeeze(0).unflatten(-1, self.shape)))
         hidden = self.hidden(features.flatten(1))
-        mean, std = posterior(hidden, self.mean_head, self.std_head)
+        mean, std = posterior(full(self.mean_head, hidden), full(self.std_head, hidden))
         return mean.unsqueeze(0), std.unsqueeze(0)
 
     def rotate(self, rotation_RZZ: Tensor) -> None:

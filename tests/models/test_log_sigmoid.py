@@ -1,52 +1,80 @@
-"""The chunked likelihood of spins against torch's own function and its gradient."""
+"""The likelihood of spins in one pass against torch's own function and its gradient."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.log_sigmoid import CHUNK, sum_log_sigmoid
+from models.log_sigmoid import sum_log_sigmoid
 
-SITES = 256
-ROWS = 2 * CHUNK // SITES + 7
-"""Three chunks, the last of them ragged."""
+ROWS = 7
 
 
-def example(rows: int, strength: float) -> tuple[Tensor, Tensor]:
-    """Spins and fields of both signs, (1, rows, SITES)."""
-    generator = torch.Generator().manual_seed(rows)
-    x = torch.randint(2, (1, rows, SITES), generator=generator) * 2.0 - 1
-    return x, strength * torch.randn(1, rows, SITES, generator=generator)
+def example(sites: int, strength: float) -> tuple[Tensor, Tensor]:
+    """Spins and fields of both signs, (1, ROWS, sites)."""
+    generator = torch.Generator().manual_seed(sites)
+    x = torch.randint(2, (1, ROWS, sites), generator=generator) * 2.0 - 1
+    return x, strength * torch.randn(1, ROWS, sites, generator=generator)
 
 
-@pytest.mark.parametrize("rows", [3, ROWS])
-@pytest.mark.parametrize("strength", [0.1, 3.0, 100.0])
-def test_value_and_gradient_are_those_of_torch(rows: int, strength: float) -> None:
-    """Single precision: 1e-7 per term and 256 of them; fields of 100 reach where the sigmoid underflows."""
-    x, field = example(rows, strength)
+def plain(x: Tensor, field: Tensor) -> Tensor:
+    return F.logsigmoid(x * field).sum(-1)
+
+
+# One site, rows shorter than a vector, and rows that are no multiple of one.
+@pytest.mark.parametrize("sites", [1, 9, 64, 256, 1023])
+@pytest.mark.parametrize("strength", [0.0, 0.1, 3.0, 100.0])
+def test_value_and_gradient_are_those_of_torch(sites: int, strength: float) -> None:
+    """Single precision: 1e-7 per term; fields of 100 reach where the sigmoid underflows."""
+    x, field = example(sites, strength)
     ours, torchs = field.clone().requires_grad_(), field.clone().requires_grad_()
-    value, expected = sum_log_sigmoid(x, ours), F.logsigmoid(x * torchs).sum(-1)
-    weight = torch.linspace(-1, 1, rows)
+    value, expected = sum_log_sigmoid(x, ours), plain(x, torchs)
+    weight = torch.linspace(-1, 1, ROWS)
     (value * weight).sum().backward()
     (expected * weight).sum().backward()
-    torch.testing.assert_close(value, expected, rtol=1e-6, atol=SITES * 1e-7)
+    torch.testing.assert_close(value, expected, rtol=1e-6, atol=sites * 1e-7)
     assert ours.grad is not None and torchs.grad is not None
     torch.testing.assert_close(ours.grad, torchs.grad, rtol=0, atol=2e-7)
-    # Negative control: the gradient of another weight is not within that.
+    # Negative control: another gradient is not within that.
     assert (ours.grad * 1.001 - torchs.grad).abs().max() > 2e-7
 
 
-def test_the_value_stays_finite_where_the_sigmoid_underflows() -> None:
-    x, field = example(ROWS, 0.0)
-    value = sum_log_sigmoid(x, field - 1000 * x)
-    torch.testing.assert_close(value, torch.full_like(value, -1000.0 * SITES))
+def test_each_term_over_all_fields() -> None:
+    """Against double precision, one site a row, between fields where the sigmoid is 1 and where it underflows."""
+    field = torch.cat([torch.linspace(-130, 130, 20_001), torch.tensor([-1e30, -88.1, 0.0, 88.1, 1e30])]).unsqueeze(-1)
+    x = torch.ones_like(field)
+    value = sum_log_sigmoid(x, field.requires_grad_())
+    value.sum().backward()
+    y = field.detach().double().squeeze(-1).numpy()
+    expected = -np.logaddexp(0, -y)
+    assert field.grad is not None
+    np.testing.assert_allclose(value.detach().numpy(), expected, rtol=1.2e-7, atol=1e-7)
+    np.testing.assert_allclose(field.grad.squeeze(-1).numpy(), np.exp(-np.logaddexp(0, y)), rtol=0, atol=1e-7)
+
+
+def test_other_layouts_and_double_precision() -> None:
+    x, field = example(64, 2.0)
+    across = field.mT.contiguous().mT
+    assert not across.is_contiguous()
+    torch.testing.assert_close(sum_log_sigmoid(x, across), sum_log_sigmoid(x, field), rtol=0, atol=0)
+    x, field = x.double(), field.double()
+    torch.testing.assert_close(sum_log_sigmoid(x, field), plain(x, field))
+
+
+@pytest.mark.parametrize("bad", [torch.nan, -torch.inf])
+def test_a_field_that_is_no_number_shows(bad: float) -> None:
+    x, field = example(64, 1.0)
+    field[0, 2, 5], x[0, 2, 5] = bad, 1
+    value = sum_log_sigmoid(x, field)
+    assert not value[0, 2].isfinite()
+    assert value[0, [0, 1, 3]].isfinite().all()
 
 
 def test_what_it_cannot_differentiate_is_refused() -> None:
-    x, field = example(3, 1.0)
+    x, field = example(256, 1.0)
     with pytest.raises(ValueError, match="spins are data here"):
-        sum_log_sigmoid(x.requires_grad_(), field)
-    x, field = example(ROWS, 1.0)
+        sum_log_sigmoid(x.clone().requires_grad_(), field)
     total = sum_log_sigmoid(x, field.requires_grad_()).sum()
     total.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
