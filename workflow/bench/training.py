@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.allocator import keep_freed
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import PackedSamples
 from models.trainer import Epoch, Trainer
@@ -64,8 +63,7 @@ def measure(quick: bool) -> Iterator[Figure | Skipped]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch on one thread, with memory as trainings have it."""
-    keep_freed()
+    """Run torch on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
