@@ -27,6 +27,7 @@ test-slow: install
 
 # Needs slurmctld, slurmd and munge (Debian: slurm-wlm, munge), iproute2 and root; what is missing is said, and skipped.
 test-cluster: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench,cluster]'
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
 # Kills processes of many runs of one small study: about three quarters of an hour.

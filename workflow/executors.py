@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,8 @@ CLUSTER_WINDOW = 256
 """The same at least on a cluster that is joined: waiting tasks are what makes it start nodes."""
 NOT_SHIPPED = [".git", ".venv", "venv", "__pycache__", "runs"]
 """Parts of a checkout that the nodes of a cluster do not need."""
+BUNDLE_SECONDS = 0.5
+"""Short items go to a worker several at a time, up to this: each call of Ray costs the driver over a millisecond."""
 SYSTEM_RETRIES = 5
 """How often a task is started again when its worker or node dies; errors of the task itself are not retried."""
 
@@ -51,13 +54,24 @@ class Outcome(NamedTuple):
     traceback: str
 
 
+Seconds = Callable[[Any], float]
+
+
 class Executor(Protocol):
-    """Calls ``function(item, *shared)`` for many items and yields outcomes in the order of completion."""
+    """Calls ``function(item, *shared)`` for many items and yields outcomes in the order of completion.
+
+    ``seconds`` says what an item takes, roughly; without it all count as long.
+    """
 
     workers: int
 
     def run_all(
-        self, function: Callable[..., Any], items: Sequence[Any], *shared: object, label: str = "simulation"
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *shared: object,
+        label: str = "simulation",
+        seconds: Seconds | None = None,
     ) -> Iterator[Outcome]: ...
 
     def close(self) -> None: ...
@@ -69,7 +83,12 @@ class SerialExecutor:
     workers = 1
 
     def run_all(
-        self, function: Callable[..., Any], items: Sequence[Any], *shared: object, label: str = "simulation"
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *shared: object,
+        label: str = "simulation",
+        seconds: Seconds | None = None,
     ) -> Iterator[Outcome]:
         for item in items:
             try:
@@ -142,28 +161,39 @@ class RayExecutor:
         return {"workload": label} if labelled else None
 
     def run_all(
-        self, function: Callable[..., Any], items: Sequence[Any], *shared: object, label: str = "simulation"
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *shared: object,
+        label: str = "simulation",
+        seconds: Seconds | None = None,
     ) -> Iterator[Outcome]:
         if not items:
             return
         self.start()
         import ray
 
-        remote = ray.remote(function).options(
-            num_cpus=1, max_retries=SYSTEM_RETRIES, label_selector=self.placement(label)
+        remote = ray.remote(_each).options(
+            name=function.__name__, num_cpus=1, max_retries=SYSTEM_RETRIES, label_selector=self.placement(label)
         )
-        queue = iter(items)
+        queue = bundles(items, seconds, most=-(-len(items) // self._window))
         pending = self._pending
         try:
             while True:
-                while len(pending) < self._window and (item := next(queue, None)) is not None:
-                    pending[remote.remote(item, *shared)] = item
+                while len(pending) < self._window and (bundle := next(queue, None)) is not None:
+                    pending[remote.remote(function, bundle, *shared)] = bundle
                 if not pending:
                     return
                 # A short timeout lets Ctrl-C through while workers are deep in a kernel.
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=1.0)
                 for reference in ready:
-                    yield _outcome(pending.pop(reference), reference)
+                    bundle = pending.pop(reference)
+                    outcomes = _outcomes(bundle, reference)
+                    if outcomes is None:
+                        # One of them may have taken the worker along: each by itself then.
+                        queue = chain(([item] for item in bundle), queue)
+                        continue
+                    yield from outcomes
         finally:
             self._cancel()
 
@@ -188,15 +218,34 @@ class RayExecutor:
             self._started = False
 
 
-def _outcome(item: Any, reference: Any) -> Outcome:
+def bundles(items: Iterable[Any], seconds: Seconds | None, most: int) -> Iterator[list[Any]]:
+    """``items`` in their order, together until they take ``BUNDLE_SECONDS`` or are ``most``; one each by default."""
+    bundle: list[Any] = []
+    taken = 0.0
+    for item in items:
+        bundle.append(item)
+        taken += seconds(item) if seconds is not None else BUNDLE_SECONDS
+        if taken >= BUNDLE_SECONDS or len(bundle) == most:
+            yield bundle
+            bundle, taken = [], 0.0
+    if bundle:
+        yield bundle
+
+
+def _each(function: Callable[..., Any], bundle: list[Any], *shared: object) -> list[Outcome]:
+    """In a worker: the outcome of every item, without the items, which the driver has."""
+    return [outcome._replace(item=None) for outcome in SerialExecutor().run_all(function, bundle, *shared)]
+
+
+def _outcomes(bundle: list[Any], reference: Any) -> list[Outcome] | None:
+    """In the driver: what became of a bundle; None if that of several items was lost, retries included."""
     import ray
 
     try:
-        return Outcome(item, ray.get(reference), None, "")
-    except ray.exceptions.RayTaskError as error:
-        return Outcome(item, None, error.cause or error, str(error))
+        found = ray.get(reference)
     except ray.exceptions.RayError as error:
-        return Outcome(item, None, error, str(error))
+        return None if len(bundle) > 1 else [Outcome(bundle[0], None, error, str(error))]
+    return [outcome._replace(item=item) for item, outcome in zip(bundle, found, strict=True)]
 
 
 def make(kind: str, workers: int | None, address: str | None, verbose: bool) -> Executor:

@@ -172,7 +172,8 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
     jobs = simulation_jobs(task for task in tasks if isinstance(task, SimulationTask))
     todo = [job for job in jobs if any(task.task_id not in records for task in job.tasks)]
     # Longest first, so that the end of the stage is made of short tasks that fill every worker.
-    todo.sort(key=lambda job: -sum(simulation_cost(task).core_seconds for task in job.tasks))
+    seconds = {job.job_id: sum(simulation_cost(task).core_seconds for task in job.tasks) for job in todo}
+    todo.sort(key=lambda job: -seconds[job.job_id])
     total = len(of_data - set(records)) + sum(len(job.tasks) for job in todo)
     failures: dict[str, str] = {}
     with (
@@ -190,7 +191,7 @@ def simulate(study: Study, run: RunDirectory, executor: Executor, quiet: bool = 
             cost["core_seconds"] += record.seconds or 0.0
             cost["done"] += 1
             progress.advance(1)
-        for outcome in executor.run_all(run_job, todo, str(run.root)):
+        for outcome in executor.run_all(run_job, todo, str(run.root), seconds=lambda job: seconds[job.job_id]):
             job = outcome.item
             if outcome.error is None:
                 for record in outcome.value:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.executors import Executor, Outcome, RayExecutor, SerialExecutor
+from workflow.executors import BUNDLE_SECONDS, WINDOW, Executor, Outcome, RayExecutor, SerialExecutor, bundles
 
 
 def square(x: int) -> int:
@@ -51,6 +51,40 @@ def test_killed_workers_are_replaced(ray_executor: RayExecutor, tmp_path: Path) 
     outcomes = list(ray_executor.run_all(die_once, range(6), str(tmp_path)))
     assert by_item(outcomes) == {x: x for x in range(6)}
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "2"}
+
+
+def test_short_items_travel_together() -> None:
+    some = BUNDLE_SECONDS / 4
+    assert list(bundles(range(6), lambda x: some, most=9)) == [[0, 1, 2, 3], [4, 5]]
+    assert list(bundles(range(5), lambda x: some, most=2)) == [[0, 1], [2, 3], [4]]
+    assert list(bundles(range(3), lambda x: (4 - 2 * x) * some, most=9)) == [[0], [1, 2]]
+    assert list(bundles(range(2), None, most=9)) == [[0], [1]]
+
+
+@pytest.mark.ray
+def test_short_items_have_their_own_outcomes(ray_executor: RayExecutor) -> None:
+    """Three to a bundle, one of which fails."""
+    count = 3 * WINDOW * ray_executor.workers
+    outcomes = list(ray_executor.run_all(square, range(count), seconds=lambda x: 1e-6))
+    assert by_item(outcomes) == {x: None if x == 3 else x * x for x in range(count)}
+    assert [outcome.item for outcome in outcomes if isinstance(outcome.error, ValueError)] == [3]
+
+
+def die(x: int) -> int:
+    if x == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+@pytest.mark.ray
+def test_an_item_that_kills_its_workers_takes_no_other_along(
+    ray_executor: RayExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflow.executors.SYSTEM_RETRIES", 0)
+    count = 2 * WINDOW * ray_executor.workers
+    outcomes = list(ray_executor.run_all(die, range(count), seconds=lambda x: 1e-6))
+    assert by_item(outcomes) == {x: None if x == 3 else x for x in range(count)}
+    assert len(outcomes) == count
 
 
 @pytest.mark.ray

@@ -77,9 +77,9 @@ class Noted:
         self.resident: list[int] = []
 
     def run_all(
-        self, function: Callable[..., Any], items: Sequence[Any], *shared: object, label: str = "simulation"
+        self, function: Callable[..., Any], items: Sequence[Any], *shared: object, **options: Any
     ) -> Iterator[Outcome]:
-        for outcome in self.executor.run_all(function, items, *shared, label=label):
+        for outcome in self.executor.run_all(function, items, *shared, **options):
             self.resident.append(resident_bytes())
             yield outcome
 
