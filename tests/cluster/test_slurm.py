@@ -16,8 +16,10 @@ from workflow.layout import RunDirectory
 pytestmark = pytest.mark.cluster
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "TIMEOUT")
-LONG = slow("long", 75_000)
-"""Some two hundred core-seconds, in six tasks: more than two nodes do within the shortest limit."""
+LONG = slow("long", 30_000)
+"""Some eighty core-seconds, in six tasks."""
+TOO_LONG = slow("too-long", 180_000)
+"""Some two hundred and fifty: more than two nodes do within the shortest limit."""
 
 
 def submit(slurm: Slurm, study: str, folder: Path, *more: str) -> str:
@@ -48,11 +50,9 @@ def all_idle(slurm: Slurm, tmp_path: Path) -> None:
     slurm.wait(lambda: idle(slurm) == 2, 120, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def long_digest(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of ``LONG``, simulated without Ray."""
-    folder = tmp_path_factory.mktemp("long")
-    assert serial("simulate", write_study(folder / "study.toml", LONG), folder / "whole").exit_code == 0
+def serial_digest(study: str, folder: Path) -> str:
+    """Of the shards of ``study``, simulated without Ray."""
+    assert serial("simulate", study, folder / "whole").exit_code == 0
     return digest(folder / "whole")
 
 
@@ -130,8 +130,7 @@ def test_both_nodes_make_the_same_shards(slurm: Slurm, tmp_path: Path) -> None:
     assert slurm.state(job) == "COMPLETED", text
     assert "Ray on 2 nodes, 2 CPUs, 0 GPUs" in text
     assert "WARNING" not in text
-    assert serial("simulate", study, tmp_path / "whole").exit_code == 0
-    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+    assert digest(tmp_path / "run") == serial_digest(study, tmp_path)
     assert (tmp_path / "run" / "report" / "index.html").exists()
     assert not slurm.private()
 
@@ -147,9 +146,9 @@ def test_quickstart_on_both_nodes(slurm: Slurm, tmp_path: Path) -> None:
     assert {record.node for record in manifest.load(RunDirectory(tmp_path / "run")).values()} == {"n1", "n2"}, text
 
 
-def test_a_time_limit_that_is_too_short(slurm: Slurm, tmp_path: Path, long_digest: str) -> None:
+def test_a_time_limit_that_is_too_short(slurm: Slurm, tmp_path: Path) -> None:
     limits = {"nodes": 2, "time": "00:02:00", "signal": 45}
-    study = write_study(tmp_path / "study.toml", LONG | {"cluster": {"slurm": limits}})
+    study = write_study(tmp_path / "study.toml", TOO_LONG | {"cluster": {"slurm": limits}})
     job = submit(slurm, study, tmp_path)
     slurm.wait(lambda: int(slurm.job(job)["Restarts"]) > 0, 300, tmp_path)
     run = RunDirectory(tmp_path / "run")
@@ -160,13 +159,13 @@ def test_a_time_limit_that_is_too_short(slurm: Slurm, tmp_path: Path, long_diges
     assert slurm.state(job) == "COMPLETED", text
     assert "terminated; finished work is kept" in text
     assert "the job goes back into the queue and goes on from what is finished" in text
-    assert digest(run.root) == long_digest
+    assert digest(run.root) == serial_digest(study, tmp_path)
     done = [json.loads(line)["done"] for line in run.stages.read_text().splitlines() if '"simulate"' in line]
     assert sum(done) == 6, "nothing was done twice"
     assert not slurm.private()
 
 
-def test_a_node_that_goes_down(slurm: Slurm, tmp_path: Path, long_digest: str) -> None:
+def test_a_node_that_goes_down(slurm: Slurm, tmp_path: Path) -> None:
     study = write_study(tmp_path / "study.toml", LONG | {"cluster": {"slurm": {"nodes": 2}}})
     job = submit(slurm, study, tmp_path)
     slurm.wait(lambda: shards(tmp_path / "run"), 300, tmp_path)
@@ -179,4 +178,4 @@ def test_a_node_that_goes_down(slurm: Slurm, tmp_path: Path, long_digest: str) -
         slurm("scontrol", "update", "nodename=n2", "state=resume")
     assert slurm.state(job) == "COMPLETED", text
     assert slurm.job(job)["Restarts"] == "0", "the job itself went on"
-    assert digest(tmp_path / "run") == long_digest
+    assert digest(tmp_path / "run") == serial_digest(study, tmp_path)
