@@ -55,7 +55,7 @@ HIDDEN = 128
 
 
 VERSION = 1
-"""Raised when equal settings come to train to other weights: models of the two are then told apart."""
+"""Raised when equal settings come to train to other weights, beyond rounding: models of the two are then told apart."""
 
 AUTO_FRACTION = 0.2
 """beta / lam by default. Measured: phases are told apart, and generated in their shares, for .06 to .45."""

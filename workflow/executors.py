@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -22,8 +23,15 @@ BUNDLE_SECONDS = 0.5
 """Short items go to a worker several at a time, up to this: each call of Ray costs the driver over a millisecond."""
 SYSTEM_RETRIES = 5
 """How often a task is started again when its worker or node dies; errors of the task itself are not retried."""
-
-
+WORKER_ENVIRONMENT = {
+    "NUMBA_NUM_THREADS": "1",
+    # glibc, whatever else there may be ignores it: a training step frees all it has allocated, and the next one would
+    # have each page mapped and zeroed again. Up to 512 MiB are kept, in blocks of up to 32 MiB, for all threads alike.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+}
+"""Of the processes in which Ray runs tasks and trainings."""
 IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray in the environment of a job that was handed to a cluster."""
 
@@ -55,6 +63,7 @@ class Outcome(NamedTuple):
 
 
 Seconds = Callable[[Any], float]
+"""Roughly how long an item takes."""
 
 
 class Executor(Protocol):
@@ -125,7 +134,7 @@ class RayExecutor:
 
         # Token authentication is Ray's default and stays on; it is no news to whoever starts a study.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
-        environment: dict[str, Any] = {"env_vars": {"NUMBA_NUM_THREADS": "1"}}
+        environment: dict[str, Any] = {"env_vars": WORKER_ENVIRONMENT}
         options: dict[str, Any] = {"address": self._address}
         joined = not self.local
         if joined and IN_JOB not in os.environ:
@@ -190,7 +199,6 @@ class RayExecutor:
                     bundle = pending.pop(reference)
                     outcomes = _outcomes(bundle, reference)
                     if outcomes is None:
-                        # One of them may have taken the worker along: each by itself then.
                         queue = chain(([item] for item in bundle), queue)
                         continue
                     yield from outcomes
@@ -234,17 +242,36 @@ def bundles(items: Iterable[Any], seconds: Seconds | None, most: int) -> Iterato
 
 def _each(function: Callable[..., Any], bundle: list[Any], *shared: object) -> list[Outcome]:
     """In a worker: the outcome of every item, without the items, which the driver has."""
-    return [outcome._replace(item=None) for outcome in SerialExecutor().run_all(function, bundle, *shared)]
+    outcomes = SerialExecutor().run_all(function, bundle, *shared)
+    return [outcome._replace(item=None, error=_portable(outcome.error)) for outcome in outcomes]
+
+
+def _portable(error: BaseException | None) -> BaseException | None:
+    """``error``, or what is left of one that cannot be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return OSError(str(error)) if isinstance(error, OSError) else RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _outcomes(bundle: list[Any], reference: Any) -> list[Outcome] | None:
-    """In the driver: what became of a bundle; None if that of several items was lost, retries included."""
+    """In the driver: what became of a bundle; None if it was lost with its worker, which one item may have caused."""
     import ray
 
+    lost = (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.NodeDiedError,
+        ray.exceptions.OutOfMemoryError,
+        ray.exceptions.ObjectLostError,
+    )
     try:
         found = ray.get(reference)
     except ray.exceptions.RayError as error:
-        return None if len(bundle) > 1 else [Outcome(bundle[0], None, error, str(error))]
+        if isinstance(error, lost) and len(bundle) > 1:
+            return None
+        cause = error.cause or error if isinstance(error, ray.exceptions.RayTaskError) else error
+        return [Outcome(item, None, cause, str(error)) for item in bundle]
     return [outcome._replace(item=item) for item, outcome in zip(bundle, found, strict=True)]
 
 

@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load
 
 from models import spectrum
-from models.allocator import keep_freed
 from models.config import ModelConfig, Run, TrainConfig
 from models.data import Samples
 from models.group import Group, anyone
@@ -70,7 +69,6 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
     """
     torch.set_num_threads(job.threads)
     exact_products()
-    keep_freed()
     run = RunDirectory.at(job.root)
     data: dict[Any, TrainingData] = {}
     alone = group is None or group.size == 1

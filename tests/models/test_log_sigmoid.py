@@ -53,16 +53,35 @@ def test_each_term_over_all_fields() -> None:
     np.testing.assert_allclose(field.grad.squeeze(-1).numpy(), np.exp(-np.logaddexp(0, y)), rtol=0, atol=1e-7)
 
 
-def test_other_layouts_and_double_precision() -> None:
+def test_large_lattices_lose_no_digits() -> None:
+    """L = 512, at fields where every site adds the same."""
+    x, field = torch.ones(2, 1 << 18), torch.zeros(2, 1 << 18)
+    torch.testing.assert_close(sum_log_sigmoid(x, field), plain(x.double(), field.double()).float(), rtol=3e-7, atol=0)
+
+
+def test_other_layouts_and_types() -> None:
     x, field = example(64, 2.0)
-    across = field.mT.contiguous().mT
+    across = field.mT.contiguous().mT.requires_grad_()
     assert not across.is_contiguous()
     torch.testing.assert_close(sum_log_sigmoid(x, across), sum_log_sigmoid(x, field), rtol=0, atol=0)
-    x, field = x.double(), field.double()
+    sum_log_sigmoid(x, across).sum().backward()
+    torch.testing.assert_close(across.grad, x * torch.sigmoid(-x * field))
+    for a, b in ((x.double(), field.double()), (x.double(), field), (x.bfloat16(), field)):
+        torch.testing.assert_close(sum_log_sigmoid(a, b), plain(a, b))
+
+
+@pytest.mark.parametrize(
+    ("of_x", "of_field"), [((4,), (3, 4)), ((3, 4), (4,)), ((1, 3, 4), (2, 3, 4)), ((2, 0), (2, 0))]
+)
+def test_shapes_are_broadcast(of_x: tuple[int, ...], of_field: tuple[int, ...]) -> None:
+    x, field = torch.ones(of_x), torch.randn(of_field, generator=torch.Generator().manual_seed(1)).requires_grad_()
     torch.testing.assert_close(sum_log_sigmoid(x, field), plain(x, field))
+    (mine,) = torch.autograd.grad(sum_log_sigmoid(x, field).sum(), field)
+    (other,) = torch.autograd.grad(plain(x, field).sum(), field)
+    torch.testing.assert_close(mine, other)
 
 
-@pytest.mark.parametrize("bad", [torch.nan, -torch.inf])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
 def test_a_field_that_is_no_number_shows(bad: float) -> None:
     x, field = example(64, 1.0)
     field[0, 2, 5], x[0, 2, 5] = bad, 1

@@ -1,10 +1,16 @@
 """Serial and Ray executors: the same outcomes, failures apart from each other, lost workers replaced."""
 
+import ctypes
 import os
+import resource
 import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from studies import serial, small, write_study
 
 from workflow.executors import BUNDLE_SECONDS, WINDOW, Executor, Outcome, RayExecutor, SerialExecutor, bundles
 
@@ -61,13 +67,72 @@ def test_short_items_travel_together() -> None:
     assert list(bundles(range(2), None, most=9)) == [[0], [1]]
 
 
+def square_in(x: int) -> tuple[int, str]:
+    """And the call of Ray that it came with."""
+    import ray
+
+    return square(x), ray.get_runtime_context().get_task_id()
+
+
 @pytest.mark.ray
-def test_short_items_have_their_own_outcomes(ray_executor: RayExecutor) -> None:
+def test_short_items_share_a_call_and_have_their_own_outcomes(ray_executor: RayExecutor) -> None:
     """Three to a bundle, one of which fails."""
-    count = 3 * WINDOW * ray_executor.workers
-    outcomes = list(ray_executor.run_all(square, range(count), seconds=lambda x: 1e-6))
-    assert by_item(outcomes) == {x: None if x == 3 else x * x for x in range(count)}
+    calls = WINDOW * ray_executor.workers
+    outcomes = list(ray_executor.run_all(square_in, range(3 * calls), seconds=lambda x: 1e-6))
+    assert {o.item: o.value and o.value[0] for o in outcomes} == {
+        x: None if x == 3 else x * x for x in range(3 * calls)
+    }
     assert [outcome.item for outcome in outcomes if isinstance(outcome.error, ValueError)] == [3]
+    assert len({outcome.value[1] for outcome in outcomes if outcome.value}) == calls
+    # Negative control.
+    apart = list(ray_executor.run_all(square_in, range(4, 3 * calls)))
+    assert len({outcome.value[1] for outcome in apart}) == 3 * calls - 4
+
+
+def test_simulations_say_how_long_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longest first; quick ones share calls of Ray."""
+    given: list[float] = []
+    whole = SerialExecutor.run_all
+
+    def noted(self: SerialExecutor, function: Any, items: Any, *shared: object, **options: Any) -> Iterator[Outcome]:
+        given.extend(options["seconds"](item) for item in items)
+        return whole(self, function, items, *shared, **options)
+
+    monkeypatch.setattr(SerialExecutor, "run_all", noted)
+    assert serial("simulate", write_study(tmp_path / "study.toml", small()), tmp_path / "run").exit_code == 0
+    assert given == sorted(given, reverse=True)
+    assert 0 < given[0] < BUNDLE_SECONDS / 2
+
+
+class Locked(ValueError):
+    """Cannot be pickled."""
+
+    def __init__(self) -> None:
+        super().__init__("is locked")
+        self.lock = threading.Lock()
+
+
+class TwoWords(OSError):
+    """Can be pickled, and not read again."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")
+
+
+def fail(x: int) -> int:
+    if x == 1:
+        raise Locked
+    if x == 2:
+        raise TwoWords("disk", "full")
+    return x
+
+
+@pytest.mark.ray
+def test_errors_that_cannot_be_sent_keep_their_words(ray_executor: RayExecutor) -> None:
+    outcomes = sorted(ray_executor.run_all(fail, range(3)), key=lambda outcome: outcome.item)
+    assert [type(outcome.error) for outcome in outcomes] == [type(None), RuntimeError, OSError]
+    assert [str(outcome.error) for outcome in outcomes[1:]] == ["Locked: is locked", "disk full"]
+    assert all("raise" in outcome.traceback for outcome in outcomes[1:])
 
 
 def die(x: int) -> int:
@@ -85,6 +150,41 @@ def test_an_item_that_kills_its_workers_takes_no_other_along(
     outcomes = list(ray_executor.run_all(die, range(count), seconds=lambda x: 1e-6))
     assert by_item(outcomes) == {x: None if x == 3 else x for x in range(count)}
     assert len(outcomes) == count
+
+
+PAGES = 16 * 8 * 256
+"""Of 4 kB, in all that ``page_faults`` allocates."""
+
+
+def page_faults(_: int = 0) -> int:
+    """In a thread, as trainings run in: of taking memory that was given back before, 128 MiB in blocks of 8."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+    libc.free.argtypes, libc.free.restype = [ctypes.c_void_p], None
+    counts = []
+
+    def step() -> None:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        blocks = [libc.malloc(8 << 20) for _ in range(16)]
+        for block in blocks:
+            ctypes.memset(block, 1, 8 << 20)
+        for block in reversed(blocks):
+            libc.free(block)
+        counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+    thread = threading.Thread(target=lambda: [step() for _ in range(3)])
+    thread.start()
+    thread.join()
+    return counts[-1]
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="needs glibc")
+def test_workers_keep_memory_that_was_freed(ray_executor: RayExecutor) -> None:
+    (outcome,) = ray_executor.run_all(page_faults, [0])
+    assert outcome.value < PAGES / 10
+    # Negative control: this process, where memory goes back to the system.
+    assert page_faults() > PAGES / 4
 
 
 @pytest.mark.ray

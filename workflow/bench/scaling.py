@@ -21,7 +21,6 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from models.allocator import keep_freed
 from models.config import ModelConfig, Network, Run, TrainConfig
 from models.data import PackedSamples
 from models.group import TorchGroup
@@ -101,7 +100,6 @@ def _rates(case: Case, rounds: int) -> Rates:
 def _work(rank: int, meeting: str, case: Case, rounds: int) -> list[list[float]]:
     """Seconds (rounds, 3) of this worker's epochs: alone (worker 0 only, else nan), apart and together, in turns."""
     torch.set_num_threads(1)
-    keep_freed()
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=WORKERS, timeout=PATIENCE)
     try:
         single, shared = _epochs(case, 2 * rounds + 2, None), _epochs(case, rounds + 1, TorchGroup())
