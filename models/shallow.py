@@ -31,8 +31,11 @@ class StackedLinear(nn.Module):
 
 
 class _FewOutputs(torch.autograd.Function):
-    """bias + x @ weight, where there are few outputs: BLAS takes six times as long for a product of few columns as for
-    the transposed one of few rows, so value and gradients are made of the latter."""
+    """bias + x @ weight, where there are few outputs.
+
+    BLAS takes six times as long for a product of 4 columns with 128 x 128 as for the transposed one of 4 rows, so value
+    and gradients are made of the latter.
+    """
 
     @staticmethod
     def forward(ctx: Any, bias_R1O: Tensor, x_RBI: Tensor, weight_RIO: Tensor) -> Tensor:
@@ -50,7 +53,7 @@ class _FewOutputs(torch.autograd.Function):
 def posterior(mean: Tensor, raw_std: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (..., Z) from what the two heads give, one of ``raw_std`` for each latent or for all.
 
-    Heads are computed in full precision, for the KL divergence's sake.
+    They are to be given in full precision, for the KL divergence's sake.
     """
     return mean, (F.softplus(raw_std) + SMALLEST_STD).expand_as(mean)
 
