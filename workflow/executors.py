@@ -242,8 +242,20 @@ def bundles(items: Iterable[Any], seconds: Seconds | None, most: int) -> Iterato
 
 def _each(function: Callable[..., Any], bundle: list[Any], *shared: object) -> list[Outcome]:
     """In a worker: the outcome of every item, without the items, which the driver has."""
-    outcomes = SerialExecutor().run_all(function, bundle, *shared)
+    outcomes = list(SerialExecutor().run_all(function, bundle, *shared))
+    if any(outcome.error for outcome in outcomes) and not _has_directory():
+        # Ray has removed the job's files under this worker, as when its node goes away. That is no fault of the items:
+        # Ray does them again elsewhere when their worker ends.
+        os._exit(1)
     return [outcome._replace(item=None, error=_portable(outcome.error)) for outcome in outcomes]
+
+
+def _has_directory() -> bool:
+    """Whether the directory that this process is in is still there."""
+    try:
+        return Path.cwd().exists()
+    except FileNotFoundError:
+        return False
 
 
 def _portable(error: BaseException | None) -> BaseException | None:

@@ -91,12 +91,14 @@ class TwoNodes:
         self._environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_TMPDIR": str(folder)}
         self._environment |= EQUAL
         self._head = self._start(
-            "--head", f"--port={self._port}", "--include-dashboard=false", "--node-ip-address=127.0.0.1"
+            folder, "--head", f"--port={self._port}", "--include-dashboard=false", "--node-ip-address=127.0.0.1"
         )
         self._node = self._start_second()
 
-    def _start(self, *options: str) -> subprocess.Popen[bytes]:
-        words = ["--block", "--disable-usage-stats", "--num-cpus=1", f"--temp-dir={self._folder}"]
+    def _start(self, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+        """A node that keeps its files in ``folder``: in a common one, the end of one takes those of the other along."""
+        folder.mkdir(exist_ok=True)
+        words = ["--block", "--disable-usage-stats", "--num-cpus=1", f"--temp-dir={folder}"]
         words += ["--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"]
         environment = os.environ | self._environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
         with (self._folder / "ray.log").open("ab") as log:
@@ -115,7 +117,7 @@ class TwoNodes:
 
     def _start_second(self) -> subprocess.Popen[bytes]:
         """At another address than the head, so that drivers are never taken for processes of this node."""
-        return self._start(f"--address=127.0.0.1:{self._port}", "--node-ip-address=127.0.0.2")
+        return self._start(self._folder / "2", f"--address=127.0.0.1:{self._port}", "--node-ip-address=127.0.0.2")
 
     def _is_up(self, process: subprocess.Popen[bytes]) -> bool:
         """The head answers before its raylet is there, and a node's raylet is there when it has joined."""

@@ -5,12 +5,9 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from studies import serial, small, write_study
 
 from workflow.executors import BUNDLE_SECONDS, WINDOW, Executor, Outcome, RayExecutor, SerialExecutor, bundles
 
@@ -89,21 +86,6 @@ def test_short_items_share_a_call_and_have_their_own_outcomes(ray_executor: RayE
     assert len({outcome.value[1] for outcome in apart}) == 3 * calls - 4
 
 
-def test_simulations_say_how_long_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Longest first; quick ones share calls of Ray."""
-    given: list[float] = []
-    whole = SerialExecutor.run_all
-
-    def noted(self: SerialExecutor, function: Any, items: Any, *shared: object, **options: Any) -> Iterator[Outcome]:
-        given.extend(options["seconds"](item) for item in items)
-        return whole(self, function, items, *shared, **options)
-
-    monkeypatch.setattr(SerialExecutor, "run_all", noted)
-    assert serial("simulate", write_study(tmp_path / "study.toml", small()), tmp_path / "run").exit_code == 0
-    assert given == sorted(given, reverse=True)
-    assert 0 < given[0] < BUNDLE_SECONDS / 2
-
-
 class Locked(ValueError):
     """Cannot be pickled."""
 
@@ -150,6 +132,26 @@ def test_an_item_that_kills_its_workers_takes_no_other_along(
     outcomes = list(ray_executor.run_all(die, range(count), seconds=lambda x: 1e-6))
     assert by_item(outcomes) == {x: None if x == 3 else x for x in range(count)}
     assert len(outcomes) == count
+
+
+def vanish_once(x: int, folder: str) -> str:
+    """The first time, fails in a directory that somebody has removed."""
+    place = Path(folder) / "place"
+    if x == 2 and not (Path(folder) / "seen").exists():
+        (Path(folder) / "seen").touch()
+        place.mkdir()
+        os.chdir(place)
+        place.rmdir()
+    return str(Path.cwd())
+
+
+@pytest.mark.ray
+def test_items_of_a_worker_whose_directory_is_gone_are_done_elsewhere(
+    ray_executor: RayExecutor, tmp_path: Path
+) -> None:
+    outcomes = list(ray_executor.run_all(vanish_once, range(4), str(tmp_path)))
+    assert (tmp_path / "seen").exists()
+    assert all(outcome.error is None for outcome in outcomes), [outcome.traceback for outcome in outcomes]
 
 
 PAGES = 16 * 8 * 256

@@ -3,13 +3,15 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from studies import serial, small, start, wait_for, write_study
 
 from workflow import manifest
-from workflow.executors import RayExecutor, SerialExecutor
+from workflow.executors import BUNDLE_SECONDS, Outcome, RayExecutor, SerialExecutor
 from workflow.folder import open_run
 from workflow.interruption import INTERRUPTED, TERMINATED
 from workflow.layout import RunDirectory
@@ -226,3 +228,18 @@ def test_temperatures_added_later_leave_the_other_shards_alone(uninterrupted: Ru
     old = manifest.load(uninterrupted)
     assert len(records) == 6
     assert {task_id: records[task_id].sha256 for task_id in old} == {t: r.sha256 for t, r in old.items()}
+
+
+def test_simulations_say_how_long_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longest first; quick ones share calls of Ray."""
+    given: list[float] = []
+    whole = SerialExecutor.run_all
+
+    def noted(self: SerialExecutor, function: Any, items: Any, *shared: object, **options: Any) -> Iterator[Outcome]:
+        given.extend(options["seconds"](item) for item in items)
+        return whole(self, function, items, *shared, **options)
+
+    monkeypatch.setattr(SerialExecutor, "run_all", noted)
+    assert serial("simulate", write_study(tmp_path / "study.toml", small()), tmp_path / "run").exit_code == 0
+    assert given == sorted(given, reverse=True)
+    assert 0 < given[0] < BUNDLE_SECONDS / 2
