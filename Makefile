@@ -30,7 +30,7 @@ test-cluster: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench,cluster]'
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
-# Kills processes of many runs of one small study: about three quarters of an hour.
+# Kills processes of many runs of one small study: half an hour.
 SEED := 1
 
 chaos: install

@@ -253,9 +253,10 @@ def _each(function: Callable[..., Any], bundle: list[Any], *shared: object) -> l
 def _has_directory() -> bool:
     """Whether the directory that this process is in is still there."""
     try:
-        return Path.cwd().exists()
+        Path.cwd()
     except FileNotFoundError:
         return False
+    return True
 
 
 def _portable(error: BaseException | None) -> BaseException | None:

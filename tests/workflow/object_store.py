@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test", "AWS_DEFAULT_REGION": "us-east-1"}
+"""Of the server: what clients find credentials in."""
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
@@ -36,6 +37,12 @@ def request(port: int, method: str, path: str, body: bytes = b"", **headers: str
     asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body or None, headers, method=method)
     with urllib.request.urlopen(asked, timeout=30) as answer:
         return bytes(answer.read())
+
+
+def give_keys(patch: pytest.MonkeyPatch) -> None:
+    """To this process and those that it starts."""
+    for name, value in KEYS.items():
+        patch.setenv(name, value)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from object_store import KEYS, Trouble, proxy, reader, request, s3_server, uri
+from object_store import KEYS, Trouble, give_keys, proxy, reader, request, s3_server, uri
 from studies import contents, finished_small, serial, small, start, write_study
 
 from workflow import lock, manifest, storage, storage_errors
@@ -29,8 +29,7 @@ def server() -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
+    give_keys(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +60,7 @@ def stored(server: int, local: RunDirectory) -> str:
     """The small study in the bucket."""
     address = uri(server, "runs/whole")
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in KEYS.items():
-            patched.setenv(name, value)
+        give_keys(patched)
         result = serial("run", str(Path(str(local.root)).parent / "study.toml"), address)
     assert result.exit_code == 0, result.output
     assert f"report: {address.replace('whole', 'whole/report/index.html')}" in result.output

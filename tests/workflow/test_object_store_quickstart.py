@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from object_store import KEYS, s3_server, uri
+from object_store import give_keys, s3_server, uri
 from studies import serial, start
 
 from workflow import manifest, storage
@@ -21,8 +21,7 @@ SHARDS, TRAININGS = 40, 6
 
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
+    give_keys(monkeypatch)
     with s3_server() as port:
         yield uri(port, "runs/quickstart")
 
