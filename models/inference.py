@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.chunks import rows_at_once
+from models.compute.chunks import rows_at_once
 from models.config import ModelConfig
-from models.data import Samples
-from models.likelihood import MeanField
-from models.temperature import LocalTemperature
+from models.data.samples import Samples
+from models.likelihoods.independent import MeanField
+from models.likelihoods.temperature import LocalTemperature
 from models.vae import BetaVAE, build
 
 

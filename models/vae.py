@@ -10,16 +10,16 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from models.compute.precision import mixed
+from models.compute.streams import stream
 from models.config import ModelConfig
-from models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from models.likelihood import Bernoulli, Gaussian, Likelihood, MeanField, Multinomial, VonMises
-from models.precision import mixed
-from models.shallow import ShallowDecoder, ShallowEncoder, StackedLinear
-from models.streams import stream
-from models.table1 import Table1Decoder, Table1Encoder
-from models.temperature import LocalTemperature
-from models.thermal import Thermal
-from models.thermal_states import ThermalStates
+from models.likelihoods.independent import Bernoulli, Gaussian, Likelihood, MeanField, Multinomial, VonMises
+from models.likelihoods.temperature import LocalTemperature
+from models.likelihoods.thermal import Thermal
+from models.likelihoods.thermal_states import ThermalStates
+from models.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from models.networks.shallow import ShallowDecoder, ShallowEncoder, StackedLinear
+from models.networks.table1 import Table1Decoder, Table1Encoder
 
 
 class Encoder(Protocol):

@@ -16,7 +16,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def ray_executor() -> Iterator["RayExecutor"]:  # noqa: F821
     """A local Ray with two CPUs, started once."""
-    from workflow.executors import RayExecutor
+    from workflow.execution.ray_executor import RayExecutor
 
     executor = RayExecutor(workers=2)
     executor.start()

@@ -11,8 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from simulators.chains import Chains, RowMajor
-from simulators.clusters import uniform
 from simulators.contract import require
+from simulators.rng.sfc64 import uniform
 
 VERSION = 1
 ALGORITHMS = ("heat-bath",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,21 +9,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from workflow import storage
-from workflow.blocks import Study
-from workflow.dataset import SPLIT_COLUMNS, numbers, read_for, unseen
-from workflow.executors import Executor
-from workflow.folder import StageFailed, forget_failures, note_failure, require
-from workflow.layout import RunDirectory
-from workflow.plan import Kind, ShardTask, TrainingRun, kinds, shard_tasks, training_runs
-from workflow.progress import Progress
-from workflow.restarts import kept
-from workflow.stage_costs import timed
-from workflow.storage import Listing
-from workflow.tables import write_table
+from workflow.dataset.origins import ShardTask
+from workflow.dataset.reading import SPLIT_COLUMNS, numbers, read_for, unseen
+from workflow.execution.executors import Executor
+from workflow.execution.failures import StageFailed, forget_failures, note_failure, require
+from workflow.execution.stage_costs import timed
+from workflow.plan.tasks import Kind, TrainingRun, kinds, shard_tasks, training_runs
+from workflow.storage import places as storage
+from workflow.storage.places import Listing
+from workflow.storage.run_directory import RunDirectory
+from workflow.storage.tables import write_table
+from workflow.study.blocks import Study
+from workflow.terminal import Progress
+from workflow.train.restarts import kept
+from workflow.train.trained import load_model
 
 if TYPE_CHECKING:
-    from models.inference import Model
+    pass
 
 
 def shards_of(item: TrainingRun, tasks: Sequence[ShardTask]) -> list[ShardTask]:
@@ -39,25 +40,12 @@ def encoded(run: RunDirectory, item: TrainingRun, tasks: Sequence[ShardTask], th
     return all(folder / f"{task.task_id}.parquet" in there for task in shards_of(item, tasks))
 
 
-def load_model(run: RunDirectory, item: TrainingRun) -> Model:
-    """The trained model of one run, ready for inference."""
-    from safetensors.torch import load
-
-    from models import inference
-    from models.config import ModelConfig
-
-    folder = run.training(item.train_id)
-    config = json.loads(folder.config.read_text())["model"]
-    config["shape"] = tuple(config["shape"])
-    return inference.from_tensors(ModelConfig(**config), load(folder.weights.read_bytes()))
-
-
 def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> float:
     """Write the latents of one trained model that are missing; returns the seconds it took."""
     import torch
 
     from models import inference
-    from models.data import samples_of
+    from models.data.samples import samples_of
 
     start = time.monotonic()
     training, tasks = item

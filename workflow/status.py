@@ -2,71 +2,25 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from workflow import planned, records, storage
-from workflow.layout import RunDirectory
-from workflow.planned import Planned, PlannedModel
-from workflow.progress import duration
-from workflow.stage_costs import StageCost, costs
-from workflow.storage import Listing, Place
-from workflow.storage_errors import FolderError
-
-if TYPE_CHECKING:
-    from workflow.blocks import Study
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Left-aligned first column, right-aligned others."""
-    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [f"{row[0]:<{widths[0]}}"]
-        cells += [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
-        return "  ".join(cells).rstrip()
-
-    return "\n".join([line(header), *map(line, rows)])
-
-
-def size(count: float) -> str:
-    """Bytes with a binary prefix."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
-
-
-def load_run(root: Place) -> tuple[RunDirectory, Study]:
-    """A run folder and the study saved in it.
-
-    Raises:
-        FolderError: it is no run folder, or its study is damaged.
-    """
-    from workflow.study import parse
-
-    run = _run_at(root)
-    try:
-        return run, parse(tomllib.loads(run.study.read_text()), str(run.study))
-    except tomllib.TOMLDecodeError as error:
-        raise FolderError(f"{run.study} is damaged: {error}") from None
-
-
-def _run_at(root: Place) -> RunDirectory:
-    run = RunDirectory(root.resolve() if isinstance(root, Path) else root)
-    if not run.study.exists():
-        raise FolderError(f"{root} is no run folder: it has no study.toml")
-    return run
+from workflow.dataset import records
+from workflow.execution.stage_costs import StageCost, costs
+from workflow.plan import planned
+from workflow.plan.planned import Planned, PlannedModel
+from workflow.storage import places as storage
+from workflow.storage.places import Listing, Place
+from workflow.storage.run_directory import RunDirectory
+from workflow.terminal import duration, table
 
 
 def _plan_of(root: Place) -> tuple[RunDirectory, Planned]:
     """The run folder at ``root`` with its plan, made anew where no driver has noted it."""
-    run = _run_at(root)
+    run = RunDirectory.existing(root)
     if (plan := planned.read(run)) is None:
-        from workflow.plan import shard_tasks, training_runs
+        from workflow.execution.run_folder import load_run
+        from workflow.plan.tasks import shard_tasks, training_runs
 
         run, study = load_run(root)
         tasks = shard_tasks(study)
@@ -120,7 +74,7 @@ def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) 
     if len(trained) < len(models) or all(item.train_id == item.first for item in models):
         # Before all are trained it is open which restarts will be kept, but not how many.
         return [item for item in models if item.train_id == item.first]
-    from workflow.restarts import kept
+    from workflow.train.restarts import kept
 
     return list(kept(models, run))
 

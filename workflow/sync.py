@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from workflow import manifest, storage
-from workflow.folder import is_passing, opened
-from workflow.layout import RunDirectory, write_whole
-from workflow.shards import ShardError
-from workflow.status import load_run
-from workflow.storage import Place
-from workflow.storage_errors import FolderError
+from workflow.dataset import manifest
+from workflow.dataset.shards import ShardError
+from workflow.execution.run_folder import is_passing, load_run, opened
+from workflow.storage import places as storage
+from workflow.storage.errors import FolderError
+from workflow.storage.places import Place
+from workflow.storage.run_directory import RunDirectory
+from workflow.storage.whole_files import write_whole
 
 LAST = ("manifest.jsonl", "result.json", "summary.json", "verdict.json", "index.html")
 """Files whose existence says that others are there: copied after them, so that a kill leaves nothing half done."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simulators import exact
-from workflow import manifest, shards, storage
-from workflow.layout import RunDirectory
-from workflow.plan import ShardTask, SimulationTask, shard_tasks
-from workflow.status import load_run
-from workflow.storage import Place
+from simulators.reference import exact
+from workflow.dataset import manifest, shards
+from workflow.dataset.origins import ShardTask, SimulationTask
+from workflow.execution.run_folder import load_run
+from workflow.plan.tasks import shard_tasks
+from workflow.storage import places as storage
+from workflow.storage.places import Place
+from workflow.storage.run_directory import RunDirectory
 
 WORST_Z = 5.0
 """Largest |z| of a shard's energy against its exact value: 6e-7 false alarms per shard."""

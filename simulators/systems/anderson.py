@@ -24,10 +24,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import field_chains, hirsch, on_request, tight_binding, wick
-from simulators.determinants import Matrices
-from simulators.field_chains import FieldChains
-from simulators.hirsch import FieldSpec
+from simulators.fermions import field_chains, hirsch, on_request, tight_binding, wick
+from simulators.fermions.determinants import Matrices
+from simulators.fermions.field_chains import FieldChains
+from simulators.fermions.hirsch import FieldSpec
 
 VERSION = 2
 ENCODING = "bits"

@@ -21,10 +21,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import clusters, spin_one, wolff
 from simulators.chains import Chains, RowMajor
+from simulators.clusters import swendsen_wang as clusters
+from simulators.clusters import wolff
 from simulators.contract import require
-from simulators.local import Local
+from simulators.discrete import spin_one
+from simulators.discrete.local import Local
 
 VERSION = 1
 MEASURED = ("quadrupole",)

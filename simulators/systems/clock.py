@@ -26,10 +26,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import angles, clock_sums, differences, discrete_clusters, transitions, wolff
 from simulators.chains import Chains
+from simulators.clusters import discrete as discrete_clusters
+from simulators.clusters import wolff
+from simulators.continuous import angles
 from simulators.contract import OrderParameter, require
-from simulators.local import Local
+from simulators.discrete import clock_sums, differences, transitions
+from simulators.discrete.local import Local
 
 VERSION = 1
 ENCODING = "int8"

@@ -19,9 +19,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import checkerboard, clusters, metropolis, multispin, wolff
 from simulators.chains import Arrays, Chains, RowMajor, cut
+from simulators.clusters import swendsen_wang as clusters
+from simulators.clusters import wolff
 from simulators.contract import require
+from simulators.discrete import checkerboard, multispin
+from simulators.discrete import ising_metropolis as metropolis
+from simulators.rng import lanes
 
 VERSION = 2
 ORDER_PARAMETERS = ("magnetization", "staggered_magnetization")
@@ -128,9 +132,9 @@ class Metropolis:
 
     def exchange(self, other: Self, chosen_R: NDArray[np.bool_]) -> None:
         """Swap the chosen chains' bits with those of ``other``."""
-        padded_WR = np.zeros((len(self.even_WIH), multispin.LANES), dtype=np.uint64)
+        padded_WR = np.zeros((len(self.even_WIH), lanes.LANES), dtype=np.uint64)
         padded_WR.reshape(-1)[: self.chains] = chosen_R
-        mask_W = np.bitwise_or.reduce(padded_WR << np.arange(multispin.LANES, dtype=np.uint64), axis=1)
+        mask_W = np.bitwise_or.reduce(padded_WR << np.arange(lanes.LANES, dtype=np.uint64), axis=1)
         for mine_WIH, theirs_WIH in ((self.even_WIH, other.even_WIH), (self.odd_WIH, other.odd_WIH)):
             differing_WIH = (mine_WIH ^ theirs_WIH) & mask_W[:, None, None]
             mine_WIH ^= differing_WIH
@@ -150,7 +154,7 @@ class Metropolis:
     @property
     def _lane_sites(self) -> int:
         words, size, _ = self.even_WIH.shape
-        return words * multispin.LANES * size**2
+        return words * lanes.LANES * size**2
 
 
 class SwendsenWang(RowMajor):

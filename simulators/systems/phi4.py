@@ -21,12 +21,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import scalar_field
 from simulators.chains import Chains, Lanes, RowMajor, cut
-from simulators.continuous import LANES, UPDATES_PER_CALL
+from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
+from simulators.continuous import scalar_field
+from simulators.continuous.scalar_field import HITS, Rule
 from simulators.contract import require
-from simulators.scalar_field import HITS, Rule
-from simulators.wolff import SITES_PER_CALL, SingleClusters, few_chains
+from simulators.rng.continuous import LANES, UPDATES_PER_CALL
 
 VERSION = 1
 ENCODING = "float32"

@@ -31,13 +31,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators import differences, discrete_clusters, potts_metropolis, transitions
 from simulators.chains import Chains, RowMajor, cut
-from simulators.clusters import bond_threshold
+from simulators.clusters import discrete as discrete_clusters
+from simulators.clusters.swendsen_wang import bond_threshold
+from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
 from simulators.contract import OrderParameter, require
-from simulators.local import Local
-from simulators.multispin import thresholds
-from simulators.wolff import SITES_PER_CALL, SingleClusters, few_chains
+from simulators.discrete import differences, potts_metropolis, transitions
+from simulators.discrete.local import Local
+from simulators.discrete.multispin import thresholds
 
 VERSION = 1
 ENCODING = "int8"

@@ -24,11 +24,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import angles, planar
 from simulators.chains import Chains, Lanes, RowMajor, cut
-from simulators.continuous import LANES, UPDATES_PER_CALL
+from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
+from simulators.continuous import angles, planar
 from simulators.contract import require
-from simulators.wolff import SITES_PER_CALL, SingleClusters, few_chains
+from simulators.rng.continuous import LANES, UPDATES_PER_CALL
 
 VERSION = 1
 ENCODING = "float32"

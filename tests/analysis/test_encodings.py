@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from analysis.decoder.mean_fields import components, readable
 from analysis.encodings import Variable, can_fold, features, folded
-from analysis.mean_fields import components, readable
 from analysis.orders import OrderParameter, signs, split
 
 SPINS, POTTS, SPIN_ONE = Variable("spins"), Variable("states", 3), Variable("states", 3, -1)

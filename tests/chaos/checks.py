@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from workflow import manifest
-from workflow.blocks import Study
-from workflow.layout import RunDirectory
-from workflow.plan import shard_tasks, training_runs
+from workflow.dataset import manifest
+from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.blocks import Study
 from workflow.verify import verify_run
 
 CIRCUMSTANCES = {"seconds", "samples_per_second", "loader_share", "stacked_runs"}

@@ -19,9 +19,9 @@ import tomli_w
 from tests.chaos import checks, processes
 from tests.chaos.kills import Hit, Kill, await_moment, draw, in_order, stage_of, strike
 from tests.chaos.rays import OwnRay, Rays, TwoNodes
-from workflow.layout import RunDirectory
-from workflow.stage_costs import costs
-from workflow.study import parse
+from workflow.execution.stage_costs import costs
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.loading import parse
 
 CHECKOUT = Path(__file__).parents[2]
 STUDY: dict[str, Any] = {
@@ -36,16 +36,16 @@ STUDY: dict[str, Any] = {
 """Six shards, two trainings; about a minute on two cores, most of it the start of Ray and its workers."""
 
 PROGRAM = """
-import workflow.simulate as stage
-from workflow.train_worker import Job
+import workflow.simulate.stage as stage
+from workflow.train.worker import Job
 Job.__init__.__kwdefaults__["checkpoint_seconds"] = 0.3
 whole = stage.run_job
 def often(job, root):
-    import workflow.simulate as stage
-    stage.run_sampler.__defaults__ = (0.1,)
+    import workflow.simulate.worker as worker
+    worker.run_sampler.__defaults__ = (0.1,)
     return whole(job, root)
 stage.run_job = often
-from workflow.cli import main
+from workflow.cli.main import main
 main()
 """
 """``latentphase``, but simulations and trainings save their state all the time, so that there is one to go on from."""

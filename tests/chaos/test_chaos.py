@@ -17,10 +17,10 @@ from studies import finished_small, serial, small, write_study
 
 from tests.chaos import checks, kills, processes
 from tests.chaos.runs import Chaos
-from workflow import manifest
-from workflow.layout import RunDirectory
-from workflow.plan import training_runs
-from workflow.study import parse
+from workflow.dataset import manifest
+from workflow.plan.tasks import training_runs
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.loading import parse
 
 STUDY = parse(small())
 

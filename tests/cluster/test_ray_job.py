@@ -18,9 +18,9 @@ import pytest
 from conftest import free_ports
 from studies import serial, small, start, wait_for, write_study
 
-from workflow import manifest
-from workflow.interruption import INTERRUPTED
-from workflow.layout import RunDirectory
+from workflow.dataset import manifest
+from workflow.execution.interruption import INTERRUPTED
+from workflow.storage.run_directory import RunDirectory
 
 pytestmark = pytest.mark.cluster
 

@@ -10,8 +10,8 @@ import tomli_w
 from conftest import Slurm, idle
 from studies import serial, slow, small, write_study
 
-from workflow import manifest
-from workflow.layout import RunDirectory
+from workflow.dataset import manifest
+from workflow.storage.run_directory import RunDirectory
 
 pytestmark = pytest.mark.cluster
 

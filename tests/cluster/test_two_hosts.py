@@ -14,10 +14,10 @@ import pytest
 from studies import serial, slow, small, write_study
 from two_hosts import PORT, Host, missing, two_hosts
 
-from workflow import manifest
-from workflow.layout import RunDirectory
-from workflow.plan import simulation_tasks, training_runs
-from workflow.study import parse
+from workflow.dataset import manifest
+from workflow.plan.tasks import simulation_tasks, training_runs
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.loading import parse
 
 pytestmark = pytest.mark.cluster
 
@@ -32,7 +32,7 @@ ROUNDING = EPOCHS * STEPS * float(np.finfo(np.float32).eps)
 OFTEN = """
 from workflow.train_worker import Job
 Job.__init__.__kwdefaults__["checkpoint_seconds"] = 1.0
-from workflow.cli import main
+from workflow.cli.main import main
 main()
 """
 """``latentphase``, but trainings write a checkpoint every second."""

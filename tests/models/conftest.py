@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.data import PackedSamples
+from models.data.samples import PackedSamples
 
 Phases = tuple[NDArray[np.uint8], NDArray[np.int64]]
 

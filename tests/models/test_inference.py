@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from models.config import ModelConfig, Run, TrainConfig
-from models.data import PackedSamples
+from models.data.samples import PackedSamples
 from models.inference import Model, decode, encode, fields, from_tensors, response
-from models.trainer import Trainer
+from models.training.trainer import Trainer
 
 SHALLOW = ModelConfig(shape=(1, 4, 4), hidden=16)
 MODELS = [SHALLOW, ModelConfig(shape=(1, 4, 4), network="table-1", latent=3)]

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
 from models.config import ModelConfig, Network
-from models.data import samples_of
+from models.data.samples import samples_of
 from models.vae import VAEOutput, build, kl_divergence, objective
 
 THERMAL: tuple[dict[str, Any], ...] = (

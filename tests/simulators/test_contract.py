@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 import simulators.systems
 from simulators import contract
-from simulators.certificate import Certificate
 from simulators.contract import Simulation, System
-from simulators.sampling import Samples, sample
+from simulators.sampling.certificate import Certificate
+from simulators.sampling.sampler import Samples, sample
 
 CHAINS = 6
 MIXED = np.arange(CHAINS) % 2 == 0

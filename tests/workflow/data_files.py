@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from workflow import mnist
+from workflow.sources import mnist
 
 
 def write_parquet(path: Path, x_SCHW: NDArray[Any], encoding: str, **columns: Any) -> Path:

@@ -12,8 +12,8 @@ from typing import Any
 import tomli_w
 from click.testing import CliRunner, Result
 
-from workflow.cli import main
-from workflow.layout import RunDirectory
+from workflow.cli.main import main
+from workflow.storage.run_directory import RunDirectory
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -104,7 +104,7 @@ def serial(command: str, study: str, run_dir: Path | str, *more: str) -> Result:
 
 def start(command: str, *arguments: str | Path, program: str = "", **environment: str) -> subprocess.Popen[str]:
     """``latentphase command ...`` as a process of its own; ``program`` is Python to be run before it."""
-    before = ["-c", f"{program}\nfrom workflow.cli import main\nmain()"] if program else ["-m", "workflow"]
+    before = ["-c", f"{program}\nfrom workflow.cli.main import main\nmain()"] if program else ["-m", "workflow"]
     return subprocess.Popen(
         [sys.executable, *before, command, *map(str, arguments)],
         cwd=CHECKOUT,

@@ -15,11 +15,12 @@ from safetensors.numpy import load_file
 from studies import TINY, serial, small, write_study
 
 import simulators.systems
-from workflow.cli import main
-from workflow.folder import note_failure, open_run
-from workflow.layout import RunDirectory
-from workflow.plan import shard_tasks, simulation_tasks, training_runs
-from workflow.study import parse
+from workflow.cli.main import main
+from workflow.execution.failures import note_failure
+from workflow.execution.run_folder import open_run
+from workflow.plan.tasks import shard_tasks, simulation_tasks, training_runs
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.loading import parse
 
 STUDY = TINY | {"analyze": {"resamples": 50, "generated": 64}}
 TASKS, RUNS = simulation_tasks(parse(STUDY)), training_runs(parse(STUDY))

@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner, Result
 from studies import TINY, contents, serial, small, write_study
 
-from workflow.cli import main
-from workflow.layout import RunDirectory
-from workflow.plan import training_runs
-from workflow.study import parse, preset_names, preset_text
+from workflow.cli.main import main
+from workflow.plan.tasks import training_runs
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.loading import parse, preset_names, preset_text
 
 
 def ask(*arguments: str) -> Result:

@@ -9,12 +9,13 @@ from click.testing import CliRunner, Result
 from studies import serial, small, write_study
 
 from simulators import contract
-from simulators.sampling import sample
-from workflow import manifest, shards
-from workflow.cli import main
-from workflow.layout import RunDirectory
-from workflow.plan import SimulationJob, SimulationTask, simulation_tasks
-from workflow.study import parse
+from simulators.sampling.sampler import sample
+from workflow.cli.main import main
+from workflow.dataset import codec, manifest, shards
+from workflow.dataset.origins import SimulationTask
+from workflow.plan.tasks import SimulationJob, simulation_tasks
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.loading import parse
 
 # Off T_c and large enough that a 3 % wrong temperature is 15 standard errors of the energy.
 STUDY = small(
@@ -49,7 +50,7 @@ def replace(run: RunDirectory, task: SimulationTask, temperature: float) -> None
         thermalization="auto",
         spacing="auto",
         rng=SimulationJob((task,)).generator(),
-        keep=partial(shards.encode, encoding=system.encoding),
+        keep=partial(codec.encode, encoding=system.encoding),
     )
     shards.write(task, samples, path_of(run, task))
     verify(run, "--rebuild-manifest")

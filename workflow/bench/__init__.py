@@ -21,7 +21,7 @@ from typing import Protocol, cast
 from workflow.bench._figure import Figure, Report, Skipped
 from workflow.bench._machine import facts, headline
 from workflow.bench._table import HEADER, figure_line, skipped_line
-from workflow.layout import write_whole
+from workflow.storage.whole_files import write_whole
 
 
 class Group(Protocol):

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from workflow.gathered import machine_memory
+from workflow.dataset.gathered import machine_memory
 
 PACKAGES = ("latentphase", "numpy", "numba", "torch", "ray", "pyarrow", "mcising", "peapods", "pythae")
 

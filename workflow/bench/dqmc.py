@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from simulators import hirsch
-from simulators.determinants import one_thread
-from simulators.field_chains import Metropolis
-from simulators.greens_functions import Fermions, GreensFunctions
-from simulators.multispin import generators
+from simulators.fermions import hirsch
+from simulators.fermions.determinants import one_thread
+from simulators.fermions.field_chains import Metropolis
+from simulators.fermions.greens_functions import Fermions, GreensFunctions
+from simulators.rng.sfc64 import generators
 from simulators.systems import hubbard
 from workflow.bench._figure import Figure, Gate, Reference, Skipped
 from workflow.bench._timing import Work, interleaved, lasting

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import tomli_w
 
 from workflow.bench._figure import Figure, Gate, Reference
-from workflow.executors import Executor, Outcome, RayExecutor
-from workflow.folder import opened
-from workflow.simulate import simulate
-from workflow.study import parse
+from workflow.execution.executors import Executor, Outcome
+from workflow.execution.ray_executor import RayExecutor
+from workflow.execution.run_folder import opened
+from workflow.simulate.stage import simulate
+from workflow.study.loading import parse
 
 GROUP = "fanout"
 WORKERS = 2

@@ -17,15 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.compute.precision import AUTOCAST, check_precision, exact_products
 from models.config import ModelConfig, Network, Precision, Run, TrainConfig
-from models.data import PackedSamples
-from models.precision import AUTOCAST, check_precision, exact_products
-from models.trainer import Trainer
+from models.data.samples import PackedSamples
+from models.training.trainer import Trainer
 from workflow.bench._figure import Figure, Reference, Skipped
 from workflow.bench._timing import lasting, rate
 from workflow.bench.training import one_thread
-from workflow.costs import FULLY_CONNECTED, PARAMETER_BYTES
-from workflow.gathered import machine_memory
+from workflow.dataset.gathered import machine_memory
+from workflow.plan.costs import FULLY_CONNECTED, PARAMETER_BYTES
 
 GROUP = "gpu"
 DEVICES = ("auto", "cpu", "cuda")

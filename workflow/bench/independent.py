@@ -15,10 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import contract, sampling
-from simulators.autocorrelation import autocorrelation_time
-from simulators.exact import ISING_CRITICAL_TEMPERATURE as T_C
-from simulators.order import Order
+from simulators import contract
+from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
+from simulators.sampling import sampler as sampling
+from simulators.sampling.autocorrelation import autocorrelation_time
+from simulators.sampling.order import Order
 from simulators.systems import ising
 from workflow.bench._figure import Figure, Gate, Reference, Skipped
 from workflow.bench._timing import Work, interleaved, lasting

@@ -17,8 +17,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators import multispin
-from simulators.exact import ISING_CRITICAL_TEMPERATURE as T_C
+from simulators.discrete import multispin
+from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
+from simulators.rng import lanes, sfc64
 from simulators.systems import ising
 from workflow.bench._figure import Figure, Gate, Reference, Skipped
 from workflow.bench._timing import Work, interleaved, lasting
@@ -37,7 +38,7 @@ FASTER_THAN_MCISING = {32: Gate(low=35), 128: Gate(low=40), 512: Gate(low=45)}
 CLUSTER_SIZES = (32, 128)
 WARM_UP_SWEEPS = {"metropolis": 200, "swendsen-wang": 20}
 """Before the timing starts: the share of accepted moves, and with it the speed, is then that of T_c."""
-MASKS_PER_FILL = multispin.BLOCK * multispin.LANES
+MASKS_PER_FILL = multispin.BLOCK * lanes.LANES
 """Moves that one call of the mask generator decides."""
 
 
@@ -163,7 +164,7 @@ def _scalar(size: int, seconds: float) -> Work:
     """What a careful programmer writes first: one lattice, one spin after the other."""
     rng = np.random.default_rng(SEED)
     spins_IJ = rng.choice(np.array([-1, 1], dtype=np.int8), (size, size))
-    generator_V = multispin.generators(rng, 1)[0]
+    generator_V = sfc64.generators(rng, 1)[0]
     bits_P = critical_thresholds().bits_P
     scalar_sweeps(spins_IJ, generator_V, bits_P, WARM_UP_SWEEPS["metropolis"])
 
@@ -201,7 +202,7 @@ def scalar_sweeps(
                 left, right = j - 1 if j else size - 1, j + 1 if j + 1 < size else 0
                 spin = spins_IJ[i, j]
                 aligned = spin * (spins_IJ[above, j] + spins_IJ[below, j] + spins_IJ[i, left] + spins_IJ[i, right])
-                random = multispin.sfc64(generator_V)
+                random = sfc64.sfc64(generator_V)
                 if aligned <= 0 or random < (three if aligned == 2 else four):
                     spins_IJ[i, j] = -spin
 

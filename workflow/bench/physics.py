@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from simulators import exact
-from workflow import gates, shards
-from workflow import verdict as judging
-from workflow.analyze import analyze
+from simulators.reference import exact
+from workflow.analyze.stage import analyze
 from workflow.bench._figure import Figure, Gate, Reference
+from workflow.dataset import shards
 from workflow.encode import encode
-from workflow.executors import SerialExecutor
-from workflow.folder import open_run
-from workflow.layout import RunDirectory
-from workflow.plan import simulation_tasks
-from workflow.simulate import simulate
-from workflow.study import parse
-from workflow.train import train
+from workflow.execution.executors import SerialExecutor
+from workflow.execution.run_folder import open_run
+from workflow.plan.tasks import simulation_tasks
+from workflow.simulate.stage import simulate
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.loading import parse
+from workflow.train.stage import train
+from workflow.verdict import gates, judging
 
 GROUP = "physics"
 SIZES = (8, 16, 32)

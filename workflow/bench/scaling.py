@@ -21,10 +21,10 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
+from models.compute.group import TorchGroup
 from models.config import ModelConfig, Network, Run, TrainConfig
-from models.data import PackedSamples
-from models.group import TorchGroup
-from models.trainer import Trainer
+from models.data.samples import PackedSamples
+from models.training.trainer import Trainer
 from workflow.bench._figure import Figure, Reference, Skipped
 
 GROUP = "scaling"

@@ -15,8 +15,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators import contract, lanes, multispin, plain, plain_continuous
-from simulators.exact import ISING_CRITICAL_TEMPERATURE
+from simulators import contract
+from simulators.reference import plain, plain_continuous
+from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE
+from simulators.rng import lanes, sfc64
 from workflow.bench._figure import Figure, Gate, Reference
 from workflow.bench._timing import Work, interleaved, lasting
 
@@ -168,7 +170,7 @@ def _plainly(simulation: contract.Simulation, kernel: Plain, spec: Any, seconds:
     sites = states.size
     if configurations.dtype.kind == "f" and not hasattr(spec, "hopping"):
         states = np.stack([np.cos(states), np.sin(states)], axis=-1)
-    state = multispin.generators(np.random.default_rng(SEED), len(states))
+    state = sfc64.generators(np.random.default_rng(SEED), len(states))
 
     def step(sweeps: int) -> float:
         kernel(spec, states, state, sweeps)

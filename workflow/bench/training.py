@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.config import ModelConfig, Run, TrainConfig
-from models.data import PackedSamples
-from models.trainer import Epoch, Trainer
-from simulators.exact import ISING_CRITICAL_TEMPERATURE as T_C
+from models.data.samples import PackedSamples
+from models.training.trainer import Epoch, Trainer
+from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.systems import ising
 from workflow.bench._figure import Figure, Gate, Reference, Skipped
 from workflow.bench._timing import Work, interleaved

@@ -14,18 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.exact import ISING_CRITICAL_TEMPERATURE as T_C
+from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.systems import ising
-from workflow import shards
 from workflow.bench._figure import Figure, Gate, Reference
 from workflow.bench._timing import Clock, Work, interleaved, lasting, rate
-from workflow.blocks import Study
-from workflow.executors import RayExecutor, SerialExecutor
-from workflow.folder import open_run
-from workflow.layout import RunDirectory
-from workflow.plan import SimulationJob, simulation_tasks
-from workflow.simulate import draw, run_job, simulate
-from workflow.study import parse
+from workflow.dataset import codec, shards
+from workflow.execution.executors import SerialExecutor
+from workflow.execution.ray_executor import RayExecutor
+from workflow.execution.run_folder import open_run
+from workflow.plan.tasks import SimulationJob, simulation_tasks
+from workflow.simulate.stage import simulate
+from workflow.simulate.worker import draw, run_job
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.blocks import Study
+from workflow.study.loading import parse
 
 GROUP = "workflow"
 WORKERS = 2
@@ -251,7 +253,7 @@ def _parquet(folder: Path, rounds: int) -> Iterator[Figure]:
     grid = {"system": "ising", "size": PARQUET_SIZE, "coupling": 1.0, "temperature": T_C}
     (task,) = simulation_tasks(parse({"name": "parquet", "simulate": [{**grid, "samples": PARQUET_SAMPLES}]}))
     samples = draw(task)
-    spins: NDArray[np.int8] = shards.decode(samples.configurations, "bits", (1, PARQUET_SIZE, PARQUET_SIZE))
+    spins: NDArray[np.int8] = codec.decode(samples.configurations, "bits", (1, PARQUET_SIZE, PARQUET_SIZE))
     shard, plain = folder / "shard.parquet", folder / "plain.npy"
 
     calls: dict[str, Callable[[], object]] = {

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.systems.hubbard import Spec
+from workflow.dataset.points import Scalar
 from workflow.exchange.fields import FileFields, LayoutError, require_shape, signs
 from workflow.exchange.hdf5 import is_hdf5, numbers, opened
-from workflow.grid import Scalar
 
 PATTERNS = ("confout_*", "confin_*")
 SEED, CONFIGURATION = "seed", "configuration"

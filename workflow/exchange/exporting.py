@@ -15,15 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from workflow import manifest, shards, storage
+from workflow.dataset import manifest, shards
+from workflow.dataset.shards import ShardError
 from workflow.exchange.fields import LayoutError
 from workflow.exchange.importing import require_empty
 from workflow.exchange.plain import CONFIGURATIONS
-from workflow.layout import write_whole
-from workflow.progress import Progress
-from workflow.shards import ShardError
-from workflow.status import load_run
-from workflow.storage import Place, read_with
+from workflow.execution.run_folder import load_run
+from workflow.storage import places as storage
+from workflow.storage.places import Place, read_with
+from workflow.storage.whole_files import write_whole
+from workflow.terminal import Progress
 
 
 class Content(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.systems.hubbard import Spec
-from workflow.grid import Scalar
+from workflow.dataset.points import Scalar
 
 FOUR_VALUED = (
     "a field of four values, -2, -1, 1 and 2 (Gauss-Hermite quadrature), is no Hirsch field: its slices hold other "

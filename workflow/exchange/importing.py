@@ -15,18 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators import contract
-from simulators.auxiliary_field import SingularField
 from simulators.contract import SpecError
+from simulators.fermions.auxiliary_field import SingularField
 from simulators.systems import hubbard
 from simulators.systems.hubbard import Spec
-from workflow import shards
-from workflow.data_tasks import FEWEST_CHAINS, position_in_chain, pseudo_chains
-from workflow.dataset_info import DatasetInfo, simulated
+from workflow.dataset import codec, shards
+from workflow.dataset.identity import sha256_of
+from workflow.dataset.info import DatasetInfo, simulated
+from workflow.dataset.manifest import sha256
+from workflow.dataset.origins import FEWEST_CHAINS, position_in_chain, pseudo_chains
+from workflow.dataset.points import Scalar
 from workflow.exchange.fields import FileFields, Layout, LayoutError
-from workflow.grid import Scalar, spec_fields
-from workflow.identity import sha256_of
-from workflow.manifest import sha256
-from workflow.progress import Progress
+from workflow.study.grid import spec_fields
+from workflow.terminal import Progress
 
 SYSTEM = "hubbard"
 VERSION = 1
@@ -119,7 +120,7 @@ def import_fields(
         spec=tuple(asdict(spec).items()),
     )
     path = output / SYSTEM / f"L={spec.size}" / f"{task.task_id}.parquet"
-    rows = shards.Rows(shards.encode(field_STIJ, task.info.encoding), chain_S, sweep_S, observables)
+    rows = shards.Rows(codec.encode(field_STIJ, task.info.encoding), chain_S, sweep_S, observables)
     shards.write(task, rows, path)
     order, sign = np.abs(observables["staggered_field"]).mean(), observables["sign"].mean()
     return Imported(path, spec, len(field_STIJ), int(chain_S.max()) + 1, float(order), float(sign))

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.systems.hubbard import Spec
+from workflow.dataset.points import Scalar
 from workflow.exchange.fields import FileFields, LayoutError, require_shape, signs
 from workflow.exchange.hdf5 import is_hdf5, numbers, opened
-from workflow.grid import Scalar
 
 PATTERNS = ("*.h5", "*.hdf5", "*.npz")
 CONFIGURATIONS = "configurations"

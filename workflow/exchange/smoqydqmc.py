@@ -29,11 +29,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.hirsch import LARGEST_EXPONENT
+from simulators.fermions.hirsch import LARGEST_EXPONENT
 from simulators.systems.hubbard import Spec
+from workflow.dataset.points import Scalar
 from workflow.exchange.fields import FileFields, LayoutError, require_shape, signs
 from workflow.exchange.hdf5 import dataset_of, is_hdf5, opened
-from workflow.grid import Scalar
 
 PATTERNS = ("*.jld2",)
 HST, HUBBARD, HOPPING = "hst_parameters", "hubbard_parameters", "tight_binding_parameters"

@@ -1,0 +1,276 @@
+"""Single clusters: how many make a sweep, and the clusters of spins with few values.
+
+A reflection pairs the values of a spin, s and R s, so that a bond's energy has E(R s, R t) = E(s, t).  Neighbours of
+values s and t are joined with probability 1 - exp(-(E(R s, t) - E(s, t)) / T) where that is positive, and a cluster
+grown from a random site is reflected as a whole (Wolff, Phys. Rev. Lett. 62, 361 (1989)).  All that a system needs
+is a table of these probabilities for each of its reflections, which ``reflections`` makes from its bond energies.
+What breaks the symmetry, such as a field, is no bond: the grown cluster is reflected with the Metropolis
+probability of the energy that this costs.
+
+Axes: R chains, I rows, J columns, N = I J sites of a chain, V words of a generator's state, K reflections, S values.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from simulators.chains import Arrays, RowMajor, cut
+from simulators.clusters.swendsen_wang import bond_threshold
+from simulators.rng.sfc64 import (
+    ABOVE_CHUNKS,
+    CHUNK_BITS,
+    SHIFT_TO_DOUBLE,
+    TWO_TO_MINUS_53,
+    step,
+)
+
+WARM_UP_SWEEPS = 8
+"""Sweeps before those over which clusters are counted, and the number of these."""
+SITES_PER_CALL = 2**22
+"""What one kernel call is given at most, well below a second of work: between calls Python can be interrupted."""
+LARGEST_GAIN = 1e290
+CHUNK, HALF_WORD, LOWER_HALF = np.uint64(0xFFFF), np.uint64(32), np.uint64(0xFFFFFFFF)
+ONE_COLUMN = 1 << 32
+
+
+def clusters_per_sweep(grow: Callable[[int], float], sites: int) -> int:
+    """How many single clusters of a chain visit about as many sites as it has.
+
+    The number is fixed before the run: one cluster keeps the distribution, and so does any fixed number of them.
+    Stopping as soon as N sites have been visited would not: which state is the last one of a sweep would then depend
+    on the sizes of the clusters.
+
+    Args:
+        grow: grows so many clusters in every chain, and returns how many sites of a chain they had, on average;
+            at least one per cluster.
+        sites: sites N of a chain.
+
+    Returns:
+        N over the mean size of the clusters, those of the first ``WARM_UP_SWEEPS`` left out; at least 1.
+    """
+    clusters = 1
+    for _ in ("warm up", "count"):
+        visited, grown = 0.0, 0
+        while visited < WARM_UP_SWEEPS * sites:
+            visited += grow(clusters)
+            grown += clusters
+            # Few calls where clusters are small, and not many sweeps at once where they are large.
+            clusters = max(1, min(2 * clusters, round(sites * grown / visited)))
+    return max(1, round(sites * grown / visited))
+
+
+def few_chains(
+    states_RIJ: NDArray[Any], state_RV: NDArray[np.uint64], limit: int
+) -> Iterator[tuple[NDArray[Any], NDArray[np.uint64]]]:
+    """Chains and their generators in groups of at most ``limit`` sites, one chain at least.
+
+    Chains have generators of their own, so some may go ahead of the others.
+    """
+    few = max(1, limit // states_RIJ[0].size)
+    for first in range(0, len(states_RIJ), few):
+        yield states_RIJ[first : first + few], state_RV[first : first + few]
+
+
+class SingleClusters(RowMajor):
+    """Wolff updates: a sweep is a fixed number of single clusters in every chain, as ``clusters_per_sweep`` finds it
+    on a copy of the start.
+
+    A subclass defines ``prepare``, ``grow`` and ``nanoseconds``.
+    """
+
+    def __init__(self, spec: Any, states_RIJ: NDArray[Any], rng: np.random.Generator) -> None:
+        super().__init__(spec, states_RIJ, rng)
+        self.prepare(spec)
+        copy_RIJ, state_RV = self.states_RIJ.copy(), self.state_RV.copy()
+
+        def grow(clusters: int) -> float:
+            return self.grow(copy_RIJ, state_RV, clusters)[0] / len(copy_RIJ)
+
+        self.clusters_1 = np.array([clusters_per_sweep(grow, copy_RIJ[0].size)], dtype=np.int64)
+
+    def prepare(self, spec: Any) -> None:
+        """Make what ``grow`` needs, once."""
+
+    def grow(self, states_RIJ: NDArray[Any], state_RV: NDArray[np.uint64], clusters: int) -> tuple[int, int]:
+        """Turn ``clusters`` clusters of every chain, in place; returns sites visited and sites turned, over all chains.
+
+        At least one site is visited per cluster.
+        """
+        raise NotImplementedError
+
+    def advance(self, sweeps: int) -> None:
+        """Grow ``sweeps`` times the fixed number of clusters in every chain."""
+        each = int(self.clusters_1[0])
+        for states_RIJ, state_RV in few_chains(self.states_RIJ, self.state_RV, SITES_PER_CALL):
+            for part in cut(sweeps * each, SITES_PER_CALL * each // states_RIJ.size):
+                self.counts_2[0] += self.grow(states_RIJ, state_RV, part)[1]
+        self.counts_2[1] += sweeps * self.states_RIJ.size
+
+    def arrays(self) -> Arrays:
+        return super().arrays() | {"clusters": self.clusters_1}
+
+
+class Reflections(NamedTuple):
+    """The reflections of a spin with S values, lowest, lowest + 1, and so on, as ``table_clusters`` reads them."""
+
+    bonds_KSS: NDArray[np.uint64]
+    """Threshold of random words below which neighbours s and t are joined."""
+    reflected_KS: NDArray[np.int8]
+    """What each value becomes, a value itself."""
+    gains_KS: NDArray[np.float64] | None
+    """Energy, over T, that the reflection of one site costs beyond its bonds; None for none."""
+    lowest: int
+
+
+def reflections(
+    bond_energy_SS: NDArray[np.float64],
+    reflected_KS: NDArray[np.int8],
+    temperature: float,
+    lowest: int,
+    site_energy_S: NDArray[np.float64] | None = None,
+) -> Reflections:
+    """Tables of K reflections, one of which is drawn for each cluster.
+
+    Args:
+        bond_energy_SS: energy of a bond between the values s and t, unchanged where both are reflected.
+        reflected_KS: reflected values; reflecting twice changes nothing.
+        temperature: T.
+        lowest: the first value.
+        site_energy_S: further energy of each value where reflections change it; None where they don't.
+
+    Raises:
+        ValueError: the table is no reflection, or reflecting both ends of a bond changes its energy.
+    """
+    index_KS = reflected_KS.astype(np.int64) - lowest
+    values, count = np.arange(bond_energy_SS.shape[0]), len(reflected_KS)
+    rows_K = np.arange(count)[:, None]
+    if (index_KS[rows_K, index_KS] != values).any():
+        raise ValueError("reflecting a value twice must give the value again")
+    both_KSS = bond_energy_SS[index_KS[:, :, None], index_KS[:, None, :]]
+    if not np.allclose(both_KSS, bond_energy_SS, rtol=1e-12, atol=1e-12 * np.abs(bond_energy_SS).max()):
+        raise ValueError("reflecting both ends must leave the energy of a bond as it is")
+    with np.errstate(over="ignore"):
+        gain_KSS = (bond_energy_SS[index_KS] - bond_energy_SS) / temperature
+    thresholds = [bond_threshold(max(gain, 0.0)) for gain in gain_KSS.ravel().tolist()]
+    gains_KS = None
+    if site_energy_S is not None:
+        with np.errstate(over="ignore"):
+            # Finite, so that gains of either sign have a sum.
+            gains_KS = np.clip((site_energy_S[index_KS] - site_energy_S) / temperature, -LARGEST_GAIN, LARGEST_GAIN)
+    return Reflections(np.array(thresholds, dtype=np.uint64).reshape(gain_KSS.shape), reflected_KS, gains_KS, lowest)
+
+
+class TableClusters(SingleClusters):
+    """Wolff updates of spins with few values; a subclass defines ``reflections`` and ``nanoseconds``."""
+
+    @staticmethod
+    def reflections(spec: Any) -> Reflections:
+        """The tables of a spec."""
+        raise NotImplementedError
+
+    def prepare(self, spec: Any) -> None:
+        self._tables = self.reflections(spec)
+
+    def grow(self, states_RIJ: NDArray[np.int8], state_RV: NDArray[np.uint64], clusters: int) -> tuple[int, int]:
+        size = states_RIJ.shape[1]
+        visited, turned = table_clusters(
+            states_RIJ.reshape(len(states_RIJ), -1), size, state_RV, *self._tables, clusters
+        )
+        return visited, turned
+
+
+@njit(cache=True, nogil=True)
+def table_clusters(
+    states_RN: NDArray[np.int8],
+    size: int,
+    state_RV: NDArray[np.uint64],
+    bonds_KSS: NDArray[np.uint64],
+    reflected_KS: NDArray[np.int8],
+    gains_KS: NDArray[np.float64] | None,
+    lowest: int,
+    clusters: int,
+) -> tuple[int, int]:
+    """Grow ``clusters`` single clusters in every chain and reflect them, in place; returns sites visited and turned.
+
+    Why it is fast: a member waits in a queue, first in, first out, so that the processor knows the members to come
+    long before their turn and works on several at once; whether a neighbour joins is arithmetic, without a branch
+    that could be mispredicted; one random word serves four neighbours, 16 bits each, and only where these equal the
+    first ones of the threshold, one time in 2^16, a further word decides, so that probabilities are exact to 2^-64.
+
+    Args:
+        states_RN: R chains of N = size^2 values, row by row; of even size where unequal neighbours are joined.
+        size: rows, and columns, at least 2.
+        state_RV: SFC64 generator of each chain; it alone decides what happens to the chain.
+        bonds_KSS, reflected_KS, gains_KS, lowest: the fields of ``Reflections``.
+        clusters: in each chain.
+    """
+    sites = states_RN.shape[1]
+    choices, values = reflected_KS.shape
+    bonds_X, reflected_X = bonds_KSS.ravel(), reflected_KS.ravel()
+    # A member is its site, with its column in the upper half of the number.
+    queue_N = np.empty(sites + 1, dtype=np.int64)
+    visited = turned = 0
+    for r in range(len(states_RN)):
+        states_N, state_V = states_RN[r], state_RV[r]
+        a, b, c, counter = state_V[0], state_V[1], state_V[2], state_V[3]
+        for _ in range(clusters):
+            word, a, b, c, counter = step(a, b, c, counter)
+            # Not equally likely to the last of 32 bits, which is no error: see ``embedding.random_site``.
+            site = int(((word >> HALF_WORD) * np.uint64(sites)) >> HALF_WORD)
+            choice = int(((word & LOWER_HALF) * np.uint64(choices)) >> HALF_WORD)
+            first = choice * values - lowest
+            before = states_N[site]
+            states_N[site] = reflected_X[first + before]
+            # Whoever joins is changed; only the first member can be its own mirror image.
+            still = states_N[site] == before
+            queue_N[0] = site + (site % size) * ONE_COLUMN
+            head, tail = 0, 1
+            while head < tail:
+                member = queue_N[head]
+                head += 1
+                site, column = member & (ONE_COLUMN - 1), member >> 32
+                word, a, b, c, counter = step(a, b, c, counter)
+                before = reflected_X[np.uint32(first + states_N[site])]
+                row = (first + before) * values - lowest
+                right = member + 1 + ONE_COLUMN if column + 1 < size else member - (size - 1) * (1 + ONE_COLUMN)
+                left = member - 1 - ONE_COLUMN if column > 0 else member + (size - 1) * (1 + ONE_COLUMN)
+                below = member + size if site + size < sites else member + size - sites
+                above = member - size if site >= size else member - size + sites
+                for which in range(4):
+                    if which == 0:
+                        other = right
+                    elif which == 1:
+                        other = left
+                    elif which == 2:
+                        other = below
+                    else:
+                        other = above
+                    value = states_N[np.uint32(other)]
+                    # Members are reflected already: of those and this one the energy is the lowest, nothing to join.
+                    bond = bonds_X[np.uint32(row + value)]
+                    chunk = (word >> np.uint64(16 * which)) & CHUNK
+                    joins = chunk < (bond >> ABOVE_CHUNKS)
+                    if chunk == (bond >> ABOVE_CHUNKS):
+                        further, a, b, c, counter = step(a, b, c, counter)
+                        joins = further < (bond << CHUNK_BITS)
+                    queue_N[tail] = other
+                    tail += joins
+                    image = reflected_X[np.uint32(first + value)]
+                    states_N[np.uint32(other)] = image if joins else value
+            visited += tail
+            if gains_KS is not None:
+                gain = 0.0
+                for k in range(tail):
+                    gain -= gains_KS[choice, states_N[np.uint32(queue_N[k])] - lowest]
+                word, a, b, c, counter = step(a, b, c, counter)
+                if gain > 0.0 and (word >> SHIFT_TO_DOUBLE) * TWO_TO_MINUS_53 >= np.exp(-gain):
+                    for k in range(tail):
+                        member = np.uint32(queue_N[k])
+                        states_N[member] = reflected_X[np.uint32(first + states_N[member])]
+                    continue
+            turned += tail - still
+        state_V[0], state_V[1], state_V[2], state_V[3] = a, b, c, counter
+    return visited, turned

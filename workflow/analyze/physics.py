@@ -1,0 +1,33 @@
+"""What analysis must know of a task's physics: its order parameters, what a site holds, which parameter is scanned."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from analysis.encodings import Variable
+from analysis.orders import OrderParameter, signs
+from simulators import contract
+from workflow.dataset.inputs import Input, is_second, seen
+from workflow.dataset.origins import DataTask, ShardTask
+
+
+class Physics(NamedTuple):
+    """One task, as analysis reads it."""
+
+    orders: tuple[OrderParameter, ...]
+    variable: Variable
+    parameter: str
+    """Field of the spec that curves run over: temperature, or what stands for it."""
+    on_sites: bool = True
+    """Whether what a model sees has a number of its own for every site, which order parameters can be read off."""
+
+
+def physics(task: ShardTask, given_as: Input = "raw") -> Physics:
+    """Order parameters, variable as a model sees it, scanned parameter; of data, every order parameter has a sign."""
+    kind, states, lowest = seen(task.info, given_as).stored
+    variable = Variable(kind, states, lowest) if kind == "states" else Variable(kind)
+    if isinstance(task, DataTask):
+        return Physics(signs(task.info.order_parameters), variable, "temperature")
+    system = contract.load(task.system)
+    orders = tuple(OrderParameter(*order) for order in system.orders_of(task.point))
+    return Physics(orders, variable, system.ladder, not is_second(given_as))

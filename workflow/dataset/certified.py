@@ -1,0 +1,50 @@
+"""Whether shards may be used: training and analysis refuse those whose certificate objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from workflow.dataset import shards
+from workflow.dataset.origins import ShardTask, SimulationTask
+from workflow.storage import places as storage
+from workflow.storage.run_directory import RunDirectory
+
+SHOWN = 10
+
+
+class Uncertified(RuntimeError):
+    """Shards without proof of equilibration, and a study that does not allow them."""
+
+
+def require_certified(run: RunDirectory, tasks: Iterable[ShardTask], stage: str, allowed: bool) -> None:
+    """Refuse to begin ``stage`` with shards that are not certified, unless ``allowed``.
+
+    Raises:
+        Uncertified: names the shards and what speaks against each.
+    """
+    if allowed:
+        return
+    found = [f"{task.task_id} ({task}): {'; '.join(reasons)}" for task, reasons in objections(run, tasks)]
+    if found:
+        more = [f"and {len(found) - SHOWN} more; `latentphase verify` lists all"] if len(found) > SHOWN else []
+        count = "1 shard that is" if len(found) == 1 else f"{len(found)} shards that are"
+        raise Uncertified(
+            "\n  ".join(
+                [
+                    f"{stage} refuses {count} not certified:",
+                    *found[:SHOWN],
+                    *more,
+                    "more chains, another algorithm (cluster updates, tempering) or longer thermalization may help;"
+                    " allow_uncertified = true in the study uses them as they are",
+                ]
+            )
+        )
+
+
+def objections(run: RunDirectory, tasks: Iterable[ShardTask]) -> Iterable[tuple[SimulationTask, list[str]]]:
+    """The simulated tasks whose shards are not certified, with the reasons; other data were not simulated here."""
+    simulated = [task for task in tasks if isinstance(task, SimulationTask)]
+    paths = [run.shard(task.system, task.size, task.task_id) for task in simulated]
+    for task, metadata in zip(simulated, storage.each(shards.read_metadata, paths), strict=True):
+        if not metadata["certificate"]["certified"]:
+            yield task, metadata["certificate"]["reasons"]

@@ -1,0 +1,54 @@
+"""What the configurations of a shard are, wherever they come from: shape, variable, order parameters, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+from models.config import Variable
+from simulators import contract
+from workflow.dataset.variables import Stored, stored
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetInfo:
+    """What training and analysis need to know of a shard before they open it."""
+
+    shape: tuple[int, int, int]
+    """Channels, rows and columns of one configuration."""
+    encoding: str
+    """How a configuration is stored: ``bits``, ``int8`` or ``float32``."""
+    variable: Variable
+    states: int = 2
+    """q of states, 2 of all others."""
+    lowest: int = 0
+    """The smallest of the q consecutive numbers that stand for states: -1 for Blume-Capel."""
+    order_parameters: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Names of the values 0, 1, ... of the column ``label``; empty where there is no such column."""
+    further: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    """Name and shape of every second input that is stored beside the configuration, float32."""
+
+    @property
+    def features(self) -> int:
+        """Numbers that a network sees of a configuration."""
+        return prod(self.shape) * {"states": self.states, "angles": 2}.get(self.variable, 1)
+
+    @property
+    def stored(self) -> Stored:
+        """What the numbers are."""
+        return Stored(self.variable, self.states, self.lowest)
+
+
+def simulated(system: contract.System, spec: Any, measure: Iterable[str] = ()) -> DatasetInfo:
+    """The same for what ``system`` simulates at ``spec``, with what it measures there on request."""
+    asked, extras = set(measure), system.extras(spec)
+    return DatasetInfo(
+        shape=tuple(spec.shape),
+        encoding=system.encoding,
+        **stored(system.name, asdict(spec))._asdict(),
+        order_parameters=system.names(spec).order_parameters,
+        further=tuple((name, extra.shape) for name, extra in extras.items() if name in asked and extra.shape),
+    )

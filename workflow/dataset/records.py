@@ -1,0 +1,38 @@
+"""Lines of the manifest: what it knows of each shard. Read by those who need no shard, and so no library for them."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from workflow.storage.run_directory import RunDirectory
+
+
+class ShardRecord(NamedTuple):
+    """What the manifest knows of one shard. ``seconds`` and ``node`` are None when rebuilt from files."""
+
+    task_id: str
+    path: str
+    """Relative to the run folder."""
+    rows: int
+    bytes: int
+    sha256: str
+    seconds: float | None
+    node: str | None
+
+
+def line(record: ShardRecord) -> str:
+    return json.dumps(record._asdict())
+
+
+def load(run: RunDirectory) -> dict[str, ShardRecord]:
+    """The manifest by task id; the last of several lines for a task counts, a line cut short by a crash does not."""
+    records: dict[str, ShardRecord] = {}
+    if run.manifest.exists():
+        for text in run.manifest.read_text().splitlines():
+            try:
+                record = ShardRecord(**json.loads(text))
+            except (json.JSONDecodeError, TypeError):
+                continue
+            records[record.task_id] = record
+    return records

@@ -1,0 +1,101 @@
+"""What the last driver of a run folder has planned, noted there: who asks how far it is need not plan anew.
+
+Planning imports every simulator, and takes longer than all the rest of ``status``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from workflow import __version__
+from workflow.storage.run_directory import RunDirectory
+from workflow.storage.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from workflow.dataset.origins import ShardTask
+    from workflow.plan.tasks import TrainingRun
+    from workflow.study.blocks import Study
+
+FORMAT = 2
+"""Of the noted plan."""
+
+
+class PlannedModel(NamedTuple):
+    """One training."""
+
+    train_id: str
+    first: str
+    """Train id of the first training of the same seed: its own, but for restarts."""
+    kinds: list[int]
+    """Of shards that it can read, as places in ``Planned.shards``."""
+
+
+class Planned(NamedTuple):
+    """Shards and models of a study."""
+
+    shards: list[list[str]]
+    """Task ids in the plan's order, by kind: of one system (or data) and size, with equal configurations."""
+    models: list[PlannedModel]
+
+
+def of(tasks: Sequence[ShardTask], runs: Sequence[TrainingRun]) -> Planned:
+    """What ``tasks`` and ``runs`` amount to."""
+    from workflow.plan.tasks import kinds
+
+    if not runs:
+        # Nobody asks for kinds, which take longer to find than ids.
+        return Planned([[task.task_id for task in tasks]], [])
+    found = kinds(tasks)
+    models = [
+        PlannedModel(run.train_id, run.first, [place for place, kind in enumerate(found) if run.reads(kind)])
+        for run in runs
+    ]
+    return Planned([[task.task_id for task in mine] for mine in found.values()], models)
+
+
+def note(run: RunDirectory, study: Study) -> None:
+    """Note the plan of ``study`` in its run folder, unless it is there."""
+    from simulators import contract
+    from workflow.plan.tasks import shard_tasks, training_runs
+
+    systems = {block.system: contract.load(block.system).version for block in study.simulate}
+    found = _content(run)
+    if found is not None and found["systems"] == systems:
+        return
+    tasks = shard_tasks(study)
+    plan = of(tasks, training_runs(study, tasks))
+    content = {
+        "program": __version__,
+        "format": FORMAT,
+        "study": _digest(run),
+        "systems": systems,
+        "shards": plan.shards,
+        "models": plan.models,
+    }
+    write_whole(run.plan, json.dumps(content) + "\n")
+
+
+def read(run: RunDirectory) -> Planned | None:
+    """The noted plan; None if there is none, or one of another program or study."""
+    content = _content(run)
+    if content is None:
+        return None
+    return Planned(content["shards"], [PlannedModel(*model) for model in content["models"]])
+
+
+def _content(run: RunDirectory) -> dict[str, Any] | None:
+    try:
+        content = json.loads(run.plan.read_text())
+        known = content["program"], content["format"], content["study"]
+        fits = known == (__version__, FORMAT, _digest(run))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        # None yet, or damaged: it can be made anew.
+        return None
+    return dict(content) if fits else None
+
+
+def _digest(run: RunDirectory) -> str:
+    return hashlib.sha256(run.study.read_bytes()).hexdigest()

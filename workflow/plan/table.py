@@ -1,0 +1,122 @@
+"""The table of ``plan``: what a study would take."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from simulators import contract
+from workflow.dataset.gathered import machine_memory
+from workflow.plan.cautions import cautions
+from workflow.plan.costs import SAMPLES_PER_SECOND
+from workflow.plan.data_costs import data_lines
+from workflow.plan.estimate import Expected, expected
+from workflow.plan.tasks import TrainingRun
+from workflow.plan.warnings import expected_warnings
+from workflow.study.blocks import Study
+from workflow.terminal import duration, size, table
+
+
+def plan_table(study: Study, workers: int | None = None) -> str:
+    """What carrying out ``study`` would take, stage by stage."""
+    cpus = workers or os.cpu_count() or 1
+    found = expected(study, cpus)
+    shards, models = found.shards, found.models
+    body = [
+        [
+            "simulate",
+            f"{shards.count} shards",
+            f"{shards.core_seconds / 3600:.4f}",
+            duration(shards.core_seconds / cpus),
+            size(shards.disk_bytes),
+            size(shards.memory_bytes),
+        ],
+        [
+            "train",
+            f"{len(models.runs)} models",
+            f"{models.core_seconds / 3600:.4f}",
+            duration(models.core_seconds / cpus),
+            "",
+            size(models.memory_bytes) if models.runs else "",
+        ],
+        ["encode", f"{models.files} files", "", "", size(models.latent_bytes), ""],
+    ]
+    header = ["stage", "work", "core-hours", f"on {cpus} cores", "disk", "memory/worker"]
+    lines = [f"{study.name}: {shards.samples:,} samples at {shards.count} points", table(header, body)]
+    lines += _short_of_memory(found, cpus)
+    lines += data_lines(study)
+    lines += _algorithms(shards.algorithms)
+    lines += _on_request(study)
+    lines += cautions(study)
+    kinds = sorted({(item.network, item.system, item.size, item.features) for item in models.runs})
+    assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
+    if assumed:
+        lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
+    lines += _inputs(models.runs)
+    lines += expected_warnings(models.runs)
+    lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
+    return "\n".join(lines)
+
+
+def _on_request(study: Study) -> list[str]:
+    """What each block measures beside its system's columns, at its first point."""
+    found = []
+    for number, block in enumerate(study.simulate):
+        if block.measure:
+            system = contract.load(block.system)
+            offered = system.extras(system.spec(**dict(block.points[0].values)))
+            words = ", ".join(f"{name} ({_stored(offered[name])})" for name in block.measure)
+            sweeps = sum(offered[name].sweeps for name in block.measure)
+            found.append(f"simulate.{number} measures on request: {words}; about {sweeps:.2g} sweeps a measurement")
+    return found
+
+
+def _stored(extra: contract.Extra) -> str:
+    if extra.shape is not None:
+        return f"an input of {' x '.join(map(str, extra.shape))}"
+    return f"{len(extra.columns)} column{'s' if len(extra.columns) > 1 else ''}"
+
+
+def _short_of_memory(found: Expected, cpus: int) -> list[str]:
+    """A warning for each stage whose workers, side by side, would take more memory than this machine has."""
+    workers = {
+        "simulate": (found.shards.memory_bytes, min(cpus, found.shards.count)),
+        "train": (found.models.memory_bytes, min(cpus, len(found.models.runs))),
+    }
+    there = machine_memory()
+    return [
+        f"  {stage}: {count} worker{'s' if count > 1 else ''} of {size(each)} may take {size(count * each)}, but this "
+        f"machine has {size(there)}: {_advice(stage, each, there)}"
+        for stage, (each, count) in workers.items()
+        if count * each > there
+    ]
+
+
+def _advice(stage: str, each: int, there: int) -> str:
+    if (room := there // each) >= 1:
+        return f"take --workers {room}"
+    return "take fewer chains or samples per point" if stage == "simulate" else "take a smaller batch"
+
+
+def _inputs(runs: Iterable[TrainingRun]) -> list[str]:
+    """A line per block and input where networks are not given what is stored, or samples are turned."""
+    found: dict[str, None] = {}
+    for item in runs:
+        if item.given_as == "raw" and not item["augment"]:
+            continue
+        shape = " x ".join(map(str, item.seen.shape))
+        text = f"train {item.name}: input = {item.given_as}, {shape} {item.seen.variable}, {item['likelihood']}"
+        turned = ", ".join(item["augment"])
+        found[f"{text}; every sample turned at random by {turned}" if turned else text] = None
+    return list(found)
+
+
+def _algorithms(expected: Mapping[tuple[str, int], Counter[str]]) -> list[str]:
+    """What ``auto`` is expected to choose, from rough autocorrelation times and the table of costs."""
+    return [
+        f"algorithm = auto, {system}, L = {size}: expected "
+        + ", ".join(f"{name} at {count} points" for name, count in chosen.most_common())
+        + "; a seeded pilot of each task decides, and its certificate says why"
+        for (system, size), chosen in expected.items()
+    ]

@@ -1,0 +1,165 @@
+"""What a study amounts to: simulation tasks and trainings, their ids, random streams and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulators import contract
+from workflow.dataset import inputs
+from workflow.dataset.identity import stream
+from workflow.dataset.info import DatasetInfo
+from workflow.dataset.origins import ShardTask, SimulationTask
+from workflow.dataset.points import Point
+from workflow.plan.training_run import FURTHER, SETTINGS, Kind, TrainingRun
+from workflow.study.blocks import SimulateBlock, Study, TrainBlock, listed
+from workflow.study.selection import selected
+from workflow.study.symmetries import symmetries_of
+
+SITES_PER_TASK = 2**28
+"""About how many lattice sites one task keeps (32 MiB as bits): more samples make more tasks, with own chains."""
+
+
+def kinds(tasks: Iterable[ShardTask]) -> dict[Kind, list[ShardTask]]:
+    """``tasks`` by kind."""
+    found: dict[Kind, list[ShardTask]] = {}
+    for task in tasks:
+        found.setdefault(Kind(task.system, task.size, task.info), []).append(task)
+    return found
+
+
+class SimulationJob(NamedTuple):
+    """What one worker simulates at a time: a task, or the tasks of a ladder in its order."""
+
+    tasks: tuple[SimulationTask, ...]
+
+    @property
+    def job_id(self) -> str:
+        return self.tasks[0].job_digest[:16]
+
+    def generator(self) -> np.random.Generator:
+        """The job's random stream: from its content alone, so that adding a point changes no other job's shards."""
+        return stream(self.tasks[0].seed, self.tasks[0].job_digest)
+
+    def __str__(self) -> str:
+        more = f" and {len(self.tasks) - 1} more" if len(self.tasks) > 1 else ""
+        return f"{self.tasks[0]}{more}"
+
+
+def simulation_jobs(tasks: Iterable[SimulationTask]) -> tuple[SimulationJob, ...]:
+    """``tasks`` by what runs together, in their order."""
+    jobs: dict[str, list[SimulationTask]] = {}
+    for task in tasks:
+        jobs.setdefault(task.job_digest, []).append(task)
+    return tuple(SimulationJob(tuple(sorted(job, key=_rung))) for job in jobs.values())
+
+
+def _rung(task: SimulationTask) -> int:
+    if task.ladder is None:
+        return 0
+    return task.ladder.index(dict(task.spec)[contract.load(task.system).ladder])
+
+
+def simulation_tasks(study: Study) -> tuple[SimulationTask, ...]:
+    """One task per parameter point (or block of its chains), in the study's order."""
+    return tuple(task for task in stream_tasks(study) if isinstance(task, SimulationTask))
+
+
+def shard_tasks(study: Study) -> tuple[ShardTask, ...]:
+    """One task per shard: what is simulated first, then what the ``[[data]]`` blocks bring."""
+    return tuple(stream_tasks(study))
+
+
+def stream_tasks(study: Study) -> Iterator[ShardTask]:
+    """The same one after the other, for those who need not hold them all."""
+    for block in study.simulate:
+        for point in block.points:
+            yield from _tasks(block, point, study.seed)
+    for source in study.data:
+        yield from source.tasks
+
+
+def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[SimulationTask]:
+    system = contract.load(block.system)
+    sites = prod(system.spec(**dict(point.values)).shape)
+    most = max(block.chains, SITES_PER_TASK // sites)
+    # Rounded down: no task gets fewer samples than it has chains.
+    count = max(1, block.samples // most)
+    # Points that differ in this field alone take all its values: no system rounds the field of its ladder.
+    ladder = tuple(sorted(block.points.axes[system.ladder])) if block.algorithm == contract.TEMPERING else None
+    for index in range(count):
+        yield SimulationTask(
+            system=block.system,
+            version=system.version,
+            spec=point.values,
+            samples=block.samples // count + (index < block.samples % count),
+            chains=block.chains,
+            algorithm=block.algorithm,
+            thermalization=block.thermalization,
+            spacing=block.spacing,
+            block=index,
+            seed=seed,
+            ladder=ladder,
+            measure=block.measure,
+        )
+
+
+def training_runs(study: Study, tasks: Sequence[ShardTask] | None = None) -> tuple[TrainingRun, ...]:
+    """Every model that the study trains: block by block, size by size; equal ones (same train_id) once.
+
+    Args:
+        study: whose blocks they are.
+        tasks: ``shard_tasks(study)`` where the caller has them; None: they are made here, if anything is trained.
+    """
+    if tasks is None:
+        tasks = shard_tasks(study) if study.train else ()
+    runs: dict[str, TrainingRun] = {}
+    for block in study.train:
+        for run in _block_runs(block, study, tasks):
+            runs.setdefault(run.train_id, run)
+    return tuple(runs.values())
+
+
+def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> Iterable[TrainingRun]:
+    points = selected(block, (*study.simulate, *study.data))
+    chosen = {(source.system, point.values) for source, point in points}
+    mine = [task for task in tasks if (task.system, task.spec) in chosen]
+    sizes = sorted({task.size for task in mine}) if block.size is None else listed(block.size)
+    for size, given_as in product(sizes, block.inputs):
+        shards = [task for task in mine if task.size == size]
+        seen = inputs.seen(shards[0].info, given_as)
+        settings = tuple(_settings(block, given_as, seen, shards).items())
+        task_ids = tuple(sorted(task.task_id for task in shards))
+        for network, beta, seed, restart in product(block.networks, block.betas, block.seeds, range(block.restarts)):
+            yield TrainingRun(
+                name=block.name,
+                system=shards[0].system,
+                size=size,
+                network=network,
+                beta=beta,
+                seed=seed,
+                settings=settings,
+                task_ids=task_ids,
+                workers=block.workers,
+                memory=block.memory,
+                compile=block.compile,
+                seen=seen,
+                restart=restart,
+            )
+
+
+def _settings(
+    block: TrainBlock, given_as: inputs.Input, seen: DatasetInfo, shards: Sequence[ShardTask]
+) -> dict[str, Any]:
+    """The rest of a block, for one of its inputs."""
+    settings = {name: getattr(block, name) for name in (*SETTINGS, *FURTHER)}
+    if block.likelihood == "auto":
+        settings["likelihood"] = seen.stored.likelihood
+    settings["input"] = given_as
+    # What it is turned by decides the weights, too.
+    settings["augment"] = symmetries_of(shards, given_as) if block.augment else ()
+    return settings

@@ -1,0 +1,142 @@
+"""One model to train: all that decides its weights, its id, and which shards it can read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+from models.config import HIDDEN, VERSION
+from workflow.dataset import inputs
+from workflow.dataset.identity import sha256_of
+from workflow.dataset.info import DatasetInfo
+from workflow.study.blocks import Beta
+
+
+class Kind(NamedTuple):
+    """What decides whether a model can read a shard."""
+
+    system: str
+    """Or the name of data."""
+    size: int
+    info: DatasetInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """One model to train: a point of the sweep over sizes, networks, beta and seeds of a ``[[train]]`` block."""
+
+    name: str
+    system: str
+    size: int
+    network: str
+    beta: Beta
+    seed: int
+    settings: tuple[tuple[str, Any], ...]
+    """The rest of the block, by name: ``SETTINGS`` and ``FURTHER``."""
+    task_ids: tuple[str, ...]
+    """The shards it is trained on, sorted."""
+    workers: int | Literal["auto"]
+    """Data-parallel workers; not in the id, as ``compile`` is not: they change weights by rounding alone."""
+    seen: DatasetInfo
+    """What the network is given of a configuration; follows from shards and settings, and is not in the id."""
+    restart: int = 0
+    """Which training of this seed: the first is that of the seed itself."""
+    memory: float | None = None
+    """GiB of training data that a worker keeps in memory; no result depends on it, and it is not in the id."""
+    version: int = VERSION
+    """Of the training recipe."""
+    compile: bool = False
+
+    @cached_property
+    def train_id(self) -> str:
+        """16 hex digits over everything that decides the weights (the block's name does not).
+
+        Settings that are at the default of ``FURTHER`` are left out, so that a model keeps its id when programs learn
+        to do more.
+        """
+        content = {name: getattr(self, name) for name in RUN_FIELDS} | {"beta": asdict(self.beta)}
+        # As ids of one worker have always been.
+        content["workers"] = 1
+        content["settings"] = [(name, value) for name, value in self.settings if FURTHER.get(name, ()) != value]
+        if self.beta.eigenvalue == 1:
+            del content["beta"]["eigenvalue"]
+        if self.restart == 0:
+            del content["restart"]
+        return sha256_of(content)[:16]
+
+    @property
+    def features(self) -> int:
+        """Numbers that the network sees of a configuration."""
+        return self.seen.features
+
+    @property
+    def given_as(self) -> inputs.Input:
+        """What is made of a stored configuration for the network."""
+        given_as: inputs.Input = self["input"]
+        return given_as
+
+    def reads(self, kind: Kind) -> bool:
+        """Whether shards of this kind come to what the network is given."""
+        given_as = self.given_as
+        if (kind.system, kind.size) != (self.system, self.size) or inputs.objection(kind.info, given_as) is not None:
+            return False
+        given = inputs.seen(kind.info, given_as)
+        return (given.shape, given.stored) == (self.seen.shape, self.seen.stored)
+
+    @property
+    def without_restart(self) -> TrainingRun:
+        """The first training of the same seed."""
+        return replace(self, restart=0) if self.restart else self
+
+    @property
+    def first(self) -> str:
+        """Train id of the first training of the same seed: its own, but for restarts."""
+        return self.without_restart.train_id
+
+    @property
+    def training_seed(self) -> int:
+        """Seed of initialization, shuffle and noise: the run's own, or one that follows from it and the restart."""
+        if self.restart == 0:
+            return self.seed
+        return int(sha256_of([self.seed, "restart", self.restart])[:15], 16)
+
+    @property
+    def stack(self) -> tuple[Any, ...]:
+        """Runs with the same stack differ in beta and seed alone and can train as one stacked model."""
+        return (self.system, self.size, self.network, self.settings, self.task_ids, self.workers, self.compile)
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.settings)[name]
+
+    def __str__(self) -> str:
+        again = f", restart {self.restart}" if self.restart else ""
+        return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}{again}"
+
+
+RUN_FIELDS = tuple(
+    field.name for field in fields(TrainingRun) if field.name not in ("name", "seen", "memory", "compile")
+)
+SETTINGS = (
+    "model",
+    "likelihood",
+    "latent",
+    "axes",
+    "epochs",
+    "batch",
+    "learning_rate",
+    "padding",
+    "held_out",
+)
+FURTHER: dict[str, Any] = {
+    "posterior": "diagonal",
+    "variance": 1.0,
+    "local_beta": 0.5,
+    "hidden": HIDDEN,
+    "free_energy": False,
+    "precision": "float32",
+    "stop_collapsed": None,
+    "input": "raw",
+    "augment": (),
+}
+"""Settings with the value that leaves a train id as it is without them."""

@@ -1,0 +1,182 @@
+"""Figures of what decoders make of latents: sixteen tiles, and the latent plane, for whatever a site holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from analysis.figures import latent_plane as figures
+from analysis.figures import states as state_figures
+from workflow.analyze.pictures import PLANE
+from workflow.report.latents import reference
+from workflow.report.models import PANELS, Analyzed, Drawing, compared
+from workflow.storage.places import read_with
+from workflow.storage.run_directory import RunDirectory
+from workflow.storage.tables import read_table
+
+WHAT = {
+    "spins": "mean fields m_k",
+    "states": "probabilities of the states",
+    "angles": "mean vectors",
+    "values": "mean fields",
+}
+"""What is decoded, by what a site holds."""
+MATRICES = "mean Green's functions G_ij"
+FEW = 256
+"""Configurations that are looked at to see whether they are images."""
+
+
+def _what(model: Analyzed) -> str:
+    if model.physics.on_sites:
+        return WHAT[model.physics.variable.kind]
+    return MATRICES + (" of spin up" if model.item.seen.shape[0] == 2 else "")
+
+
+def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
+    """Decoded means of the features (n, F, H, W) kept by the analysis: ``generated`` or ``plane``; of a beta2-vae
+    also configurations ``drawn`` from the first, ``local_field`` and ``local_beta``."""
+    table = read_table(run.analysis / f"{model.item.train_id}-fields.parquet").combine_chunks()
+    shape = json.loads(table.schema.field("mean_field").metadata[b"shape"])
+    rows = [row for row, name in enumerate(table.column("kind").to_pylist()) if name == kind]
+    raw = [table.column("mean_field")[row].as_py() for row in rows]
+    return np.frombuffer(b"".join(raw), "<f4").reshape(-1, *shape).astype(float)
+
+
+def generated(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
+    """Sixteen decoded fields at every beta of one group and size."""
+    chosen = compared(models)
+    first = chosen.models[0]
+    caption = (
+        f"Sixteen {_what(first)} decoded from z ~ N(0, 1), {label}, "
+        f"L = {first.item.size}, {chosen.words}{reference('generated', first)}."
+    )
+    yield f"generated-{label}", caption, _tiles(run, chosen.models, chosen.titles)
+
+
+def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing:
+    """The same of models of a single parameter point, the first seed of each."""
+    first: dict[tuple[Any, ...], Analyzed] = {}
+    for model in sorted(models, key=lambda model: model.item.seed):
+        first.setdefault((model.item.name, model.item.given_as, model.item.size, model.setting), model)
+    by_kind: dict[tuple[Any, ...], list[Analyzed]] = {}
+    yield from local(run, list(first.values()), "points")
+    for model in first.values():
+        by_kind.setdefault((model.physics.variable, model.item.system, model.item.given_as), []).append(model)
+    for (_, system, given_as), mine in by_kind.items():
+        chosen = mine[: 2 * PANELS]
+        caption = (
+            f"Sixteen {_what(chosen[0])} decoded from z ~ N(0, 1) by models of a single parameter "
+            f"point{reference('generated', chosen[0])}; block and point above."
+        )
+        titles = [f"{model.item.name}\n{_point(model)}, L = {model.item.size}" for model in chosen]
+        label = system if given_as == "raw" else f"{system}-{given_as}"
+        yield f"generated-points-{label}", caption, _tiles(run, chosen, titles)
+
+
+def _point(model: Analyzed) -> str:
+    point = dict(model.points[0])
+    short = {"temperature": "T", "coupling": "J", "hopping": "κ"}
+    return ", ".join(f"{short[name]} = {value:g}" for name, value in point.items() if name in short)
+
+
+def local(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
+    """Configurations, local fields and local inverse temperatures of the spin models with both, a row each."""
+    mine = [model for model in models if model.item["model"] == "beta2-vae"]
+    mine = [model for model in mine if model.physics.variable.kind == "spins"][:PANELS]
+    if mine:
+        rows = [
+            figures.LocalRow(
+                f"{model.item.name}, {_point(model)}" if model.is_one_point else model.title,
+                *(fields(run, model, kind)[:, 0] for kind in ("drawn", "local_field", "local_beta")),
+            )
+            for model in mine
+        ]
+        caption = (
+            f"What z ~ N(0, 1) decode to, {label}, L = {mine[0].item.size}: configurations drawn, local fields h_k, "
+            f"local inverse temperatures β_k{reference('local', mine[0])}. Only the product β_k h_k is fixed by data."
+        )
+        yield f"local-{label}", caption, figures.local_fields(rows)
+
+
+def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
+    """Fields decoded over the plane of two latents."""
+    points = len(PLANE)
+    decoded = fields(run, model, "plane")
+    decoded = decoded.reshape(points, points, *decoded.shape[1:])
+    caption = (
+        f"{_what(model)[:1].upper()}{_what(model)[1:]} decoded over the latent plane, {label}, "
+        f"L = {model.item.size}, seed {model.item.seed}{reference('plane', model)}."
+    )
+    if model.physics.variable.kind == "spins":
+        figure = figures.latent_plane(decoded[:, :, 0], PLANE, PLANE, model.title)
+    else:
+        colours, key = _colours(run, model, decoded, _reach([decoded]))
+        figure = state_figures.latent_plane_tiles(colours, PLANE, PLANE, key, model.title)
+    yield f"plane-{label}", caption, figure
+
+
+def _tiles(run: RunDirectory, models: Sequence[Analyzed], titles: Sequence[str]) -> Any:
+    decoded = [fields(run, model, "generated") for model in models]
+    if models[0].physics.variable.kind == "spins":
+        panels = [figures.FieldPanel(title, part[:, 0]) for title, part in zip(titles, decoded, strict=True)]
+        return figures.generated_fields(panels)
+    reach = _reach(decoded)
+    coloured = [_colours(run, model, part, reach) for model, part in zip(models, decoded, strict=True)]
+    tiles = [state_figures.Tiles(title, colours) for title, (colours, _) in zip(titles, coloured, strict=True)]
+    return state_figures.generated_tiles(tiles, coloured[0][1])
+
+
+def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Smallest and largest number of the first channel."""
+    return min(float(part[..., 0, :, :].min()) for part in decoded), max(
+        float(part[..., 0, :, :].max()) for part in decoded
+    )
+
+
+def _is_image(run: RunDirectory, model: Analyzed) -> bool:
+    """Whether the data are grey values between 0 and 1; a linear decoder may leave that range."""
+    if model.item.given_as != "raw":
+        return False
+    path = run.shard(model.item.system, model.item.size, model.task.task_id)
+    values = np.frombuffer(b"".join(read_with(path, _first_configurations)), "<f4")
+    return bool(values.min() >= 0 and values.max() <= 1)
+
+
+def _first_configurations(source: Any) -> list[bytes]:
+    batch = next(pq.ParquetFile(source).iter_batches(batch_size=FEW, columns=["configuration"]))
+    return list(batch.column(0).to_pylist())
+
+
+def _colours(
+    run: RunDirectory, model: Analyzed, decoded: NDArray[np.float64], reach: tuple[float, float]
+) -> tuple[NDArray[np.float64], state_figures.Key]:
+    """The first stored channel of (..., F, H, W) as colours (..., H, W, C)."""
+    variable = model.physics.variable
+    if variable.kind == "states" and variable.states <= len(state_figures.STATES):
+        names = tuple(str(variable.lowest + state) for state in range(variable.states))
+        probability = decoded[..., : variable.states, :, :]
+        return state_figures.state_colours(probability), state_figures.Key("states", names)
+    if variable.kind == "states":
+        # Too many states for colours of their own: where they lie on the circle.
+        angle = 2 * np.pi / variable.states * np.arange(variable.states)
+        circle = np.stack([np.cos(angle), np.sin(angle)])
+        vector = np.einsum("vq,...qhw->...vhw", circle, decoded[..., : variable.states, :, :])
+        return state_figures.vector_colours(vector), state_figures.Key("angles")
+    if variable.kind == "angles":
+        return state_figures.vector_colours(decoded[..., :2, :, :]), state_figures.Key("angles")
+    low, high = reach
+    is_image = _is_image(run, model)
+    largest = max(abs(low), abs(high))
+    low, high = (0.0, 1.0) if is_image else (-largest, largest)
+    colours = state_figures.value_colours(decoded[..., 0, :, :], low, high)
+    return colours, state_figures.Key(
+        "values",
+        low=low,
+        high=high,
+        label="grey value" if is_image else "mean field" if model.physics.on_sites else "G_ij",
+    )

@@ -1,0 +1,278 @@
+"""One driver per run folder: a lock file with its owner, refreshed while that works, taken over when it is dead.
+
+A local file is made with O_EXCL, which one of two drivers wins.  pyarrow offers no conditional PUT, so an object is
+written and read back after a pause: the last of several writers has it, and one that was stopped in between finds the
+other's nonce at its next refresh and ends.  How old a lock is says the storage's own clock, never that of two hosts:
+the lock's time of modification is compared with that of a file written just now.  Tasks give the same bytes whoever
+does them, so that two drivers for a moment cost work, not data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workflow.storage.errors import LITTLE_PATIENCE, FolderError, patience
+from workflow.storage.places import ObjectPath, Place
+from workflow.storage.stores import PROBE
+from workflow.storage.whole_files import write_whole
+from workflow.terminal import duration
+
+REFRESH = 15.0
+"""Seconds between two refreshes."""
+STALE = 180.0
+"""Seconds without a refresh after which an owner on another host is taken for dead."""
+SETTLE = 1.0
+"""Seconds between writing a lock object and reading it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who holds a lock."""
+
+    host: str
+    machine: str
+    """Boot and process namespace: where it is the same, ``pid`` means the same."""
+    pid: int
+    process_start: str
+    """When the process started, in the kernel's ticks: numbers of processes are used again."""
+    since: str
+    nonce: str
+    held: float = 0.0
+    """Seconds for which it has been held, by the owner's clock."""
+    beat: int = 0
+    """Counts the refreshes."""
+
+    @property
+    def is_here(self) -> bool:
+        return self.machine == _machine()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process exists; only where ``is_here``."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return _process_start(self.pid) == self.process_start
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, which has held it since {self.since} ({duration(self.held)})"
+
+
+@contextmanager
+def held(file: Place) -> Iterator[None]:
+    """Hold the lock ``file`` as long as the body runs.
+
+    Raises:
+        FolderError: another driver holds it, or has taken it over while this one was stopped.
+    """
+    owner = acquire(file)
+    keeper = _Keeper(file, owner)
+    keeper.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if keeper.lost is not None:
+            raise FolderError(f"{file} was taken over by {keeper.lost}; this driver has stopped") from None
+        raise
+    finally:
+        keeper.stop()
+        release(file, owner)
+
+
+def acquire(file: Place) -> Owner:
+    """Take the lock, from a dead owner if need be.
+
+    Raises:
+        FolderError: another driver holds it; names the owner and for how long.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    mine = Owner(platform.node(), _machine(), os.getpid(), _process_start(os.getpid()), now, secrets.token_hex(16))
+    if not _create(file, mine):
+        _take_over(file, mine)
+    return mine
+
+
+def _create(file: Place, mine: Owner) -> bool:
+    """Whether the lock was free and now is ours."""
+    if isinstance(file, ObjectPath):
+        return read(file) is None and not file.exists() and _put(file, mine)
+    try:
+        handle = os.open(str(file), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise FolderError(f"{file} cannot be written: {error}") from None
+    with os.fdopen(handle, "w") as stream:
+        stream.write(json.dumps(asdict(mine)))
+    return True
+
+
+def _take_over(file: Place, mine: Owner) -> None:
+    theirs, age = read(file), _age(file)
+    if theirs is None and age < REFRESH:
+        # Another driver is just writing it.
+        raise FolderError(f"{file}: another driver has just begun here")
+    if theirs is not None and theirs.is_here and theirs.is_alive:
+        raise _refusal(file, theirs, age)
+    if theirs is not None and not theirs.is_here:
+        _watch(file, theirs, age)
+    print(f"  the lock {file} is taken over: {_epitaph(theirs, age)}", file=sys.stderr)
+    taken = _put(file, mine) if isinstance(file, ObjectPath) else _replace(Path(str(file)), theirs, mine)
+    if not taken:
+        raise FolderError(f"{file}: another driver was faster: {read(file)}")
+
+
+def _watch(file: Place, theirs: Owner, age: float) -> None:
+    """Wait until an owner on another host has been silent for ``STALE``, or let go.
+
+    Even an old lock is looked at for a while: a clock that was set would make a living owner look dead.
+
+    Raises:
+        FolderError: it has refreshed the lock.
+    """
+    print(f"  {file} belongs to {theirs}: waiting for a sign of life", file=sys.stderr)
+    end = time.monotonic() + min(max(STALE - age, 2 * REFRESH), STALE)
+    while time.monotonic() < end and file.exists():
+        time.sleep(REFRESH / 3)
+        if (again := read(file)) is not None and again != theirs:
+            raise _refusal(file, again, 0.0)
+
+
+def _replace(file: Path, theirs: Owner | None, mine: Owner) -> bool:
+    """Put our lock in the place of a dead owner's; whether we were the one of several drivers that take over.
+
+    The file is never away in between, so that none of them finds the folder free.
+    """
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not file.exists():
+            return _create(file, mine)
+        if read(file) != theirs:
+            return False
+        write_whole(file, json.dumps(asdict(mine)))
+        return True
+    finally:
+        os.close(folder)
+
+
+def _epitaph(theirs: Owner | None, age: float) -> str:
+    if theirs is None:
+        return "it is damaged"
+    if theirs.is_here:
+        return f"process {theirs.pid} has ended"
+    return f"{theirs} has not refreshed it for {duration(max(age, STALE))}"
+
+
+def _refusal(file: Place, theirs: Owner, age: float) -> FolderError:
+    return FolderError(
+        f"{file.parent} is in use by {theirs}, refreshed {duration(max(age, 0.0))} ago; wait for its end or stop it"
+        " (`latentphase status` needs no lock)"
+    )
+
+
+def _put(file: ObjectPath, mine: Owner) -> bool:
+    """Whether the lock object is ours after it has settled."""
+    file.write_bytes(json.dumps(asdict(mine)).encode())
+    time.sleep(SETTLE)
+    found = read(file)
+    return found is not None and found.nonce == mine.nonce
+
+
+def read(file: Place) -> Owner | None:
+    """Who holds the lock; None if nobody does or it is damaged."""
+    try:
+        return Owner(**json.loads(file.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def release(file: Place, owner: Owner) -> None:
+    """Delete the lock if it is still ours; a failure leaves it to be taken over."""
+    with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
+        found = read(file)
+        if found is not None and found.nonce == owner.nonce:
+            file.unlink(missing_ok=True)
+
+
+class _Keeper(threading.Thread):
+    """Refreshes the lock, and interrupts this program if another one has taken it over."""
+
+    def __init__(self, file: Place, owner: Owner) -> None:
+        super().__init__(daemon=True)
+        self.lost: Owner | None = None
+        self._file, self._owner = file, owner
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        start, beat = time.monotonic(), 0
+        while not self._end.wait(REFRESH):
+            beat += 1
+            # The next refresh may succeed; if none does for long, the lock may go to another driver.
+            with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
+                found = read(self._file)
+                if found is not None and found.nonce != self._owner.nonce:
+                    self.lost = found
+                    # As Ctrl-C, which ends what the main thread waits for.
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                    return
+                content = asdict(self._owner) | {"held": round(time.monotonic() - start, 1), "beat": beat}
+                write_whole(self._file, json.dumps(content))
+
+    def stop(self) -> None:
+        self._end.set()
+        self.join(REFRESH)
+
+
+def _age(file: Place) -> float:
+    """Seconds since the lock was written, by the clock of the storage."""
+    probe = file.parent / f"{PROBE}{secrets.token_hex(8)}"
+    try:
+        write_whole(probe, "x")
+        return _modified(probe) - _modified(file)
+    except FileNotFoundError:
+        return 0.0
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _modified(file: Place) -> float:
+    if not isinstance(file, ObjectPath):
+        return Path(str(file)).stat().st_mtime
+    info: Any = file.store.filesystem.get_file_info(file.key)
+    if info.mtime is None:
+        raise FileNotFoundError(str(file))
+    return float(info.mtime.timestamp())
+
+
+def _machine() -> str:
+    """What must agree for numbers of processes to mean the same: containers of one host have their own."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    return platform.node()
+
+
+def _process_start(pid: int) -> str:
+    with contextlib.suppress(OSError, IndexError):
+        # The name of the program, in brackets, may hold spaces.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return ""

@@ -1,0 +1,106 @@
+"""Handing a study to a cluster: what is asked of it, the settings that apply, and which target carries it out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import tomli_w
+
+from workflow.study.blocks import Study
+from workflow.study.cluster_blocks import Target, read_site, settings
+from workflow.study.loading import StudyError, load
+
+CHECKOUT = Path(__file__).parents[2]
+"""The four packages that the nodes run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A study and how it is to be run."""
+
+    study: Study
+    source: str
+    """Its file or preset, as it was named."""
+    site: Any
+    """Settings of the target: ``cluster_blocks.Slurm``, ``Ray`` or ``Kubernetes``."""
+    run_dir: str | None
+    """As it was given."""
+    device: str
+    seed: int | None
+    address: str | None
+
+    def folder(self, runs: str) -> str:
+        """The run folder: as given, or named after the study in ``runs``."""
+        return self.run_dir or f"{runs.rstrip('/')}/{self.study.name}"
+
+    def arguments(self, study: str, folder: str) -> list[str]:
+        """What follows ``latentphase`` on the cluster, where the study is called ``study``."""
+        words = ["run", study, "--run-dir", folder, "--device", self.device]
+        return words if self.seed is None else [*words, "--seed", str(self.seed)]
+
+    def study_text(self) -> str:
+        """The study with every default filled in and its seed, for machines that do not see its file."""
+        return tomli_w.dumps({key: value for key, value in self.study.resolved.items() if key != "cluster"})
+
+
+def prepare(
+    source: str,
+    target: Target,
+    site: Path | None = None,
+    run_dir: str | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    address: str | None = None,
+) -> Submission:
+    """The study called ``source`` with the settings for ``target``: the site file's, then the study's own.
+
+    Raises:
+        StudyError: everything wrong with the study, or with the site file.
+    """
+    study = load(source, seed)
+    tables: dict[str, dict[str, Any]] = {}
+    if site is not None:
+        tables, problems = read_site(site)
+        if problems:
+            raise StudyError(str(site), problems)
+    made = settings(target, [tables, study.cluster])
+    return Submission(study=study, source=source, site=made, run_dir=run_dir, device=device, seed=seed, address=address)
+
+
+def submit(job: Submission, target: Target, dry_run: bool, say: Callable[[str], None]) -> int:
+    """Hand ``job`` over, or print what would be handed over.
+
+    Returns:
+        The exit code: of the job where it is followed to its end, else 0.
+
+    Raises:
+        Unavailable: the target is not there or refuses; the message says what to change.
+    """
+    module = importlib.import_module(
+        {
+            "slurm": "workflow.submit.slurm",
+            "ray": "workflow.submit.ray_job",
+            "kubernetes": "workflow.submit.kubernetes",
+        }[target]
+    )
+    if dry_run:
+        say(module.shown(job))
+        say(cost_text(job, module.reserved(job)))
+        return 0
+    return cast(int, module.submit(job, say))
+
+
+def cost_text(job: Submission, reserved: str) -> str:
+    """Core-hours from ``plan``, and what is set aside for them; as lines that a shell takes for comments."""
+    from workflow.plan.estimate import expected
+
+    found = expected(job.study)
+    simulate, train = found.shards.core_seconds / 3600, found.models.core_seconds / 3600
+    return (
+        f"# plan: {simulate:.4f} core-hours to simulate, {train:.4f} core-hours to train on CPUs (estimates)\n"
+        f"# {reserved}"
+    )

@@ -1,0 +1,59 @@
+"""Which restart of each seed is kept: by what needs no labels, from the results of training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from models.latent_space.validity import Restart
+from workflow.storage.run_directory import RunDirectory
+
+
+class Training(Protocol):
+    """A training run, or what the run folder notes of one."""
+
+    @property
+    def train_id(self) -> str: ...
+
+    @property
+    def first(self) -> str:
+        """Train id of the first training of the same seed."""
+        ...
+
+
+Trained = TypeVar("Trained", bound=Training)
+
+
+def kept(runs: Iterable[Trained], folder: RunDirectory) -> tuple[Trained, ...]:
+    """The best restart of every group of ``runs`` that differ in their restart alone, in their order.
+
+    Raises:
+        FileNotFoundError: a restart has not been trained, so that none can be chosen.
+    """
+    groups: dict[str, list[Trained]] = {}
+    for item in runs:
+        groups.setdefault(item.first, []).append(item)
+    return tuple(best(group, folder) for group in groups.values())
+
+
+def best(group: Sequence[Trained], folder: RunDirectory) -> Trained:
+    """The best of several restarts; what there is only one of needs no result.
+
+    Raises:
+        FileNotFoundError: as in ``kept``.
+    """
+    return min(group, key=lambda item: quality(item, folder).order) if group[1:] else group[0]
+
+
+def quality(item: Training, folder: RunDirectory) -> Restart:
+    """What training has noted of one restart.
+
+    Raises:
+        FileNotFoundError: it has not been trained.
+    """
+    path = folder.training(item.train_id).result
+    if not path.exists():
+        raise FileNotFoundError(f"{item} has not been trained, so its restarts cannot be compared; run the train stage")
+    result = json.loads(path.read_text())
+    return Restart(result["active_units"], result["rank"], result["loss"])

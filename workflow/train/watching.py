@@ -1,0 +1,68 @@
+"""How far the trainings of the workers are, read from what they write."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from workflow.plan.costs import training_cost
+from workflow.plan.tasks import TrainingRun
+from workflow.storage import places as storage
+from workflow.storage.run_directory import RunDirectory
+from workflow.terminal import Progress
+
+LOOK_SECONDS, LOOK_AT_STORE_SECONDS = 1.0, 10.0
+"""Between two looks at how far training is."""
+
+
+class Watched:
+    """How far trainings are, from their metrics files: their workers may be on other machines."""
+
+    def __init__(self, run: RunDirectory, runs: Sequence[TrainingRun]) -> None:
+        self._run, self._runs = run, runs
+        self._lines: dict[str, tuple[int, int]] = {}
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks: a store is asked less often than a disk."""
+        return LOOK_SECONDS if isinstance(self._run.root, Path) else LOOK_AT_STORE_SECONDS
+
+    def percent(self) -> float:
+        """Finished epochs by what they cost: an epoch of table-1 takes a hundred times as long as one of shallow."""
+        there = storage.listing(self._run.trainings)
+        total = sum(training_cost(item) for item in self._runs)
+        done = sum(training_cost(item) * self._epochs(item, there) / item["epochs"] for item in self._runs)
+        return 100 * done / total
+
+    def _epochs(self, item: TrainingRun, there: storage.Listing) -> int:
+        """Lines of the metrics, which are read again only when they have grown; all of them where there is a result."""
+        if self._run.training(item.train_id).result in there:
+            return int(item["epochs"])
+        path = self._run.training(item.train_id).metrics
+        size = there.size(path) or 0
+        if size != self._lines.get(item.train_id, (0, 0))[0]:
+            with contextlib.suppress(FileNotFoundError):
+                self._lines[item.train_id] = size, path.read_bytes().count(b"\n")
+        return self._lines.get(item.train_id, (0, 0))[1]
+
+
+@contextlib.contextmanager
+def _watch(watched: Watched, progress: Progress) -> Iterator[None]:
+    """Follow the trainings, as fit() blocks."""
+    stop = threading.Event()
+
+    def follow() -> None:
+        while not stop.wait(watched.pause):
+            # Progress is no reason to end a training.
+            with contextlib.suppress(OSError):
+                progress.reach(watched.percent())
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,244 @@
+"""What one training worker does: stacks of runs, one after the other, with metrics and checkpoints on the way.
+
+The same code runs in the driver (serial executor) and in every worker of a Ray Train group.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load
+
+from models.compute.group import Group, anyone
+from models.compute.precision import exact_products
+from models.config import ModelConfig, Run, TrainConfig
+from models.data.samples import Samples
+from models.latent_space import spectrum
+from models.training.trainer import Trainer, TrainingDiverged
+from workflow.dataset.reading import TrainingData, training_data
+from workflow.dataset.shards import ShardError
+from workflow.execution.failures import note_failure
+from workflow.execution.interruption import GRACE_SECONDS, held
+from workflow.plan.tasks import TrainingRun
+from workflow.storage.places import place
+from workflow.storage.run_directory import RunDirectory
+from workflow.study.blocks import MODEL_SETTINGS
+from workflow.train.record import BEGIN, CHECKPOINT_SECONDS, At, Recorder
+
+TRAIN_SETTINGS = ("epochs", "batch", "learning_rate", "axes", "free_energy", "precision", "augment")
+"""Settings of a run that its training takes as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that a worker needs besides the run folder; small enough to send."""
+
+    root: str
+    lanes: tuple[tuple[tuple[TrainingRun, ...], ...], ...]
+    """Stacks of runs, in as many lanes as work side by side; each lane is one data-parallel group."""
+    device: str
+    threads: int
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    stop: str | None = None
+    """A file: once it is there, trainings write their checkpoint at the next step that allows it, and end."""
+
+    @property
+    def stopped(self) -> bool:
+        return self.stop is not None and place(self.stop).exists()
+
+
+class Stopped(Exception):
+    """The driver wants to leave."""
+
+
+def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
+    """Train the stacks of one lane; one that fails leaves its traceback in the run folder and the next one starts.
+
+    Args:
+        job: what to train; runs that have a result (this is a restart) are left out.
+        lane: which lane this worker belongs to.
+        group: the data-parallel group of the lane; None for one worker.
+    """
+    torch.set_num_threads(job.threads)
+    exact_products()
+    run = RunDirectory.at(job.root)
+    data: dict[Any, TrainingData] = {}
+    alone = group is None or group.size == 1
+    queue = list(job.lanes[lane])
+    while queue and not job.stopped:
+        stack = tuple(item for item in queue.pop(0) if not run.training(item.train_id).result.exists())
+        if not stack:
+            continue
+        if len(parts := _by_checkpoint(stack, run)) > 1:
+            queue[:0] = parts
+            continue
+        try:
+            _train_stack(stack, _data_of(stack[0], run, data), run, job, group)
+        except Stopped:
+            return
+        except Exception as error:
+            if not alone and not isinstance(error, TrainingDiverged | ValueError | ShardError):
+                # These come to all workers alike. After any other the rest of the group waits in a collective, and
+                # only its restart can go on.
+                raise
+            if isinstance(error, TrainingDiverged) and len(stack) > 1:
+                # One member has spoilt the stack; the others finish by themselves.
+                queue[:0] = [(item,) for item in stack]
+                continue
+            for item in stack if group is None or group.rank == 0 else ():
+                note_failure(run, item.train_id, f"{item}\n\n{traceback.format_exc()}")
+
+
+def _data_of(item: TrainingRun, run: RunDirectory, data: dict[Any, TrainingData]) -> TrainingData:
+    """The training set of a run, kept in ``data`` until another one is needed: one at a time in memory."""
+    key = (item.size, item.task_ids, item["held_out"], item.memory, item.given_as)
+    if key not in data:
+        data.clear()
+        which = item.system, item.size, item.task_ids
+        data[key] = training_data(run, *which, item["held_out"], item.memory, item.given_as)
+    return data[key]
+
+
+def _configs(item: TrainingRun, data: TrainingData) -> tuple[ModelConfig, TrainConfig]:
+    model = ModelConfig(
+        network=item.network,  # type: ignore[arg-type]  # checked when the study was read
+        shape=data.shape,
+        variable=data.stored.variable,
+        states=data.stored.states,
+        **{name: item[name] for name in (*MODEL_SETTINGS, "likelihood")},
+    )
+    config = TrainConfig(**{name: item[name] for name in TRAIN_SETTINGS}, compile=item.compile)
+    return model, config
+
+
+def _train_stack(
+    stack: tuple[TrainingRun, ...], data: TrainingData, run: RunDirectory, job: Job, group: Group | None
+) -> None:
+    start = time.monotonic()
+    model, config = _configs(stack[0], data)
+    samples = data.samples(job.device)
+    lam = _eigenvalues(stack, samples, model, run)
+    betas = [item.beta.resolve(lam) for item in stack]
+    runs = [Run(beta=beta, seed=item.training_seed) for beta, item in zip(betas, stack, strict=True)]
+    trainer = Trainer(samples, model, config, runs, device=job.device, group=group)
+    records = [Recorder(run, item) for item in stack]
+    resumed = _restore(trainer, records)
+    chief = group is None or group.rank == 0
+    if chief:
+        for recorder, item, beta in zip(records, stack, betas, strict=True):
+            recorder.begin(item, model, config, beta, lam, len(samples), resumed)
+    while runs:
+        over = _train(trainer, records if chief else [], job, stack[0]["stop_collapsed"])
+        seconds = (time.monotonic() - start) / len(stack)
+        if chief:
+            weights, ranks = trainer.weights(), trainer.rank()
+            for index in over:
+                records[index].finish(
+                    weights[index], ranks[index], seconds, len(stack), job.device, job.threads, trainer.group.size
+                )
+        left = [index for index in range(len(runs)) if index not in over]
+        runs, records = [runs[index] for index in left], [records[index] for index in left]
+        if runs:
+            states = trainer.states()
+            trainer = Trainer(samples, model, config, runs, device=job.device, group=group)
+            trainer.restore([states[index] for index in left])
+
+
+def _train(trainer: Trainer, records: Sequence[Recorder], job: Job, patience: int | None) -> list[int]:
+    """Train all epochs, with notes and checkpoints of every run in ``records``, or until runs have collapsed.
+
+    A signal waits for the end of the step, or of the second, that it comes in; unless a step takes too long for that:
+    then what was done since the last state was taken is lost.
+
+    Returns:
+        Which runs are done: those that have carried nothing for ``patience`` epochs, or after the last epoch all.
+
+    Raises:
+        TrainingDiverged: after the last state of every run that was taken, mostly that after its last good epoch, was
+            written as its checkpoint.
+        Stopped, KeyboardInterrupt: after that of its last step was.
+    """
+    last, pause = time.monotonic(), job.checkpoint_seconds
+    good = kept = [] if trainer.epoch == trainer.step == 0 else trainer.states()
+    parts = trainer.parts()
+    try:
+        while trainer.epoch < trainer.config.epochs:
+            # Asked at an epoch's begin, a training that was resumed there gives the same answer.
+            if patience and not trainer.step and (trainer.quiet_R >= patience).any():
+                return [int(index) for index in np.flatnonzero(trainer.quiet_R >= patience)]
+            # A step may take longer than there is between a signal and the end.
+            hold: AbstractContextManager[list[int]] = held() if trainer.pace < GRACE_SECONDS else nullcontext([])
+            with hold as signals:
+                epoch = next(parts)
+                if epoch is not None:
+                    for index, recorder in enumerate(records):
+                        recorder.note(epoch, index)
+                # A checkpoint after the last epoch would leave no epoch from which the result could be written.
+                unfinished = trainer.epoch < trainer.config.epochs
+                leaving = unfinished and anyone(bool(signals) or job.stopped, trainer.group, trainer.device)
+                due = unfinished and (leaving or time.monotonic() - last >= pause)
+                if records and (epoch is not None or due):
+                    good = trainer.states()
+                if due:
+                    start = time.monotonic()
+                    _keep(records, good)
+                    kept, last = good, time.monotonic()
+                    # Of a large network, a checkpoint takes minutes.
+                    pause = job.checkpoint_seconds * max(1.0, last - start)
+            if leaving:
+                raise Stopped
+    except (TrainingDiverged, KeyboardInterrupt):
+        if good is not kept and int(good[0]["epoch"]) < trainer.config.epochs:
+            _keep(records, good)
+        raise
+    return list(range(len(trainer.runs)))
+
+
+def _keep(records: Sequence[Recorder], states: Sequence[dict[str, torch.Tensor]]) -> None:
+    """Checkpoints of all runs; ``records`` is empty where another worker of the group writes them."""
+    for recorder, state in zip(records, states, strict=bool(records)):
+        recorder.keep(state)
+
+
+def _eigenvalues(
+    stack: tuple[TrainingRun, ...], samples: Samples, model: ModelConfig, run: RunDirectory
+) -> tuple[float, ...]:
+    """Top eigenvalues of the training data, as the first of these runs has noted them if it is being resumed.
+
+    Their last digits depend on the machine and its threads, and a checkpoint belongs to exactly one beta.
+    """
+    for item in stack:
+        path = run.training(item.train_id).config
+        if path.exists():
+            noted = json.loads(path.read_text())
+            return tuple(noted.get("eigenvalues", [noted["top_eigenvalue"]]))
+    return spectrum.eigenvalues(samples, model, max(item.beta.eigenvalue for item in stack))
+
+
+def _by_checkpoint(stack: tuple[TrainingRun, ...], run: RunDirectory) -> list[tuple[TrainingRun, ...]]:
+    """The stack, or its parts where its runs were interrupted at different steps."""
+    recorders = {item: Recorder(run, item).checkpoints() for item in stack}
+    if len({max(found, default=BEGIN) for found in recorders.values()}) == 1 or set.intersection(*recorders.values()):
+        return [stack]
+    parts: dict[At, list[TrainingRun]] = {}
+    for item, found in recorders.items():
+        parts.setdefault(max(found, default=BEGIN), []).append(item)
+    return [tuple(part) for part in parts.values()]
+
+
+def _restore(trainer: Trainer, records: list[Recorder]) -> int:
+    """Continue from the newest checkpoint that all runs of the stack have; how many epochs it has behind it."""
+    common = set.intersection(*(recorder.checkpoints() for recorder in records))
+    if not common:
+        return 0
+    at = max(common)
+    trainer.restore([load(recorder.checkpoint(at).read_bytes()) for recorder in records])
+    return at.epoch
