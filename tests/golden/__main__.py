@@ -1,5 +1,5 @@
 """What a change must leave as it is: ``python -m tests.golden list.json`` carries out the studies of this folder and
-writes down every id, checksum, number and figure that they come to; ``--compare`` says what differs from an earlier list.
+writes down every id, checksum, number and figure that they come to; ``--compare`` says what differs from another list.
 
 Run it before and after a change on one machine: both must be equal, whoever carries out the tasks (``--executor``).
 """
