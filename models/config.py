@@ -177,7 +177,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """How every run of a stack is trained.
+    """How every member of a stack is trained.
 
     Raises:
         ValueError: a count below 1, a learning rate that is not positive, or one epoch alone with a kick, which
@@ -187,7 +187,7 @@ class TrainConfig:
     epochs: int = 20
     """Passes over the training data."""
     batch: int = 128
-    """Samples per step and run, over all workers; all samples where there are fewer."""
+    """Samples per step and member, over all workers; all samples where there are fewer."""
     learning_rate: float | None = None
     """Step size of Adam until 60 % of the steps, then linearly to zero; None: the network's own of ``ADAM``. It
     belongs to the batch over all workers and does not depend on how many they are."""
@@ -233,7 +233,7 @@ class TrainConfig:
         return tuple(sorted({self.epochs // 2, self.epochs * 9 // 10}))
 
 
-class Run(NamedTuple):
+class Member(NamedTuple):
     """One member of a sweep."""
 
     beta: float

@@ -36,7 +36,7 @@ class Posterior(NamedTuple):
 
 
 def from_tensors(config: ModelConfig, tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> Model:
-    """A network from the weights of one run, as ``Trainer.weights`` gives them.
+    """A network from the weights of one member, as ``Trainer.weights`` gives them.
 
     Raises:
         ValueError: a tensor is missing, unknown or of another shape than ``config`` asks for.
@@ -48,7 +48,7 @@ def from_tensors(config: ModelConfig, tensors: Mapping[str, Tensor], device: tor
             f"weights do not fit {config.network}: missing or unknown {sorted(own.keys() ^ tensors.keys())}"
         )
     for name, tensor in own.items():
-        view = vae.of_run(name, tensor, 0)
+        view = vae.of_member(name, tensor, 0)
         if view.shape != tensors[name].shape:
             raise ValueError(f"{name} must have shape {tuple(view.shape)}, got {tuple(tensors[name].shape)}")
         view.copy_(tensors[name])

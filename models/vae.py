@@ -1,6 +1,6 @@
 """beta-VAE: an encoder, a decoder and a likelihood, joined by the objective of arXiv:2110.08082, Eq. 4.
 
-Axes: R runs of a stack, B samples of a batch, F features, K outputs of the decoder, Z latents.
+Axes: R members of a stack, B samples of a batch, F features, K outputs of the decoder, Z latents.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Encoder(Protocol):
     """An nn.Module for q(z|x), a diagonal Gaussian."""
 
     stacked: ClassVar[bool]
-    """Whether the parameters carry the run dimension first; if not, R is 1."""
+    """Whether the parameters carry the member dimension first; if not, R is 1."""
 
     def __call__(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]: ...
 
@@ -71,7 +71,7 @@ class BetaVAE(nn.Module):
         """Encode, draw z = mean + std * noise, decode.
 
         Args:
-            x_RBF: features of configurations, each run its own.
+            x_RBF: features of configurations, each member its own.
             noise_RBZ: standard normal numbers; zeros to decode the posterior's mean.
         """
         with mixed(self.autocast, x_RBF.device):
@@ -90,10 +90,10 @@ class BetaVAE(nn.Module):
         self.encoder.rotate(rotation_RZZ)
         self.decoder.rotate(rotation_RZZ)
 
-    def of_run(self, name: str, tensor: Tensor, run: int) -> Tensor:
-        """The view of one run in the parameter or buffer ``name``, or in a tensor of the same shape."""
+    def of_member(self, name: str, tensor: Tensor, member: int) -> Tensor:
+        """The view of one member in the parameter or buffer ``name``, or in a tensor of the same shape."""
         part = getattr(self, name.partition(".")[0])
-        return tensor[run] if part.stacked else tensor
+        return tensor[member] if part.stacked else tensor
 
 
 def kl_divergence(mean_RBZ: Tensor, std_RBZ: Tensor) -> Tensor:
@@ -102,26 +102,28 @@ def kl_divergence(mean_RBZ: Tensor, std_RBZ: Tensor) -> Tensor:
 
 
 def objective(output: VAEOutput, beta_R: Tensor) -> Tensor:
-    """arXiv:2110.08082, Eq. 4, summed over the batch and over runs: a scalar, in nats.
+    """arXiv:2110.08082, Eq. 4, summed over the batch and over members: a scalar, in nats.
 
-    Likelihood summed over sites, KL divergence summed over latents. The sum over runs keeps their gradients apart:
-    no parameter belongs to two runs. Divide by the batch for the mean of Eq. 4.
+    Likelihood summed over sites, KL divergence summed over latents. The sum over members keeps their gradients apart:
+    no parameter belongs to two members. Divide by the batch for the mean of Eq. 4.
     """
     return (output.reconstruction_RB + beta_R.unsqueeze(-1) * output.kl_RBZ.sum(-1)).sum()
 
 
 def build(config: ModelConfig, seeds: Sequence[int]) -> BetaVAE:
-    """Networks for a stack of runs, each initialized by its own seed.
+    """Networks for a stack of members, each initialized by its own seed.
 
     Raises:
         ValueError: no seeds, or several with a network that cannot be stacked.
     """
-    runs = len(seeds)
-    if runs < 1:
-        raise ValueError("a stack needs at least one run, got none")
-    if runs > 1 and config.network != "shallow":
-        raise ValueError(f"{config.network} trains one run at a time, got {runs}; split the sweep into single runs")
-    likelihood = build_likelihood(config, runs)
+    members = len(seeds)
+    if members < 1:
+        raise ValueError("a stack needs at least one member, got none")
+    if members > 1 and config.network != "shallow":
+        raise ValueError(
+            f"{config.network} trains one member at a time, got {members}; split the sweep into single members"
+        )
+    likelihood = build_likelihood(config, members)
     features, sides, latent = config.features, config.shape[1:], config.latent
     stds = latent if config.posterior == "diagonal" else 1
     encoder: Encoder
@@ -129,8 +131,8 @@ def build(config: ModelConfig, seeds: Sequence[int]) -> BetaVAE:
     match config.network:
         case "shallow":
             site, shared = likelihood.outputs
-            encoder = ShallowEncoder(runs, prod(features), config.hidden, latent, stds)
-            decoder = ShallowDecoder(runs, site * prod(sides) + shared, config.hidden, latent)
+            encoder = ShallowEncoder(members, prod(features), config.hidden, latent, stds)
+            decoder = ShallowDecoder(members, site * prod(sides) + shared, config.hidden, latent)
         case "table-1":
             encoder = Table1Encoder(features, latent, stds, config.padding)
             decoder = Table1Decoder(likelihood.outputs, sides, latent, config.padding)
@@ -142,8 +144,8 @@ def build(config: ModelConfig, seeds: Sequence[int]) -> BetaVAE:
     return vae
 
 
-def build_likelihood(config: ModelConfig, runs: int = 1) -> Likelihood:
-    """The likelihood of a configuration, for a stack of ``runs``."""
+def build_likelihood(config: ModelConfig, members: int = 1) -> Likelihood:
+    """The likelihood of a configuration, for a stack of ``members``."""
     channels = config.shape[0]
     inner: MeanField
     match config.likelihood:
@@ -154,7 +156,7 @@ def build_likelihood(config: ModelConfig, runs: int = 1) -> Likelihood:
         case "von-mises":
             inner = VonMises(channels)
         case "gaussian":
-            inner = Gaussian(channels * config.width, config.variance, runs)
+            inner = Gaussian(channels * config.width, config.variance, members)
         case "thermal" if config.variable == "spins":
             return Thermal(config.shape)
         case "thermal":
@@ -168,9 +170,9 @@ def _initialize(vae: BetaVAE, generators: Sequence[torch.Generator]) -> None:
     for layer in vae.modules():
         if isinstance(layer, StackedLinear):
             bound = 1 / sqrt(layer.weight.shape[1])
-            for run, generator in enumerate(generators):
-                layer.weight[run].uniform_(-bound, bound, generator=generator)
-                layer.bias[run].uniform_(-bound, bound, generator=generator)
+            for member, generator in enumerate(generators):
+                layer.weight[member].uniform_(-bound, bound, generator=generator)
+                layer.bias[member].uniform_(-bound, bound, generator=generator)
         elif isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             bound = 1 / sqrt(layer.weight[0].numel())
             layer.weight.uniform_(-bound, bound, generator=generators[0])

@@ -14,7 +14,7 @@ from workflow.dataset.reading import SPLIT_COLUMNS, numbers, read_for, unseen
 from workflow.execution.executors import Executor
 from workflow.execution.failures import StageFailed, forget_failures, note_failure, require
 from workflow.execution.stage_costs import timed
-from workflow.plan.tasks import Kind, TrainingRun, kinds, shard_tasks, training_runs
+from workflow.plan.tasks import Kind, ModelPlan, kinds, model_plans, shard_tasks
 from workflow.storage import places as storage
 from workflow.storage.places import Listing
 from workflow.storage.run_directory import RunDirectory
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     pass
 
 
-def shards_of(item: TrainingRun, tasks: Sequence[ShardTask]) -> list[ShardTask]:
+def shards_of(model: ModelPlan, tasks: Sequence[ShardTask]) -> list[ShardTask]:
     """Every shard that a trained model can read: its system, size and shape, also those it was not trained on."""
-    readable = {kind: item.reads(kind) for kind in kinds(tasks)}
+    readable = {kind: model.reads(kind) for kind in kinds(tasks)}
     return [task for task in tasks if readable[Kind(task.system, task.size, task.info)]]
 
 
-def encoded(run: RunDirectory, item: TrainingRun, tasks: Sequence[ShardTask], there: Listing) -> bool:
-    """Whether all that ``item`` can read has its latents ``there``, in a listing of the run folder."""
-    folder = run.latents(item.train_id)
-    return all(folder / f"{task.task_id}.parquet" in there for task in shards_of(item, tasks))
+def encoded(run: RunDirectory, model: ModelPlan, tasks: Sequence[ShardTask], there: Listing) -> bool:
+    """Whether all that ``model`` can read has its latents ``there``, in a listing of the run folder."""
+    folder = run.latents(model.train_id)
+    return all(folder / f"{task.task_id}.parquet" in there for task in shards_of(model, tasks))
 
 
-def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> float:
+def encode_model(job: tuple[ModelPlan, tuple[ShardTask, ...]], root: str) -> float:
     """Write the latents of one trained model that are missing; returns the seconds it took."""
     import torch
 
@@ -48,18 +48,18 @@ def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> 
     from models.data.samples import samples_of
 
     start = time.monotonic()
-    training, tasks = item
+    model, tasks = job
     torch.set_num_threads(1)
     run = RunDirectory.at(root)
-    model = load_model(run, training)
+    network = load_model(run, model)
     for task in tasks:
-        shard = read_for(run.shard(task.system, task.size, task.task_id), training.given_as, SPLIT_COLUMNS)
+        shard = read_for(run.shard(task.system, task.size, task.task_id), model.given_as, SPLIT_COLUMNS)
         posterior = inference.encode(
-            model, samples_of(numbers(shard, training.given_as), training.seen.shape, *training.seen.stored)
+            network, samples_of(numbers(shard, model.given_as), model.seen.shape, *model.seen.stored)
         )
         rows = len(shard.packed_SB)
-        trained = task.task_id in training.task_ids
-        left_out = unseen(shard.columns, task.chains, training["held_out"])
+        trained = task.task_id in model.task_ids
+        left_out = unseen(shard.columns, task.chains, model["held_out"])
         columns = {
             "task_id": pa.array([task.task_id] * rows),
             "row": pa.array(np.arange(rows, dtype=np.int32)),
@@ -69,7 +69,7 @@ def encode_model(item: tuple[TrainingRun, tuple[ShardTask, ...]], root: str) -> 
             columns[f"std_{unit}"] = pa.array(posterior.std[:, unit].astype(np.float32))
         columns["reconstruction"] = pa.array(posterior.reconstruction.astype(np.float64))
         columns["held_out"] = pa.array(left_out if trained else np.ones(rows, bool))
-        write_table(run.latents(training.train_id) / f"{task.task_id}.parquet", pa.table(columns))
+        write_table(run.latents(model.train_id) / f"{task.task_id}.parquet", pa.table(columns))
     return time.monotonic() - start
 
 
@@ -83,27 +83,27 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
     tasks = shard_tasks(study)
     todo = []
     there = storage.listing(run.root)
-    used = kept(training_runs(study), run)
-    forget_failures(run, [f"encode-{item.train_id}" for item in used])
-    for item in used:
-        folder = run.latents(item.train_id)
-        missing = tuple(t for t in shards_of(item, tasks) if folder / f"{t.task_id}.parquet" not in there)
+    used = kept(model_plans(study), run)
+    forget_failures(run, [f"encode-{model.train_id}" for model in used])
+    for model in used:
+        folder = run.latents(model.train_id)
+        missing = tuple(t for t in shards_of(model, tasks) if folder / f"{t.task_id}.parquet" not in there)
         if missing:
-            todo.append((item, missing))
-    untrained = [item for item, _ in todo if run.training(item.train_id).result not in there]
+            todo.append((model, missing))
+    untrained = [model for model, _ in todo if run.training(model.train_id).result not in there]
     require("encode", "train", "model", untrained)
     unread = {task.task_id: task for _, missing in todo for task in missing}.values()
     require("encode", "simulate", "shard", [t for t in unread if run.shard(t.system, t.size, t.task_id) not in there])
     failures: dict[str, str] = {}
     with timed(run, "encode") as cost, Progress("encode", len(todo), "models", quiet) as progress:
         for outcome in executor.run_all(encode_model, todo, str(run.root)):
-            training = outcome.item[0]
+            model = outcome.item[0]
             if outcome.error is None:
                 cost["core_seconds"] += outcome.value
                 cost["done"] += 1
                 progress.advance(1)
             else:
-                failures[str(training)] = f"{type(outcome.error).__name__}: {outcome.error}"
-                note_failure(run, f"encode-{training.train_id}", f"{training}\n\n{outcome.traceback}")
+                failures[str(model)] = f"{type(outcome.error).__name__}: {outcome.error}"
+                note_failure(run, f"encode-{model.train_id}", f"{model}\n\n{outcome.traceback}")
     if failures:
         raise StageFailed("encode", failures, run.failures, len(todo))

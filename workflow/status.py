@@ -20,11 +20,11 @@ def _plan_of(root: Place) -> tuple[RunDirectory, Planned]:
     run = RunDirectory.existing(root)
     if (plan := planned.read(run)) is None:
         from workflow.execution.run_folder import load_run
-        from workflow.plan.tasks import shard_tasks, training_runs
+        from workflow.plan.tasks import model_plans, shard_tasks
 
         run, study = load_run(root)
         tasks = shard_tasks(study)
-        plan = planned.of(tasks, training_runs(study, tasks))
+        plan = planned.of(tasks, model_plans(study, tasks))
     return run, plan
 
 
@@ -40,16 +40,16 @@ def status_table(root: Place) -> str:
     failed = {Path(name).stem for name in there.names if name.startswith("failures/")}
     task_ids = [task_id for ids in plan.shards for task_id in ids]
     simulated = {task_id for task_id in task_ids if task_id in recorded}
-    trained = {item.train_id for item in plan.models if run.training(item.train_id).result in there}
+    trained = {model.train_id for model in plan.models if run.training(model.train_id).result in there}
     used = _used(run, plan.models, trained)
-    with_latents = sum(_encoded(run, item, plan, there) for item in used)
-    analyzed = sum(run.analysis / f"{item.train_id}.json" in there for item in used)
+    with_latents = sum(_encoded(run, model, plan, there) for model in used)
+    analyzed = sum(run.analysis / f"{model.train_id}.json" in there for model in used)
     failed -= simulated | trained
     counts = {
         "simulate": (len(simulated), len(task_ids), sum(task_id in failed for task_id in task_ids)),
-        "train": (len(trained), len(plan.models), sum(item.train_id in failed for item in plan.models)),
-        "encode": (with_latents, len(used), sum(f"encode-{item.train_id}" in failed for item in used)),
-        "analyze": (analyzed, len(used), sum(f"analyze-{item.train_id}" in failed for item in used)),
+        "train": (len(trained), len(plan.models), sum(model.train_id in failed for model in plan.models)),
+        "encode": (with_latents, len(used), sum(f"encode-{model.train_id}" in failed for model in used)),
+        "analyze": (analyzed, len(used), sum(f"analyze-{model.train_id}" in failed for model in used)),
         "report": (int(run.page in there), 1, 0),
     }
     spent = costs(run)
@@ -71,18 +71,18 @@ def status_table(root: Place) -> str:
 
 def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) -> list[PlannedModel]:
     """The models that go on to be encoded: one of the restarts of each seed."""
-    if len(trained) < len(models) or all(item.train_id == item.first for item in models):
+    if len(trained) < len(models) or all(model.train_id == model.first for model in models):
         # Before all are trained it is open which restarts will be kept, but not how many.
-        return [item for item in models if item.train_id == item.first]
+        return [model for model in models if model.train_id == model.first]
     from workflow.train.restarts import kept
 
     return list(kept(models, run))
 
 
-def _encoded(run: RunDirectory, item: PlannedModel, plan: Planned, there: Listing) -> bool:
+def _encoded(run: RunDirectory, model: PlannedModel, plan: Planned, there: Listing) -> bool:
     """Whether all that a model can read has its latents."""
-    folder = run.latents(item.train_id).relative_to(run.root).as_posix()
-    readable = (task_id for kind in item.kinds for task_id in plan.shards[kind])
+    folder = run.latents(model.train_id).relative_to(run.root).as_posix()
+    readable = (task_id for kind in model.kinds for task_id in plan.shards[kind])
     return all(f"{folder}/{task_id}.parquet" in there.names for task_id in readable)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Group(Protocol):
-    """Workers that train the same runs, each on its share of every batch."""
+    """Workers that train the same members, each on its share of every batch."""
 
     @property
     def rank(self) -> int: ...

@@ -6,7 +6,7 @@ import torch
 
 
 def stream(seed: int, purpose: str, epoch: int = 0) -> torch.Generator:
-    """A CPU generator for one purpose of one run in one epoch.
+    """A CPU generator for one purpose of one member in one epoch.
 
     Equal arguments give equal streams on every worker and after every restart. The numbers are drawn on the CPU
     whatever device trains, so that the device does not change them.

@@ -3,7 +3,7 @@
 An element of the group is one whole number per sample, drawn for a whole epoch as the shuffle is: workers that share a
 batch, and a training that goes on within an epoch, turn the same samples by the same elements.
 
-Axes: M samples of all runs, F features, K channels of features, N sites of a channel, H rows, W columns.
+Axes: M samples of all members, F features, K channels of features, N sites of a channel, H rows, W columns.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class Augmentation:
         return prod(self._factors)
 
     def elements(self, samples: int, seed: int, epoch: int) -> Tensor:
-        """(samples,) int64 on the CPU: what one run turns its samples by in one epoch, in the order it sees them."""
+        """(samples,) int64 on the CPU: what one member turns its samples by in one epoch, in the order it sees them."""
         return torch.randint(self.order, (samples,), generator=stream(seed, "augment", epoch))
 
     def turn(self, x_MF: Tensor, element_M: Tensor, out_MF: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 Features are what a network sees of a configuration: spins as they are, states one-hot, angles as cosine and sine.
 
-Axes: R runs, B samples of a batch, N sites, F features, M samples of all runs, S steps, Q states.
+Axes: R members, B samples of a batch, N sites, F features, M samples of all members, S steps, Q states.
 """
 
 from collections.abc import Iterator, Sequence
@@ -260,7 +260,7 @@ def _check_rows(rows: NDArray[np.generic], shape: tuple[int, int, int]) -> None:
 
 
 def shuffle(samples: int, seed: int, epoch: int) -> Tensor:
-    """The order, (samples,) int64 on the CPU, in which one run sees the data in one epoch."""
+    """The order, (samples,) int64 on the CPU, in which one member sees the data in one epoch."""
     return torch.randperm(samples, generator=stream(seed, "shuffle", epoch))
 
 
@@ -274,16 +274,16 @@ def batches(
     first: int = 0,
     augmentation: Augmentation | None = None,
 ) -> Iterator[Tensor]:
-    """One epoch: every sample once per run, in that run's own order, without the ragged last batch.
+    """One epoch: every sample once per member, in that member's own order, without the ragged last batch.
 
     Args:
         samples: the training data, held whole by every worker.
-        seeds: one per run.
+        seeds: one per member.
         epoch: which epoch; enters the shuffle.
-        batch: samples per step and run over all workers, at most len(samples).
+        batch: samples per step and member over all workers, at most len(samples).
         rank, size: this worker takes the rows rank, rank + size, ... of each batch.
         first: how many steps to leave out, which have been done before.
-        augmentation: what to turn every sample by, in that run's own way; None: samples as they are.
+        augmentation: what to turn every sample by, in that member's own way; None: samples as they are.
 
     Yields:
         x_RBF, features, B the worker's share of the batch. All steps share one tensor: clone it to keep
@@ -292,7 +292,7 @@ def batches(
     steps = len(samples) // batch
 
     def share(of_epoch: Sequence[Tensor]) -> Tensor:
-        """(S, M) of what every run has for each of its samples, the worker's part of every step."""
+        """(S, M) of what every member has for each of its samples, the worker's part of every step."""
         whole_RSB = torch.stack([part[: steps * batch] for part in of_epoch]).view(len(seeds), steps, batch)
         return whole_RSB[:, first:, rank::size].transpose(0, 1).flatten(1).to(samples.device)
 

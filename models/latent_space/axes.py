@@ -4,7 +4,7 @@ The objective is nearly blind to rotations of the latent space, so that plain tr
 Where data have phases on two exclusive order parameters, the means form a cross; its arms are the natural axes, and
 the rotation that puts them there has a closed form. Only means enter, never labels or order parameters.
 
-Axes: R runs, M samples, Z latents. For a pair of latents, w = mean_1 + i mean_2.
+Axes: R members, M samples, Z latents. For a pair of latents, w = mean_1 + i mean_2.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def psi4(means_MZ: NDArray[np.floating]) -> float:
 
 
 class Axes(NamedTuple):
-    """The natural axes of each run of a stack."""
+    """The natural axes of each member of a stack."""
 
     rotation_RZZ: NDArray[np.float64]
     """What ``quartimax`` found."""
@@ -72,7 +72,7 @@ class Axes(NamedTuple):
 
 
 def natural_axes(means_RMZ: NDArray[np.floating]) -> Axes:
-    """``quartimax`` and ``psi4`` of every run."""
+    """``quartimax`` and ``psi4`` of every member."""
     rotation_RZZ = np.stack([quartimax(means_MZ) for means_MZ in means_RMZ])
     turned_RMZ = np.asarray(means_RMZ, dtype=np.float64) @ rotation_RZZ
     return Axes(rotation_RZZ, np.array([psi4(turned_MZ) for turned_MZ in turned_RMZ]))
@@ -80,7 +80,7 @@ def natural_axes(means_RMZ: NDArray[np.floating]) -> Axes:
 
 @torch.no_grad()
 def subset_means(vae: BetaVAE, samples: Samples, seeds: Sequence[int], epoch: int) -> NDArray[np.float32]:
-    """Posterior means (R, M, Z) of up to 4,096 training samples, for each run the first of its own shuffle.
+    """Posterior means (R, M, Z) of up to 4,096 training samples, for each member the first of its own shuffle.
 
     A random subset, since evenly spaced rows could resonate with the way that chains are laid out in the data.
     Leaves the networks in evaluation mode.

@@ -7,7 +7,7 @@ For a fixed decoder the best encoder is q*(z|x) ~ p(z) p(x|z)^(1 / beta). With i
 a free energy, which is the decoder's alone, and a gap, which the encoder could close. Both are integrals over z: on a
 grid in one or two dimensions, where the trapezoid rule is exact to rounding once its step is below the widths.
 
-Axes: R runs, M samples, G points of the grid, F features, K outputs of the decoder, Z latents.
+Axes: R members, M samples, G points of the grid, F features, K outputs of the decoder, Z latents.
 """
 
 from math import ceil, log, pi
@@ -41,14 +41,14 @@ class FreeEnergy(NamedTuple):
 
 @torch.no_grad()
 def free_energy(vae: BetaVAE, x_RMF: Tensor, beta_R: Tensor) -> FreeEnergy:
-    """Free energy and gap of every run on samples of its own; the networks must be in evaluation mode.
+    """Free energy and gap of every member on samples of its own; the networks must be in evaluation mode.
 
     Both are nan if a posterior is too narrow for a grid of ``MOST_POINTS`` a dimension.
 
     Args:
         vae: one or two latents and a likelihood of independent sites.
         x_RMF: features of the samples.
-        beta_R: beta of each run.
+        beta_R: beta of each member.
 
     Raises:
         ValueError: more than two latents, or another likelihood.

@@ -5,8 +5,8 @@ decoder gives the field on each of them. With features x, fields h and the stati
 
     ln p(x|z) = <T(x), h> + free_energy(h) + base(x),      free_energy = -ln Z(h).
 
-Axes: ... any leading ones (R runs, B samples), F features, K numbers that the decoder gives, C channels, Q features per
-variable, N sites of one channel.
+Axes: ... any leading ones (R members, B samples), F features, K numbers that the decoder gives, C channels, Q features
+per variable, N sites of one channel.
 """
 
 import math
@@ -33,7 +33,7 @@ class Likelihood(Protocol):
     """What a beta-VAE needs to know of the data's distribution: an nn.Module, nearly always without parameters."""
 
     stacked: ClassVar[bool]
-    """Parameters, if any, carry the run dimension first."""
+    """Parameters, if any, carry the member dimension first."""
     outputs: Outputs
 
     def log_probability(self, x_F: Tensor, output_K: Tensor) -> Tensor:
@@ -161,18 +161,18 @@ class Gaussian(nn.Module):
 
     Args:
         channels: features per lattice site.
-        variance: a positive number, or "learned": one number per run, trained with the network.
-        runs: R, of a learned variance.
+        variance: a positive number, or "learned": one number per member, trained with the network.
+        members: R, of a learned variance.
     """
 
     stacked: ClassVar[bool] = True
 
-    def __init__(self, channels: int, variance: float | Literal["learned"] = 1.0, runs: int = 1) -> None:
+    def __init__(self, channels: int, variance: float | Literal["learned"] = 1.0, members: int = 1) -> None:
         super().__init__()
         self.outputs = Outputs(channels, 0)
         self.log_variance: Tensor
         if variance == "learned":
-            self.log_variance = nn.Parameter(torch.zeros(runs, 1))
+            self.log_variance = nn.Parameter(torch.zeros(members, 1))
         else:
             # Not a parameter and not worth saving: the configuration has it.
             self.register_buffer("log_variance", torch.full((1, 1), math.log(variance)), persistent=False)

@@ -14,8 +14,8 @@ antiferromagnet differs from a ferromagnet in this J alone.
 
 The probability is the product over steps, summed over c: normalized, with no other approximation than its form.
 
-Axes: ... any leading ones (R runs, B samples), M all of them together, N sites of all channels (the features F), n of
-them in one step, S steps, K numbers that the decoder gives, P = 4 parents.
+Axes: ... any leading ones (R members, B samples), M all of them together, N sites of all channels (the features F), n
+of them in one step, S steps, K numbers that the decoder gives, P = 4 parents.
 """
 
 from itertools import pairwise

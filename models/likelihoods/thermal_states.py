@@ -9,8 +9,8 @@ model neighbours of a state are nearer than others, in Blume-Capel 0 is no rotat
 Potts spins favours all states but the parents'. As there, the phase leaves the last step alone. Two states give the
 likelihood of ``models.thermal`` again.
 
-Axes: ... any leading ones (R runs, B samples), C channels, Q states, D = 2 Q deviations and their cubes, N sites of one
-channel, n sites of one step, S steps, K numbers that the decoder gives, M phases (as many as states).
+Axes: ... any leading ones (R members, B samples), C channels, Q states, D = 2 Q deviations and their cubes, N sites of
+one channel, n sites of one step, S steps, K numbers that the decoder gives, M phases (as many as states).
 """
 
 from itertools import pairwise

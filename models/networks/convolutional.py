@@ -5,9 +5,9 @@ change when a configuration is moved by one. The unit cell is 2 x 2 sites where 
 are told apart (a staggered magnetization changes sign under a translation by one site), and one site where a side is
 odd, on which nothing of period two fits.
 
-It holds one run: inputs and outputs carry a leading run dimension of 1, parameters do not.
+It holds one member: inputs and outputs carry a leading member dimension of 1, parameters do not.
 
-Axes: R runs (1), B samples, F features, K outputs of the decoder, Z latents.
+Axes: R members (1), B samples, F features, K outputs of the decoder, Z latents.
 """
 
 from typing import ClassVar

@@ -1,8 +1,8 @@
 """The shallow network: one hidden layer in the encoder, one in the decoder, no batch norm.
 
-All runs of a stack go through the same batched matrix products.
+All members of a stack go through the same batched matrix products.
 
-Axes: R runs, B samples, F features, K outputs of the decoder, Z latents, I inputs and O outputs of a layer.
+Axes: R members, B samples, F features, K outputs of the decoder, Z latents, I inputs and O outputs of a layer.
 """
 
 from typing import Any, ClassVar
@@ -21,10 +21,10 @@ SMALLEST_STD = 1e-4
 class StackedLinear(nn.Module):
     """R independent affine maps; ``models.vae.build`` sets the parameters, which are undefined until then."""
 
-    def __init__(self, runs: int, inputs: int, outputs: int) -> None:
+    def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(runs, inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(runs, 1, outputs))
+        self.weight = nn.Parameter(torch.empty(members, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(members, 1, outputs))
 
     def forward(self, x_RBI: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x_RBI, self.weight)
@@ -62,17 +62,17 @@ class ShallowEncoder(nn.Module):
     """Posterior of each sample: hidden layer with leaky ReLU(.2), linear mean, softplus standard deviation.
 
     Args:
-        runs, features, hidden, latent: of the network.
+        members, features, hidden, latent: of the network.
         stds: standard deviations, one for each latent or one for all.
     """
 
     stacked: ClassVar[bool] = True
 
-    def __init__(self, runs: int, features: int, hidden: int, latent: int, stds: int) -> None:
+    def __init__(self, members: int, features: int, hidden: int, latent: int, stds: int) -> None:
         super().__init__()
-        self.hidden = StackedLinear(runs, features, hidden)
-        self.mean_head = StackedLinear(runs, hidden, latent)
-        self.std_head = StackedLinear(runs, hidden, stds)
+        self.hidden = StackedLinear(members, features, hidden)
+        self.mean_head = StackedLinear(members, hidden, latent)
+        self.std_head = StackedLinear(members, hidden, stds)
 
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (R, B, Z), of the diagonal Gaussian q(z|x)."""
@@ -95,10 +95,10 @@ class ShallowDecoder(nn.Module):
 
     stacked: ClassVar[bool] = True
 
-    def __init__(self, runs: int, outputs: int, hidden: int, latent: int) -> None:
+    def __init__(self, members: int, outputs: int, hidden: int, latent: int) -> None:
         super().__init__()
-        self.hidden = StackedLinear(runs, latent, hidden)
-        self.fields = StackedLinear(runs, hidden, outputs)
+        self.hidden = StackedLinear(members, latent, hidden)
+        self.fields = StackedLinear(members, hidden, outputs)
 
     def forward(self, z_RBZ: Tensor) -> Tensor:
         """Outputs (R, B, K)."""

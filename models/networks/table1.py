@@ -1,8 +1,8 @@
 """The convolutional network of arXiv:2110.08082, Table I, for any lattice whose sides are multiples of 4.
 
-It holds one run: inputs and outputs carry a leading run dimension of 1, parameters do not.
+It holds one member: inputs and outputs carry a leading member dimension of 1, parameters do not.
 
-Axes: R runs (1), B samples, F features, K outputs of the decoder, Z latents.
+Axes: R members (1), B samples, F features, K outputs of the decoder, Z latents.
 """
 
 from typing import ClassVar, Literal

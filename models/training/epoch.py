@@ -1,6 +1,6 @@
 """One pass over the data: what it comes to, and the sums over its steps.
 
-Axes: R runs, Z latents, T steps, M = 1 + Z terms of the objective.
+Axes: R members, Z latents, T steps, M = 1 + Z terms of the objective.
 """
 
 from typing import NamedTuple
@@ -31,13 +31,13 @@ class Epoch(NamedTuple):
     kl: NDArray[np.float64]
     """(R, Z) KL divergence of each latent in nats."""
     samples_per_second: float
-    """Samples of all runs and workers per second of wall clock, the kick left out."""
+    """Samples of all members and workers per second of wall clock, the kick left out."""
     loader_share: float
     """Part of that time spent to shuffle, gather and unpack."""
     free_energy: FreeEnergy | None
     """Of 256 training samples, before a kick, if it was asked for; nan where posteriors are too narrow for a grid."""
     psi4: NDArray[np.float64] | None
-    """(R,) confidence of the kick, NaN for a collapsed run; None in epochs that do not end with a kick."""
+    """(R,) confidence of the kick, NaN for a collapsed member; None in epochs that do not end with a kick."""
 
     @property
     def active(self) -> NDArray[np.int64]:
@@ -51,13 +51,13 @@ class Tally:
     How many steps are taken in at a time changes no digit: the sums grow step by step, in float64.
     """
 
-    def __init__(self, runs: int, terms: int, group: Group) -> None:
+    def __init__(self, members: int, terms: int, group: Group) -> None:
         self._group = group
         self._waiting: list[Tensor] = []
         self._every = 1
         self.pace = 0.0
         """Seconds that a step took on average at the last look; 0 before the first."""
-        self.sums_RM = torch.zeros(runs, terms, dtype=torch.float64)
+        self.sums_RM = torch.zeros(members, terms, dtype=torch.float64)
         """On the CPU; without the steps that wait."""
 
     def clear(self) -> None:
@@ -73,7 +73,8 @@ class Tally:
         """Add what waits, which took ``seconds``; all workers must do so after the same step.
 
         Returns:
-            None, or of the first step with a loss that is not finite: its place among those that waited, and the run.
+            None, or of the first step with a loss that is not finite: its place among those that waited, and
+                the member.
         """
         steps_TRM = torch.stack(self._waiting).double()
         pace = torch.tensor([seconds / len(self._waiting)], dtype=torch.float64, device=steps_TRM.device)

@@ -1,4 +1,4 @@
-"""Tensors of one run of a stack: what to save, and how to put it back.
+"""Tensors of one member of a stack: what to save, and how to put it back.
 
 Names are flat and tensors are contiguous, on the CPU and share no memory with the training, so that they can be
 written as they are to a format that holds nothing but tensors.
@@ -23,23 +23,23 @@ def restart_adam(vae: BetaVAE, optimizer: torch.optim.Adam) -> None:
         }
 
 
-def weights(vae: BetaVAE, run: int) -> dict[str, Tensor]:
-    """Copies of the parameters and buffers of one run, without a run dimension."""
-    return {name: _copy(vae.of_run(name, tensor, run)) for name, tensor in vae.state_dict().items()}
+def weights(vae: BetaVAE, member: int) -> dict[str, Tensor]:
+    """Copies of the parameters and buffers of one member, without a member dimension."""
+    return {name: _copy(vae.of_member(name, tensor, member)) for name, tensor in vae.state_dict().items()}
 
 
-def network_and_adam(vae: BetaVAE, optimizer: torch.optim.Adam, run: int) -> dict[str, Tensor]:
-    """Copies of all that a resumed run needs of network and optimizer."""
-    return {name: _copy(view) for name, view in _views(vae, optimizer, run)}
+def network_and_adam(vae: BetaVAE, optimizer: torch.optim.Adam, member: int) -> dict[str, Tensor]:
+    """Copies of all that a resumed member needs of network and optimizer."""
+    return {name: _copy(view) for name, view in _views(vae, optimizer, member)}
 
 
-def restore(vae: BetaVAE, optimizer: torch.optim.Adam, run: int, state: Mapping[str, Tensor]) -> None:
+def restore(vae: BetaVAE, optimizer: torch.optim.Adam, member: int, state: Mapping[str, Tensor]) -> None:
     """Put back what ``network_and_adam`` gave, in place.
 
     Raises:
         ValueError: a tensor is missing, or of another shape than this network's.
     """
-    for name, view in _views(vae, optimizer, run):
+    for name, view in _views(vae, optimizer, member):
         if name not in state:
             raise ValueError(f"state lacks {name}; it must come from states() of the same model")
         if state[name].shape != view.shape:
@@ -47,13 +47,13 @@ def restore(vae: BetaVAE, optimizer: torch.optim.Adam, run: int, state: Mapping[
         view.copy_(state[name])
 
 
-def _views(vae: BetaVAE, optimizer: torch.optim.Adam, run: int) -> Iterator[tuple[str, Tensor]]:
+def _views(vae: BetaVAE, optimizer: torch.optim.Adam, member: int) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in vae.state_dict().items():
-        yield f"model.{name}", vae.of_run(name, tensor, run)
+        yield f"model.{name}", vae.of_member(name, tensor, member)
     for name, parameter in vae.named_parameters():
         moments = optimizer.state[parameter]
         for moment in MOMENTS:
-            yield f"adam.{moment}.{name}", vae.of_run(name, moments[moment], run)
+            yield f"adam.{moment}.{name}", vae.of_member(name, moments[moment], member)
         yield f"adam.step.{name}", moments["step"]
 
 

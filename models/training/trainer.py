@@ -1,6 +1,6 @@
-"""Training of a stack of runs: shuffle, steps, the kicks onto the axes, metrics, and states to resume from.
+"""Training of a stack of members: shuffle, steps, the kicks onto the axes, metrics, and states to resume from.
 
-Axes: R runs, B samples of a batch (this worker's share), F features, Z latents, T steps.
+Axes: R members, B samples of a batch (this worker's share), F features, Z latents, T steps.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 from models.compute.group import Alone, Group, average_gradients
 from models.compute.precision import AUTOCAST, check_compiler, check_precision
 from models.compute.streams import stream
-from models.config import ADAM, ModelConfig, Run, TrainConfig
+from models.config import ADAM, Member, ModelConfig, TrainConfig
 from models.data.augment import Augmentation
 from models.data.samples import Samples, batches, shuffle
 from models.latent_space.axes import natural_axes, subset_means
@@ -32,26 +32,26 @@ FREE_ENERGY_SAMPLES = 256
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss of a run is no longer a finite number; the message names run, epoch and step."""
+    """The loss of a member is no longer a finite number; the message names member, epoch and step."""
 
 
 class Trainer:
-    """Trains runs that differ in beta and seed alone, as one stack.
+    """Trains members that differ in beta and seed alone, as one stack.
 
-    A run's initialization, shuffle and noise depend on its own seed only, so its result depends on what it was
+    A member's initialization, shuffle and noise depend on its own seed only, so its result depends on what it was
     stacked with by rounding alone. With a group of workers, each takes its share of every batch and all hold the
     same parameters: those of one worker alone, to rounding.
 
     Args:
         samples: all training data, on every worker.
         model, config: what to train and how.
-        runs: members of the stack; one only with table-1.
+        members: members of the stack; one only with table-1.
         device: where the networks live; the samples must be there too.
         group: the other workers; None to train alone.
 
     Raises:
         ValueError: samples of another shape than the model's, or on another device; a beta or seed out of range; no
-            runs, or several of a network that cannot be stacked; a batch that leaves a worker too few samples.
+            members, or several of a network that cannot be stacked; a batch that leaves a worker too few samples.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Trainer:
         samples: Samples,
         model: ModelConfig,
         config: TrainConfig,
-        runs: Sequence[Run],
+        members: Sequence[Member],
         *,
         device: torch.device | str = "cpu",
         group: Group | None = None,
@@ -67,25 +67,25 @@ class Trainer:
         self.samples = samples
         self.model = model
         self.config = config
-        self.runs = tuple(runs)
+        self.members = tuple(members)
         self.group: Group = Alone() if group is None else group
         self.batch = min(config.batch, len(samples))
         self.device = torch.device(device)
         self._check()
-        self.vae = build(model, [run.seed for run in self.runs]).to(self.device)
+        self.vae = build(model, [member.seed for member in self.members]).to(self.device)
         synchronize(self.vae, self.group)
         self.vae.autocast = AUTOCAST[config.precision]
         self._forward = torch.compile(self.vae) if config.compile else self.vae
-        self.beta_R = torch.tensor([run.beta for run in self.runs], dtype=torch.float32, device=self.device)
+        self.beta_R = torch.tensor([member.beta for member in self.members], dtype=torch.float32, device=self.device)
         self.epoch = 0
         """Finished epochs."""
         self.step = 0
         """Finished steps of the epoch after them."""
-        self._tally = Tally(len(self.runs), 1 + model.latent, self.group)
-        self.psi4_R = np.full(len(self.runs), np.nan)
-        """Confidence of the last kick; NaN before the first and for collapsed runs."""
-        self.quiet_R = np.zeros(len(self.runs), dtype=np.int64)
-        """For how many epochs now all latents of a run together have carried less than ``QUIET_KL``."""
+        self._tally = Tally(len(self.members), 1 + model.latent, self.group)
+        self.psi4_R = np.full(len(self.members), np.nan)
+        """Confidence of the last kick; NaN before the first and for collapsed members."""
+        self.quiet_R = np.zeros(len(self.members), dtype=np.int64)
+        """For how many epochs now all latents of a member together have carried less than ``QUIET_KL``."""
         adam = ADAM[model.network]
         self.learning_rate = adam.learning_rate if config.learning_rate is None else config.learning_rate
         self.augmentation = Augmentation(config.augment, model) if config.augment else None
@@ -105,11 +105,11 @@ class Trainer:
         check_precision(self.config.precision, self.device)
         if self.config.compile:
             check_compiler(self.device)
-        for index, run in enumerate(self.runs):
-            if not (run.beta > 0 and isfinite(run.beta)):
-                raise ValueError(f"beta must be positive and finite, got {run.beta} in run {index}")
-            if not 0 <= run.seed < 2**63:
-                raise ValueError(f"seed must be at least 0 and below 2^63, got {run.seed} in run {index}")
+        for index, member in enumerate(self.members):
+            if not (member.beta > 0 and isfinite(member.beta)):
+                raise ValueError(f"beta must be positive and finite, got {member.beta} in member {index}")
+            if not 0 <= member.seed < 2**63:
+                raise ValueError(f"seed must be at least 0 and below 2^63, got {member.seed} in member {index}")
         # Batch norm has no variance to take of one sample.
         least = max(self.group.size, 2 if self.model.network == "table-1" else 1)
         if self.batch < least:
@@ -131,7 +131,7 @@ class Trainer:
         """Train the epochs that are left, yielding after each; states may be taken at any yield.
 
         Raises:
-            TrainingDiverged: the loss of a run is NaN or infinite.
+            TrainingDiverged: the loss of a member is NaN or infinite.
         """
         return (epoch for epoch in self.parts() if epoch is not None)
 
@@ -144,42 +144,42 @@ class Trainer:
             yield from self._train_epoch()
 
     def rank(self) -> list[int]:
-        """Directions of latent space that each run uses, for ``models.validity.Restart``."""
-        seeds = [run.seed for run in self.runs]
+        """Directions of latent space that each member uses, for ``models.validity.Restart``."""
+        seeds = [member.seed for member in self.members]
         means_RMZ = subset_means(self.vae, self.samples, seeds, self.epoch)
         return [rank_of_means(means_MZ) for means_MZ in means_RMZ]
 
     def weights(self) -> list[dict[str, Tensor]]:
-        """The network of each run, for ``models.inference.from_tensors``."""
-        return [state.weights(self.vae, index) for index in range(len(self.runs))]
+        """The network of each member, for ``models.inference.from_tensors``."""
+        return [state.weights(self.vae, index) for index in range(len(self.members))]
 
     def states(self) -> list[dict[str, Tensor]]:
-        """All that each run needs to be resumed, alone or in any other stack: copies on the CPU."""
+        """All that each member needs to be resumed, alone or in any other stack: copies on the CPU."""
         return [
             {
                 "epoch": torch.tensor(self.epoch),
                 "step": torch.tensor(self.step),
                 "sums": self._tally.sums_RM[index].clone(),
-                "seed": torch.tensor(run.seed),
-                "beta": torch.tensor(run.beta, dtype=torch.float64),
+                "seed": torch.tensor(member.seed),
+                "beta": torch.tensor(member.beta, dtype=torch.float64),
                 "psi4": torch.tensor(self.psi4_R[index]),
                 "quiet": torch.tensor(self.quiet_R[index]),
                 **state.network_and_adam(self.vae, self.optimizer, index),
             }
-            for index, run in enumerate(self.runs)
+            for index, member in enumerate(self.members)
         ]
 
     def restore(self, states: Sequence[Mapping[str, Tensor]]) -> None:
-        """Continue from ``states``, one per run in the order of the runs; all workers of a group restore the same.
+        """Continue from ``states``, one per member in their order; all workers of a group restore the same.
 
         Training the rest then ends with the very weights of an uninterrupted training of the same stack.
 
         Raises:
-            ValueError: another number of states than runs, states of other runs, of unequal epochs or steps, or of
-                another network.
+            ValueError: another number of states than members, states of other members, of unequal epochs or steps, or
+                of another network.
         """
-        if len(states) != len(self.runs):
-            raise ValueError(f"need one state per run, {len(self.runs)}, got {len(states)}")
+        if len(states) != len(self.members):
+            raise ValueError(f"need one state per member, {len(self.members)}, got {len(states)}")
         epochs = {int(one["epoch"]) for one in states}
         if len(epochs) > 1:
             raise ValueError(f"states of one stack must be of one epoch, got {sorted(epochs)}")
@@ -187,10 +187,10 @@ class Trainer:
         steps = {int(one.get("step", 0)) for one in states}
         if len(steps) > 1:
             raise ValueError(f"states of one stack must be of one step, got {sorted(steps)}")
-        for index, (run, one) in enumerate(zip(self.runs, states, strict=True)):
-            saved = Run(float(one["beta"]), int(one["seed"]))
-            if saved != run:
-                raise ValueError(f"state {index} is of {saved}, but the run is {run}")
+        for index, (member, one) in enumerate(zip(self.members, states, strict=True)):
+            saved = Member(float(one["beta"]), int(one["seed"]))
+            if saved != member:
+                raise ValueError(f"state {index} is of {saved}, but the member is {member}")
             state.restore(self.vae, self.optimizer, index, one)
         self.epoch, self.step = epochs.pop(), steps.pop()
         self._tally.clear()
@@ -200,7 +200,7 @@ class Trainer:
         self.quiet_R = np.array([int(one.get("quiet", 0)) for one in states])
 
     def _train_epoch(self) -> Iterator[Epoch | None]:
-        seeds = [run.seed for run in self.runs]
+        seeds = [member.seed for member in self.members]
         noise = [stream(seed, "noise", self.epoch) for seed in seeds]
         for _ in range(self.step):
             self._whole_noise(noise)
@@ -230,7 +230,7 @@ class Trainer:
         """Close an epoch whose steps from ``first`` took ``seconds``, ``loading`` of them in the loader."""
         means_RM = (self._tally.sums_RM / (self.steps_per_epoch * self.batch)).numpy()
         self.quiet_R = np.where(means_RM[:, 1:].sum(1) < QUIET_KL, self.quiet_R + 1, 0)
-        samples = len(self.runs) * (self.steps_per_epoch - first) * self.batch
+        samples = len(self.members) * (self.steps_per_epoch - first) * self.batch
         self._tally.clear()
         self.step = 0
         self.epoch += 1
@@ -247,9 +247,11 @@ class Trainer:
         )
 
     def _free_energy(self) -> FreeEnergy:
-        """Of the same samples after every epoch: the first of each run's first shuffle."""
+        """Of the same samples after every epoch: the first of each member's first shuffle."""
         self.vae.eval()
-        rows_RM = torch.stack([shuffle(len(self.samples), run.seed, 0)[:FREE_ENERGY_SAMPLES] for run in self.runs])
+        rows_RM = torch.stack(
+            [shuffle(len(self.samples), member.seed, 0)[:FREE_ENERGY_SAMPLES] for member in self.members]
+        )
         x_RMF = self.samples.unpack(rows_RM.flatten().to(self.device)).unflatten(0, rows_RM.shape)
         return free_energy(self.vae, x_RMF, self.beta_R)
 
@@ -286,7 +288,7 @@ class Trainer:
 
     def _kick(self) -> NDArray[np.float64]:
         """Rotate the latents onto their natural axes; Adam starts anew, its moments belonged to the old ones."""
-        seeds = [run.seed for run in self.runs]
+        seeds = [member.seed for member in self.members]
         axes = natural_axes(subset_means(self.vae, self.samples, seeds, self.epoch))
         # Worker 0 decides: on unlike machines rounding could send the others to another of the equivalent rotations.
         share = float(self.group.size if self.group.rank == 0 else 0)
@@ -297,12 +299,12 @@ class Trainer:
         return self.psi4_R
 
     def _check_finite(self, bad: tuple[int, int] | None, first: int) -> None:
-        """Raise TrainingDiverged if there is a ``bad`` step, counted from ``first``, and run."""
+        """Raise TrainingDiverged if there is a ``bad`` step, counted from ``first``, and member."""
         if bad is not None:
             step, index = bad
-            run = self.runs[index]
+            member = self.members[index]
             raise TrainingDiverged(
                 f"loss is not finite at step {first + step + 1} of epoch {self.epoch + 1}"
-                f" of run {index} (beta {run.beta:g}, seed {run.seed}); a lower learning rate than"
+                f" of member {index} (beta {member.beta:g}, seed {member.seed}); a lower learning rate than"
                 f" {self.learning_rate:g} may help"
             )

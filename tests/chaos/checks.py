@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from workflow.dataset import manifest
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
 from workflow.verify import verify_run
@@ -75,7 +75,7 @@ def of_files(run: RunDirectory, reference: RunDirectory) -> Iterator[str]:
 
 def of_trainings(run: RunDirectory, reference: RunDirectory, study: Study, tolerance: float) -> Iterator[str]:
     """Weights and metrics of every model, with one line per epoch."""
-    for item in training_runs(study):
+    for item in model_plans(study):
         mine, expected = run.training(item.train_id), reference.training(item.train_id)
         if not (mine.weights.exists() and mine.metrics.exists()):
             yield f"training {item.train_id} is lost"

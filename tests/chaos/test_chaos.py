@@ -18,7 +18,7 @@ from studies import finished_small, serial, small, write_study
 from tests.chaos import checks, kills, processes
 from tests.chaos.runs import Chaos
 from workflow.dataset import manifest
-from workflow.plan.tasks import training_runs
+from workflow.plan.tasks import model_plans
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
 
@@ -77,13 +77,13 @@ def leave_half_a_file(run: RunDirectory) -> None:
 
 
 def leave_a_checkpoint(run: RunDirectory) -> None:
-    folder = Path(str(run.training(training_runs(STUDY)[0].train_id).checkpoint))
+    folder = Path(str(run.training(model_plans(STUDY)[0].train_id).checkpoint))
     folder.mkdir()
     (folder / "epoch-00002.safetensors").write_bytes(b"x")
 
 
 def change_a_weight(run: RunDirectory) -> None:
-    path = str(run.training(training_runs(STUDY)[0].train_id).weights)
+    path = str(run.training(model_plans(STUDY)[0].train_id).weights)
     tensors = load_file(path)
     name = sorted(tensors)[0]
     tensors[name] = tensors[name] + np.float32(0.01)
@@ -91,12 +91,12 @@ def change_a_weight(run: RunDirectory) -> None:
 
 
 def note_an_epoch_twice(run: RunDirectory) -> None:
-    path = Path(str(run.training(training_runs(STUDY)[0].train_id).metrics))
+    path = Path(str(run.training(model_plans(STUDY)[0].train_id).metrics))
     path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
 
 
 def change_a_result(run: RunDirectory) -> None:
-    path = Path(str(run.training(training_runs(STUDY)[0].train_id).result))
+    path = Path(str(run.training(model_plans(STUDY)[0].train_id).result))
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"reconstruction": content["reconstruction"] + 0.05}))
 
@@ -142,7 +142,7 @@ def test_a_violation_is_noticed(
 
 
 def test_rounding_is_told_from_the_same_bits(run: RunDirectory, reference: RunDirectory) -> None:
-    path = str(run.training(training_runs(STUDY)[0].train_id).weights)
+    path = str(run.training(model_plans(STUDY)[0].train_id).weights)
     tensors = load_file(path)
     save_file({name: values * np.float32(1 + 2e-7) for name, values in tensors.items()}, path)
     assert "off" in complaints(run, reference, 0.0)
@@ -154,7 +154,7 @@ def test_another_seed_is_no_rounding(reference: RunDirectory, tmp_path: Path) ->
     other = small(train=[{**small()["train"][0], "seed": 1}])
     assert serial("run", write_study(tmp_path / "study.toml", other), tmp_path / "run").exit_code == 0
     run = RunDirectory(tmp_path / "run")
-    ((mine,), (expected,)) = (training_runs(parse(one)) for one in (other, small()))
+    ((mine,), (expected,)) = (model_plans(parse(one)) for one in (other, small()))
     Path(str(run.training(mine.train_id).root)).rename(str(run.training(expected.train_id).root))
     assert any(" off" in text for text in checks.of_trainings(run, reference, STUDY, 1e-3))
 

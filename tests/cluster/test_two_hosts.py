@@ -15,7 +15,7 @@ from studies import serial, slow, small, write_study
 from two_hosts import PORT, Host, missing, two_hosts
 
 from workflow.dataset import manifest
-from workflow.plan.tasks import simulation_tasks, training_runs
+from workflow.plan.tasks import model_plans, simulation_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
 
@@ -89,7 +89,7 @@ def check_shards(root: Path, study: dict[str, Any], whole: Path) -> None:
 def check_training(root: Path, whole: Path) -> None:
     """By two workers, every epoch noted once, and the result of a single one that was left alone, to rounding."""
     assert serial("train", str(whole.with_suffix(".toml")), whole).exit_code == 0
-    (item,) = training_runs(parse(TRAINING))
+    (item,) = model_plans(parse(TRAINING))
     mine, other = (RunDirectory(path).training(item.train_id) for path in (root, whole))
     assert json.loads(mine.result.read_text())["workers"] == 2
     lines, expected = ([json.loads(line) for line in one.metrics.read_text().splitlines()] for one in (mine, other))
@@ -137,7 +137,7 @@ def test_a_host_is_cut_off_from_a_training(hosts: tuple[Host, Host], tmp_path: P
     first, second = hosts
     root, study = tmp_path / "run", write_study(tmp_path / "study.toml", TRAINING)
     assert serial("simulate", study, root).exit_code == 0
-    (item,) = training_runs(parse(TRAINING))
+    (item,) = model_plans(parse(TRAINING))
     folder = RunDirectory(root).training(item.train_id)
     driver = drive(first, "train", study, root)
     driver.until(lambda: folder.checkpoint.exists() and any(folder.checkpoint.iterdir()))

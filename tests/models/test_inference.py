@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import ModelConfig, Run, TrainConfig
+from models.config import Member, ModelConfig, TrainConfig
 from models.data.samples import PackedSamples
 from models.inference import Model, decode, encode, fields, from_tensors, response
 from models.training.trainer import Trainer
@@ -14,7 +14,7 @@ MODELS = [SHALLOW, ModelConfig(shape=(1, 4, 4), network="table-1", latent=3)]
 
 
 def trained(samples: PackedSamples, config: ModelConfig, runs: int = 1) -> tuple[Trainer, list[Model]]:
-    trainer = Trainer(samples, config, TrainConfig(epochs=2), [Run(1.0, seed) for seed in range(runs)])
+    trainer = Trainer(samples, config, TrainConfig(epochs=2), [Member(1.0, seed) for seed in range(runs)])
     list(trainer.epochs())
     return trainer, [from_tensors(config, weights) for weights in trainer.weights()]
 

@@ -151,9 +151,9 @@ def test_initialization_is_a_function_of_the_seed_and_leaves_the_global_stream_a
 
 def test_convolutional_networks_are_not_stacked() -> None:
     for network in NETWORKS[1:]:
-        with pytest.raises(ValueError, match=f"{network} trains one run at a time, got 2; split"):
+        with pytest.raises(ValueError, match=f"{network} trains one member at a time, got 2; split"):
             build(ModelConfig(shape=(1, 4, 4), network=network), [0, 1])
-    with pytest.raises(ValueError, match="at least one run"):
+    with pytest.raises(ValueError, match="at least one member"):
         build(ModelConfig(shape=(1, 4, 4)), [])
 
 

@@ -18,12 +18,12 @@ import simulators.systems
 from workflow.cli.main import main
 from workflow.execution.failures import note_failure
 from workflow.execution.run_folder import open_run
-from workflow.plan.tasks import shard_tasks, simulation_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks, simulation_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
 
 STUDY = TINY | {"analyze": {"resamples": 50, "generated": 64}}
-TASKS, RUNS = simulation_tasks(parse(STUDY)), training_runs(parse(STUDY))
+TASKS, RUNS = simulation_tasks(parse(STUDY)), model_plans(parse(STUDY))
 STAGES = ("simulate", "train", "encode", "analyze", "report")
 NUMBERS = {"quantity", "system", "size", "beta", "seed", "estimate", "error", "samples", "method"}
 """What every record of summary.json has."""
@@ -160,7 +160,7 @@ def test_what_is_done_after_all_has_no_failure_noted(tmp_path: Path) -> None:
     """Of any stage: the note would make `status` count it as failed for ever."""
     raw = small()
     study = write_study(tmp_path / "study.toml", raw)
-    (task, *_), (item,) = shard_tasks(parse(raw)), training_runs(parse(raw))
+    (task, *_), (item,) = shard_tasks(parse(raw)), model_plans(parse(raw))
     run = open_run(parse(raw), tmp_path / "run")
     for name in (
         task.task_id,

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 from studies import TINY, contents, serial, small, write_study
 
 from workflow.cli.main import main
-from workflow.plan.tasks import training_runs
+from workflow.plan.tasks import model_plans
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse, preset_names, preset_text
 
@@ -58,7 +58,7 @@ def test_status_before_during_and_after(tmp_path: Path) -> None:
     assert table["train"][:3] == ["1", "1", "1"]
     assert table["encode"] == ["0", "2", "0", "?"]
     assert table["report"] == ["0", "1", "0", "?"]
-    assert len(training_runs(parse(raw))) == 2
+    assert len(model_plans(parse(raw))) == 2
 
 
 def test_status_of_a_folder_that_is_no_run(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from analysis.errors import bootstrap, index_chains
 from workflow.analyze.held_out import Samples, subset
 from workflow.dataset import shards
 from workflow.dataset.inputs import is_staggered, signs
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import AnalyzeBlock
 
@@ -27,8 +27,8 @@ class Decoder:
     """A trained decoder and the held-out samples it is compared with.
 
     Args:
-        model: in evaluation mode.
-        item: its training.
+        network: in evaluation mode.
+        model: whose results these are.
         samples: held-out samples of the shards that it was trained on.
         mean_SZ, std_SZ: their posteriors.
         settings: number of resamples, and of samples drawn from the prior.
@@ -37,17 +37,17 @@ class Decoder:
 
     def __init__(
         self,
-        model: Model,
-        item: TrainingRun,
+        network: Model,
+        model: ModelPlan,
         samples: Samples,
         mean_SZ: NDArray[np.float64],
         std_SZ: NDArray[np.float64],
         settings: AnalyzeBlock,
         rng: np.random.Generator,
     ) -> None:
-        self._model, self._system, self._samples = model, item.system, samples
+        self._network, self._system, self._samples = network, model.system, samples
         # The decoder knows the configurations as it was given them; energies and order parameters are of the stored.
-        self._sign_HW = signs(item.seen.shape[1:]) if is_staggered(item.given_as) else np.int8(1)
+        self._sign_HW = signs(model.seen.shape[1:]) if is_staggered(model.given_as) else np.int8(1)
         self._mean_SZ, self._std_SZ = mean_SZ, std_SZ
         self._settings, self._rng = settings, rng
         self._point_S = samples.labelled.shard[samples.rows]
@@ -80,7 +80,7 @@ class Decoder:
         parameters = labelled.points[point]
         data = thermodynamics.thermodynamics(
             energy_A[some.rows - first],
-            self._model.config.sites,
+            self._network.config.sites,
             float(parameters["temperature"]),
             some.chains,
             self._rng,
@@ -102,13 +102,13 @@ class Decoder:
         energy_S = np.concatenate(
             [
                 -float(parameters["coupling"])
-                * BONDS[self._system](inference.sample(self._model, part, seed + i) * self._sign_HW)
+                * BONDS[self._system](inference.sample(self._network, part, seed + i) * self._sign_HW)
                 for i, part in enumerate(np.array_split(z, max(1, len(z) // 1000)))
             ]
         )
         return thermodynamics.thermodynamics(
             energy_S,
-            self._model.config.sites,
+            self._network.config.sites,
             float(parameters["temperature"]),
             chains,
             self._rng,
@@ -122,9 +122,9 @@ class Decoder:
         """
         from models import inference
 
-        if self._model.config.model != "beta2-vae":
+        if self._network.config.model != "beta2-vae":
             return None
-        beta, field, product = inference.local_temperatures(self._model, self._mean_SZ)
+        beta, field, product = inference.local_temperatures(self._network, self._mean_SZ)
         parts = (beta, np.abs(field), np.abs(product))
         values_SV = np.stack([part.reshape(len(part), -1).mean(axis=1) for part in parts], axis=1)
         content = []
@@ -149,11 +149,11 @@ class Decoder:
         known = [(unit, name) for unit, name in pairs if name in mean_fields.PATTERNS]
         points = self._samples.labelled.points
         has_ratio = all({"temperature", "coupling"} <= set(point) for point in points)
-        if self._model.config.likelihood != "bernoulli" or not known or not has_ratio:
+        if self._network.config.likelihood != "bernoulli" or not known or not has_ratio:
             return None
         z_SZ = self._posterior_draws(slice(None))
-        mean = 2 * inference.decode(self._model, z_SZ).astype(float) - 1
-        field = inference.fields(self._model, z_SZ).astype(float)
+        mean = 2 * inference.decode(self._network, z_SZ).astype(float) - 1
+        field = inference.fields(self._network, z_SZ).astype(float)
         ratio = np.array([abs(float(p["coupling"])) / float(p["temperature"]) for p in points])[self._point_S]
         names = [component for order in self._samples.orders for component in order.components]
         found = {}

@@ -21,7 +21,7 @@ from workflow.dataset import shards
 from workflow.dataset.inputs import Input, is_staggered
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.dataset.reading import configurations, numbers
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Curves:
 
     Args:
         run: where the shards are.
-        item: the model's training.
-        model: in evaluation mode.
+        model: whose results these are.
+        network: in evaluation mode.
         tasks: the shards of ``samples.labelled``.
         samples: held-out samples of the shards that it was trained on.
         mean_SZ: their latents.
@@ -81,8 +81,8 @@ class Curves:
     def __init__(
         self,
         run: RunDirectory,
-        item: TrainingRun,
-        model: Model,
+        model: ModelPlan,
+        network: Model,
         tasks: tuple[ShardTask, ...],
         samples: Samples,
         mean_SZ: NDArray[np.float64],
@@ -90,9 +90,9 @@ class Curves:
         resamples: int,
         seed: int,
     ) -> None:
-        self._run, self._item, self._model, self._samples = run, item, model, samples
+        self._run, self._item, self._network, self._samples = run, model, network, samples
         self._mean_SZ, self._units, self._resamples = mean_SZ, units, resamples
-        self._rng = generator(seed, f"{item.train_id}-fluctuations")
+        self._rng = generator(seed, f"{model.train_id}-fluctuations")
         self._shard_S = samples.labelled.shard[samples.rows]
         by_id = {task.task_id: task for task in tasks}
         self._tasks = {int(h): by_id[samples.labelled.task_ids[h]] for h in np.unique(self._shard_S)}
@@ -173,7 +173,7 @@ class Curves:
         each = -(-ASKED // len(self._tasks))
         parts = [numbers(shard, self._item.given_as, rows[:each]) for _, shard, rows in self._read]
         asked = samples_of(np.concatenate(parts), seen.shape, *seen.stored)
-        return inference.response(self._model, asked, unit)
+        return inference.response(self._network, asked, unit)
 
     @cached_property
     def _read(self) -> list[HeldOut]:

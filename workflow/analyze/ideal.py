@@ -11,7 +11,7 @@ from analysis.encodings import features
 from analysis.phases import Phases
 from workflow.analyze.held_out import Samples
 from workflow.dataset.reading import configurations, read_for
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
 
 CELL = 2
@@ -20,7 +20,7 @@ MOST_CLASSES = 12
 
 
 def ideal(
-    run: RunDirectory, item: TrainingRun, samples: Samples, found: Phases, beta: float, seed: int
+    run: RunDirectory, model: ModelPlan, samples: Samples, found: Phases, beta: float, seed: int
 ) -> dict[str, Any] | None:
     """Best arrangement of every rank, and how often each was found, for the phases of these samples.
 
@@ -31,10 +31,16 @@ def ideal(
     variable = samples.physics.variable
     if variable.kind not in ("spins", "states") or not 1 < len(found.present) <= MOST_CLASSES:
         return None
-    mean_AGQ, sites = _class_means(run, item, samples, found)
+    mean_AGQ, sites = _class_means(run, model, samples, found)
     weights = np.bincount(found.label_S, minlength=len(found.names))[list(found.present)] / len(found.label_S)
     best = arrangements(
-        mean_AGQ, weights.tolist(), [sites] * mean_AGQ.shape[1], beta, item["latent"], seed, posterior=item["posterior"]
+        mean_AGQ,
+        weights.tolist(),
+        [sites] * mean_AGQ.shape[1],
+        beta,
+        model["latent"],
+        seed,
+        posterior=model["posterior"],
     )
     by_rank: dict[int, list[Any]] = {}
     for one in best:
@@ -43,13 +49,13 @@ def ideal(
         "restarts": len(best),
         "arrangements": [
             {"rank": rank, "found": len(group), "loss": group[0].loss, "kl": group[0].kl, "centres": group[0].centres}
-            for rank, group in sorted(by_rank.items(), key=lambda item: item[1][0].loss)
+            for rank, group in sorted(by_rank.items(), key=lambda entry: entry[1][0].loss)
         ],
     }
 
 
 def _class_means(
-    run: RunDirectory, item: TrainingRun, samples: Samples, found: Phases
+    run: RunDirectory, model: ModelPlan, samples: Samples, found: Phases
 ) -> tuple[NDArray[np.float64], float]:
     """Probability of each state on each site of the unit cell, for every phase present; sites of each group."""
     variable, labelled = samples.physics.variable, samples.labelled
@@ -58,8 +64,8 @@ def _class_means(
     counts = np.zeros(len(found.names))
     sites = 0.0
     for point in np.unique(points):
-        path = run.shard(item.system, int(labelled.points[point]["size"]), labelled.task_ids[point])
-        configuration = configurations(read_for(path, item.given_as), item.given_as)
+        path = run.shard(model.system, int(labelled.points[point]["size"]), labelled.task_ids[point])
+        configuration = configurations(read_for(path, model.given_as), model.given_as)
         first = labelled.first(point)
         of_point = points == point
         chosen = configuration[samples.rows[of_point] - first]

@@ -37,7 +37,7 @@ from workflow.analyze.pictures import generate
 from workflow.analyze.results import generator, plain
 from workflow.analyze.squares import squares
 from workflow.dataset.origins import ShardTask
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import read_table, write_table
 from workflow.storage.whole_files import write_whole
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 class ModelJob(NamedTuple):
     """One trained model to analyze."""
 
-    item: TrainingRun
+    model: ModelPlan
     tasks: tuple[ShardTask, ...]
     settings: AnalyzeBlock
     seed: int
@@ -67,53 +67,53 @@ def analyze_model(job: ModelJob, root: str) -> float:
 
     torch.set_num_threads(1)
     start = time.monotonic()
-    item, run = job.item, RunDirectory.at(root)
-    rng = generator(job.seed, item.train_id)
-    everything = held_out_samples(run, job.tasks, set(item.task_ids), item["held_out"], item.given_as)
-    mean_SZ, std_SZ, loss_S = _read_latents(run, item, job.tasks, everything.rows)
-    selected = np.isin(np.array(everything.labelled.task_ids), item.task_ids)
+    model, run = job.model, RunDirectory.at(root)
+    rng = generator(job.seed, model.train_id)
+    everything = held_out_samples(run, job.tasks, set(model.task_ids), model["held_out"], model.given_as)
+    mean_SZ, std_SZ, loss_S = _read_latents(run, model, job.tasks, everything.rows)
+    selected = np.isin(np.array(everything.labelled.task_ids), model.task_ids)
     keep = selected[everything.labelled.shard[everything.rows]]
     samples = subset(everything, keep)
     found = phases_of(samples, job.settings.ordered_above)
-    result = json.loads(run.training(item.train_id).result.read_text())
+    result = json.loads(run.training(model.train_id).result.read_text())
     content = {
-        "train_id": item.train_id,
+        "train_id": model.train_id,
         "result": result,
-        "input": item.given_as,
+        "input": model.given_as,
         "input_space": job.input_space,
-        "sign": average_signs(samples, job.settings.resamples, generator(job.seed, f"{item.train_id}-sign")),
+        "sign": average_signs(samples, job.settings.resamples, generator(job.seed, f"{model.train_id}-sign")),
         "order_parameters": list(columns(samples.orders)),
         "phases": list(found.names),
         "present": list(found.present),
         **_on_selected(mean_SZ[keep], std_SZ[keep], loss_S[keep], found, samples, job.settings, rng),
         "thermal": thermal_curves(mean_SZ, everything, job.settings, rng),
     }
-    model = load_model(run, item)
-    content["generated"] = generate(run, item, model, samples.physics, job.settings, rng)
-    seen = training_rows(samples, item.task_ids)
+    network = load_model(run, model)
+    content["generated"] = generate(run, model, network, samples.physics, job.settings, rng)
+    seen = training_rows(samples, model.task_ids)
     training = Latents(
-        *_read_latents(run, item, job.tasks, seen)[:2], phases_of(samples, job.settings.ordered_above, seen)
+        *_read_latents(run, model, job.tasks, seen)[:2], phases_of(samples, job.settings.ordered_above, seen)
     )
     held_out = Latents(mean_SZ[keep], std_SZ[keep], found)
-    content |= describe(held_out, samples, training, content["units"], job.settings.resamples, job.seed, item.train_id)
+    content |= describe(held_out, samples, training, content["units"], job.settings.resamples, job.seed, model.train_id)
     content["measured"] = measured(
-        run, job.tasks[0], samples, mean_SZ[keep], content["units"], job.settings.resamples, job.seed, item.train_id
+        run, job.tasks[0], samples, mean_SZ[keep], content["units"], job.settings.resamples, job.seed, model.train_id
     )
     content["squares"] = squares(
-        run, item, job.tasks, samples, seen, mean_SZ[keep], content["units"], job.settings.resamples, job.seed
+        run, model, job.tasks, samples, seen, mean_SZ[keep], content["units"], job.settings.resamples, job.seed
     )
     content["fluctuations"] = Curves(
-        run, item, model, job.tasks, samples, mean_SZ[keep], content["units"], job.settings.resamples, job.seed
+        run, model, network, job.tasks, samples, mean_SZ[keep], content["units"], job.settings.resamples, job.seed
     ).all()
     # A stream of its own, so that what is drawn here changes no result above.
-    draws = generator(job.seed, f"{item.train_id}-decoder")
-    decoder = Decoder(model, item, samples, mean_SZ[keep], std_SZ[keep], job.settings, draws)
+    draws = generator(job.seed, f"{model.train_id}-decoder")
+    decoder = Decoder(network, model, samples, mean_SZ[keep], std_SZ[keep], job.settings, draws)
     content["energies"] = decoder.energies(run)
     content["local_temperatures"] = decoder.local_temperatures()
     content["readings"] = decoder.readings(matched_pairs(content))
-    content["ideal"] = ideal(run, item, samples, found, float(result["beta"]), job.seed) if job.ideal else None
-    write_whole(run.analysis / f"{item.train_id}.json", json.dumps(plain(content), indent=1) + "\n")
-    _write_scatter(run, item, mean_SZ[keep], samples, found, rng)
+    content["ideal"] = ideal(run, model, samples, found, float(result["beta"]), job.seed) if job.ideal else None
+    write_whole(run.analysis / f"{model.train_id}.json", json.dumps(plain(content), indent=1) + "\n")
+    _write_scatter(run, model, mean_SZ[keep], samples, found, rng)
     return time.monotonic() - start
 
 
@@ -133,12 +133,12 @@ def average_signs(samples: Samples, resamples: int, rng: np.random.Generator) ->
 
 
 def _read_latents(
-    run: RunDirectory, item: TrainingRun, tasks: Iterable[ShardTask], rows: NDArray[np.intp]
+    run: RunDirectory, model: ModelPlan, tasks: Iterable[ShardTask], rows: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Means (S, Z), standard deviations (S, Z) and reconstruction losses (S,) of the chosen rows."""
-    folder = run.latents(item.train_id)
+    folder = run.latents(model.train_id)
     table = pa.concat_tables([read_table(folder / f"{task.task_id}.parquet") for task in tasks])
-    units = range(int(item["latent"]))
+    units = range(int(model["latent"]))
 
     def values(kind: str) -> NDArray[np.float64]:
         return np.stack([table.column(f"{kind}_{unit}").to_numpy()[rows] for unit in units], axis=1).astype(float)
@@ -239,7 +239,7 @@ SCATTER = 1500
 
 def _write_scatter(
     run: RunDirectory,
-    item: TrainingRun,
+    model: ModelPlan,
     mean_SZ: NDArray[np.float64],
     samples: Samples,
     found: phases.Phases,
@@ -250,4 +250,4 @@ def _write_scatter(
     table = {f"mean_{unit}": mean_SZ[few, unit] for unit in range(mean_SZ.shape[1])}
     table |= {name: samples.order_SK[few, k] for k, name in enumerate(columns(samples.orders))}
     table["phase"] = found.label_S[few]
-    write_table(run.analysis / f"{item.train_id}-scatter.parquet", pa.table(table))
+    write_table(run.analysis / f"{model.train_id}-scatter.parquet", pa.table(table))

@@ -13,7 +13,7 @@ from analysis.decoder import mean_fields
 from analysis.latent_space import separation
 from workflow.analyze.physics import Physics
 from workflow.dataset import inputs
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import write_table
@@ -30,8 +30,8 @@ PLANE = np.linspace(-2.5, 2.5, 9)
 
 def generate(
     run: RunDirectory,
-    item: TrainingRun,
-    model: Model,
+    model: ModelPlan,
+    network: Model,
     known: Physics,
     settings: AnalyzeBlock,
     rng: np.random.Generator,
@@ -39,26 +39,26 @@ def generate(
     """Shares of phases among decoded z ~ N(0, 1); keeps the mean fields that the report shows."""
     from models import inference
 
-    latent = int(item["latent"])
+    latent = int(model["latent"])
     z_NZ = rng.standard_normal((settings.generated, latent)).astype(np.float32)
-    field_NCHW = inference.decode(model, z_NZ)
+    field_NCHW = inference.decode(network, z_NZ)
     nowhere = np.full((TILES, 2), np.nan)
     pictures = [("generated", nowhere, field_NCHW[:TILES])]
-    if item["model"] == "beta2-vae":
-        beta_NCHW, local_NFHW, _ = inference.local_temperatures(model, z_NZ[:TILES])
-        drawn_NFHW = inference.sample(model, z_NZ[:TILES], int(rng.integers(2**62)))
+    if model["model"] == "beta2-vae":
+        beta_NCHW, local_NFHW, _ = inference.local_temperatures(network, z_NZ[:TILES])
+        drawn_NFHW = inference.sample(network, z_NZ[:TILES], int(rng.integers(2**62)))
         # As many numbers as features, to fit the same column.
         beta_NFHW = np.repeat(beta_NCHW, local_NFHW.shape[1] // beta_NCHW.shape[1], axis=1)
         pictures += [("drawn", nowhere, drawn_NFHW), ("local_field", nowhere, local_NFHW)]
         pictures.append(("local_beta", nowhere, beta_NFHW))
     if latent == 2:
         grid = np.stack(np.meshgrid(PLANE, PLANE), axis=-1).reshape(-1, 2)
-        pictures.append(("plane", grid, inference.decode(model, grid.astype(np.float32))))
-    _write_pictures(run.analysis / f"{item.train_id}-fields.parquet", pictures)
+        pictures.append(("plane", grid, inference.decode(network, grid.astype(np.float32))))
+    _write_pictures(run.analysis / f"{model.train_id}-fields.parquet", pictures)
     readable = mean_fields.readable(known.orders) if known.on_sites else []
     if not readable:
         return None
-    stored_NCHW = inputs.restored(field_NCHW.astype(float), item.seen.stored, item.given_as)
+    stored_NCHW = inputs.restored(field_NCHW.astype(float), model.seen.stored, model.given_as)
     lengths = [
         known.orders[k].length(mean_fields.components(stored_NCHW, known.variable, known.orders[k])) for k in readable
     ]

@@ -21,7 +21,7 @@ from workflow.analyze.measured import SIGN, columns_of
 from workflow.analyze.results import generator
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.dataset.reading import configurations, read_for
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
 
 LARGEST_DATA = 2**30
@@ -42,7 +42,7 @@ class Squared(NamedTuple):
 
 def squares(
     run: RunDirectory,
-    item: TrainingRun,
+    model: ModelPlan,
     tasks: tuple[ShardTask, ...],
     samples: Samples,
     seen: NDArray[np.intp],
@@ -55,7 +55,7 @@ def squares(
 
     Args:
         run: where the shards are.
-        item: the model's training.
+        model: whose results these are.
         tasks: the shards of ``samples.labelled``.
         samples: held-out samples of the shards that it was trained on.
         seen: rows of the training samples, as ``samples.rows``.
@@ -72,10 +72,10 @@ def squares(
     varying = [v for v, name in enumerate(names) if name != SIGN and np.ptp(value_SV[:, v]) > 0]
     if not varying:
         return {}
-    if (component_S := _principal(run, item, tasks, samples, seen)) is not None:
+    if (component_S := _principal(run, model, tasks, samples, seen)) is not None:
         odd[COMPONENT] = component_S[:, None]
     odd_SK = np.hstack([mean_SZ[:, units], *odd.values()])
-    rng = generator(seed, f"{item.train_id}-squares")
+    rng = generator(seed, f"{model.train_id}-squares")
     found = squared_correlations(odd_SK, value_SV[:, varying], samples.thermal, rng, resamples)
     return {names[v]: _best([row[at] for row in found], units, tuple(odd)) for at, v in enumerate(varying)}
 
@@ -87,10 +87,10 @@ def _best(found: list[Estimate], units: list[int], names: tuple[str, ...]) -> Sq
 
 
 def _principal(
-    run: RunDirectory, item: TrainingRun, tasks: tuple[ShardTask, ...], samples: Samples, seen: NDArray[np.intp]
+    run: RunDirectory, model: ModelPlan, tasks: tuple[ShardTask, ...], samples: Samples, seen: NDArray[np.intp]
 ) -> NDArray[np.float64] | None:
     """(S,) the first principal component of the training samples, of the rows; None where they are too many."""
-    x_SF, y_SF = (_features(run, item, tasks, samples, some) for some in (seen, samples.rows))
+    x_SF, y_SF = (_features(run, model, tasks, samples, some) for some in (seen, samples.rows))
     if x_SF is None or y_SF is None:
         return None
     mean_F = x_SF.mean(axis=0)
@@ -100,19 +100,19 @@ def _principal(
 
 
 def _features(
-    run: RunDirectory, item: TrainingRun, tasks: tuple[ShardTask, ...], samples: Samples, rows: NDArray[np.intp]
+    run: RunDirectory, model: ModelPlan, tasks: tuple[ShardTask, ...], samples: Samples, rows: NDArray[np.intp]
 ) -> NDArray[np.float32] | None:
     """(S, F) what the network is given, of the rows of all shards together."""
     parts: list[NDArray[Any]] = []
     first, size = 0, 0
     for task in tasks:
-        shard = read_for(run.shard(task.system, task.size, task.task_id), item.given_as)
+        shard = read_for(run.shard(task.system, task.size, task.task_id), model.given_as)
         count = len(shard.packed_SB)
         here = rows[(rows >= first) & (rows < first + count)] - first
         first += count
         if not len(here):
             continue
-        given_SCHW = configurations(shard, item.given_as, here)
+        given_SCHW = configurations(shard, model.given_as, here)
         size += 4 * given_SCHW.size
         if size > LARGEST_DATA:
             return None

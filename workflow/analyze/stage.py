@@ -14,7 +14,7 @@ from workflow.encode import encoded, shards_of
 from workflow.execution.executors import Executor
 from workflow.execution.failures import StageFailed, forget_failures, note_failure, require
 from workflow.execution.stage_costs import timed
-from workflow.plan.tasks import TrainingRun, shard_tasks, training_runs
+from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
 from workflow.storage import places as storage
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
@@ -32,29 +32,31 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
         StageFailed: some analyses failed; the others' results are there and are kept.
     """
     tasks = shard_tasks(study)
-    runs = kept(training_runs(study), run)
+    runs = kept(model_plans(study), run)
     # The same for all seeds.
-    firsts = {(item.stack, item.beta): item.train_id for item in reversed(runs)} if study.analyze.ideal else {}
+    firsts = {(model.stack, model.beta): model.train_id for model in reversed(runs)} if study.analyze.ideal else {}
     sizes = _size_jobs(study, tasks, runs)
     models = [
         ModelJob(
-            item,
-            tuple(shards_of(item, tasks)),
+            model,
+            tuple(shards_of(model, tasks)),
             study.analyze,
             study.seed,
-            next(job.name for job in sizes if job.given_as == item.given_as and set(item.task_ids) <= set(job.trained)),
-            item.train_id in firsts.values(),
+            next(
+                job.name for job in sizes if job.given_as == model.given_as and set(model.task_ids) <= set(job.trained)
+            ),
+            model.train_id in firsts.values(),
         )
-        for item in runs
+        for model in runs
     ]
     there = storage.listing(run.root)
-    jobs: list[ModelJob | SizeJob] = [job for job in models if run.analysis / f"{job.item.train_id}.json" not in there]
+    jobs: list[ModelJob | SizeJob] = [job for job in models if run.analysis / f"{job.model.train_id}.json" not in there]
     jobs += [job for job in sizes if run.analysis / f"{job.name}.json" not in there]
     require("analyze", "simulate", "shard", [t for t in tasks if run.shard(t.system, t.size, t.task_id) not in there])
-    require("analyze", "encode", "encoded model", [item for item in runs if not encoded(run, item, tasks, there)])
+    require("analyze", "encode", "encoded model", [model for model in runs if not encoded(run, model, tasks, there)])
     require_certified(run, tasks, "analyze", study.allow_uncertified)
     forget_failures(
-        run, [f"analyze-{name}" for name in (*[item.train_id for item in runs], *[job.name for job in sizes])]
+        run, [f"analyze-{name}" for name in (*[model.train_id for model in runs], *[job.name for job in sizes])]
     )
     failures: dict[str, str] = {}
     with timed(run, "analyze") as cost, Progress("analyze", len(jobs), "results", quiet) as progress:
@@ -65,8 +67,8 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
                 progress.advance(1)
                 continue
             job = outcome.item
-            name = job.item.train_id if isinstance(job, ModelJob) else job.name
-            failures[str(job.item) if isinstance(job, ModelJob) else job.name] = (
+            name = job.model.train_id if isinstance(job, ModelJob) else job.name
+            failures[str(job.model) if isinstance(job, ModelJob) else job.name] = (
                 f"{type(outcome.error).__name__}: {outcome.error}"
             )
             note_failure(run, f"analyze-{name}", outcome.traceback)
@@ -83,20 +85,20 @@ def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
     return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
 
 
-def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[TrainingRun, ...]) -> list[SizeJob]:
+def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[ModelPlan, ...]) -> list[SizeJob]:
     """One for all shards of a size, or one for each way in which models see them and each shape that comes of it."""
     jobs = []
     for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
-        mine = [item for item in runs if (item.system, item.size) == (system, size)]
+        mine = [model for model in runs if (model.system, model.size) == (system, size)]
         listed = [task for task in tasks if (task.system, task.size) == (system, size)]
-        ways: dict[Input, None] = dict.fromkeys(item.given_as for item in mine) or {"raw": None}
+        ways: dict[Input, None] = dict.fromkeys(model.given_as for model in mine) or {"raw": None}
         for given_as in ways:
             alike = _alike(listed, given_as)
             for kind, some in alike.items():
                 there = {task.task_id for task in some}
-                reading = [item for item in mine if item.given_as == given_as and there.issuperset(item.task_ids)]
-                trained = tuple(sorted({task_id for item in reading for task_id in item.task_ids}))
-                fraction = min((float(item["held_out"]) for item in reading), default=0.25)
+                reading = [model for model in mine if model.given_as == given_as and there.issuperset(model.task_ids)]
+                trained = tuple(sorted({task_id for model in reading for task_id in model.task_ids}))
+                fraction = min((float(model["held_out"]) for model in reading), default=0.25)
                 data = system, size, fraction, trained, tuple(some)
                 name = kind if len(alike) > 1 else ""
                 jobs.append(SizeJob(*data, study.analyze, study.seed, given_as, name))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.compute.precision import AUTOCAST, check_precision, exact_products
-from models.config import ModelConfig, Network, Precision, Run, TrainConfig
+from models.config import Member, ModelConfig, Network, Precision, TrainConfig
 from models.data.samples import PackedSamples
 from models.training.trainer import Trainer
 from workflow.bench._figure import Figure, Reference, Skipped
@@ -186,7 +186,7 @@ def _samples(case: Case, device: torch.device) -> PackedSamples:
 def _trainer(case: Case, device: torch.device, precision: Precision, compiles: bool, rounds: int) -> Trainer:
     model = ModelConfig(shape=(1, case.size, case.size), network=case.network)
     config = TrainConfig(epochs=rounds + 2, batch=case.batch, axes="none", precision=precision, compile=compiles)
-    runs = [Run(beta=model.sites / 10, seed=seed) for seed in range(case.runs)]
+    runs = [Member(beta=model.sites / 10, seed=seed) for seed in range(case.runs)]
     return Trainer(_samples(case, device), model, config, runs, device=device)
 
 

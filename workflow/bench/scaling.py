@@ -22,7 +22,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from models.compute.group import TorchGroup
-from models.config import ModelConfig, Network, Run, TrainConfig
+from models.config import Member, ModelConfig, Network, TrainConfig
 from models.data.samples import PackedSamples
 from models.training.trainer import Trainer
 from workflow.bench._figure import Figure, Reference, Skipped
@@ -128,4 +128,4 @@ def _epochs(case: Case, epochs: int, group: TorchGroup | None) -> Iterator[objec
     model = ModelConfig(shape=(1, case.size, case.size), network=case.network)
     config = TrainConfig(epochs=epochs, batch=BATCH, axes="none")
     samples = PackedSamples(bits, model.shape)
-    return Trainer(samples, model, config, [Run(beta=model.sites / 10, seed=0)], group=group).epochs()
+    return Trainer(samples, model, config, [Member(beta=model.sites / 10, seed=0)], group=group).epochs()

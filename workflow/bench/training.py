@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.config import ModelConfig, Run, TrainConfig
+from models.config import Member, ModelConfig, TrainConfig
 from models.data.samples import PackedSamples
 from models.training.trainer import Epoch, Trainer
 from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
@@ -93,7 +93,7 @@ class _Training(NamedTuple):
     def epoch(self) -> float:
         """Train one epoch; returns samples times runs."""
         self.seen.append(next(self.epochs))
-        return self.trainer.steps_per_epoch * self.trainer.batch * len(self.trainer.runs)
+        return self.trainer.steps_per_epoch * self.trainer.batch * len(self.trainer.members)
 
 
 def _beta(model: ModelConfig) -> float:
@@ -102,7 +102,7 @@ def _beta(model: ModelConfig) -> float:
 
 
 def _training(samples: PackedSamples, model: ModelConfig, seeds: Sequence[int], epochs: int) -> _Training:
-    runs = [Run(beta=_beta(model), seed=seed) for seed in seeds]
+    runs = [Member(beta=_beta(model), seed=seed) for seed in seeds]
     trainer = Trainer(samples, model, TrainConfig(epochs=epochs, batch=BATCH, axes="none"), runs)
     return _Training(trainer, trainer.epochs(), [])
 
@@ -215,13 +215,13 @@ def _products(trainer: Trainer) -> Work:
     out_BH, out_BN, out_NH, out_HN = (torch.empty_like(like) for like in (units_BH, x_BN, weight_NH, weight_HN))
 
     def work() -> float:
-        for _ in range(trainer.steps_per_epoch * len(trainer.runs)):
+        for _ in range(trainer.steps_per_epoch * len(trainer.members)):
             torch.mm(x_BN, weight_NH, out=out_BH)
             torch.mm(units_BH, weight_HN, out=out_BN)
             torch.mm(units_BH.T, x_BN, out=out_HN)
             torch.mm(x_BN, weight_HN.T, out=out_BH)
             torch.mm(x_BN.T, units_BH, out=out_NH)
-        return trainer.steps_per_epoch * trainer.batch * len(trainer.runs)
+        return trainer.steps_per_epoch * trainer.batch * len(trainer.members)
 
     return work
 

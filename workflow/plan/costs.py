@@ -9,7 +9,7 @@ from models.compute.chunks import CHUNK, rows_at_once
 from simulators import contract
 from workflow.dataset.gathered import most_in_memory
 from workflow.dataset.origins import SimulationTask
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 
 
 def expected_algorithm(task: SimulationTask) -> str:
@@ -72,9 +72,9 @@ SAMPLES_PER_SECOND = {"shallow": 2.5e7, "table-1": 4e5, "convolutional": 2.2e6}
 """Samples/s times features of a sample of one core in training; ``latentphase bench --only training`` measures them."""
 
 
-def training_cost(item: TrainingRun, samples: int = 1) -> float:
+def training_cost(model: ModelPlan, samples: int = 1) -> float:
     """Estimated core-seconds to train one model on ``samples`` samples."""
-    return samples * int(item["epochs"]) * item.features / SAMPLES_PER_SECOND[item.network]
+    return samples * int(model["epochs"]) * model.features / SAMPLES_PER_SECOND[model.network]
 
 
 STACKED = frozenset({"shallow"})
@@ -91,28 +91,28 @@ FULLY_CONNECTED = 2 * 1024 * 128 // 16
 """Parameters of table-1 per site: in two layers between 1024 units and 128 channels of L / 4 by L / 4."""
 
 
-def parameters(item: TrainingRun) -> int:
+def parameters(model: ModelPlan) -> int:
     """About how many parameters one run has."""
-    if item.network == "table-1":
-        return FULLY_CONNECTED * item.features
-    if item.network == "shallow":
-        return 2 * int(item["hidden"]) * item.features
+    if model.network == "table-1":
+        return FULLY_CONNECTED * model.features
+    if model.network == "shallow":
+        return 2 * int(model["hidden"]) * model.features
     return 20_000
 
 
-def training_memory(item: TrainingRun, held: float, stacked: int = 1) -> int:
-    """Estimated memory of a worker that trains ``item``.
+def training_memory(model: ModelPlan, held: float, stacked: int = 1) -> int:
+    """Estimated memory of a worker that trains ``model``.
 
     Args:
-        item: one of the runs.
+        model: one of the models.
         held: bytes of all its training samples as they are stored; while they are read, they are there twice, or in a
             file where that is more than the block's ``memory``.
         stacked: how many runs train as one stack in this worker.
     """
     # With "auto" several share a batch only where there are GPUs to spare.
-    workers = 1 if item.workers == "auto" else item.workers
-    rows = -(-int(item["batch"]) // workers)
-    learning = ACTIVATION_BYTES[item.network] * stacked * rows * item.features
-    encoding = FORWARD_BYTES[item.network] * rows_at_once(CHUNK, item.features) * item.features
-    samples = 2 * held if 2 * held <= most_in_memory(item.memory) else 0
-    return int(PROCESS_BYTES + samples + PARAMETER_BYTES * stacked * parameters(item) + max(learning, encoding))
+    workers = 1 if model.workers == "auto" else model.workers
+    rows = -(-int(model["batch"]) // workers)
+    learning = ACTIVATION_BYTES[model.network] * stacked * rows * model.features
+    encoding = FORWARD_BYTES[model.network] * rows_at_once(CHUNK, model.features) * model.features
+    samples = 2 * held if 2 * held <= most_in_memory(model.memory) else 0
+    return int(PROCESS_BYTES + samples + PARAMETER_BYTES * stacked * parameters(model) + max(learning, encoding))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.plan.costs import LARGEST_STACK, STACKED, expected_algorithm, training_cost, training_memory
 from workflow.plan.data_costs import sample_bytes, shard_cost, training_samples
-from workflow.plan.tasks import TrainingRun, kinds, shard_tasks, stream_tasks, training_runs
+from workflow.plan.tasks import ModelPlan, kinds, model_plans, shard_tasks, stream_tasks
 from workflow.study.blocks import Study
 
 
@@ -38,10 +38,10 @@ class Shards:
 
 
 @dataclass
-class Models:
+class TrainingCost:
     """What the train and encode stages would take."""
 
-    runs: tuple[TrainingRun, ...] = ()
+    models: tuple[ModelPlan, ...] = ()
     core_seconds: float = 0.0
     """On CPUs."""
     memory_bytes: int = 0
@@ -56,7 +56,7 @@ class Expected:
     """What a study would take."""
 
     shards: Shards
-    models: Models
+    models: TrainingCost
 
 
 def expected(study: Study, lanes: int = 1) -> Expected:
@@ -69,32 +69,32 @@ def expected(study: Study, lanes: int = 1) -> Expected:
     for task in tasks:
         shards.add(task)
     if not isinstance(tasks, tuple):
-        return Expected(shards, Models())
-    return Expected(shards, _models(training_runs(study, tasks), tasks, lanes))
+        return Expected(shards, TrainingCost())
+    return Expected(shards, _models(model_plans(study, tasks), tasks, lanes))
 
 
-def _models(runs: tuple[TrainingRun, ...], tasks: tuple[ShardTask, ...], lanes: int) -> Models:
-    found = Models(runs)
+def _models(models: tuple[ModelPlan, ...], tasks: tuple[ShardTask, ...], lanes: int) -> TrainingCost:
+    found = TrainingCost(models)
     rows = {kind: [task.samples for task in mine] for kind, mine in kinds(tasks).items()}
-    stacks = Counter(item.stack for item in runs if item.network in STACKED)
+    stacks = Counter(model.stack for model in models if model.network in STACKED)
     by_id = {task.task_id: task for task in tasks}
-    for item, samples in _with_samples(runs, by_id):
-        found.core_seconds += training_cost(item, samples)
-        held = samples * sample_bytes(item.seen)
-        stacked = min(-(-stacks.get(item.stack, 1) // lanes), LARGEST_STACK)
-        found.memory_bytes = max(found.memory_bytes, training_memory(item, held, stacked))
-        if not item.restart:
-            readable = [samples for kind, mine in rows.items() if item.reads(kind) for samples in mine]
+    for model, samples in _with_samples(models, by_id):
+        found.core_seconds += training_cost(model, samples)
+        held = samples * sample_bytes(model.seen)
+        stacked = min(-(-stacks.get(model.stack, 1) // lanes), LARGEST_STACK)
+        found.memory_bytes = max(found.memory_bytes, training_memory(model, held, stacked))
+        if not model.restart:
+            readable = [samples for kind, mine in rows.items() if model.reads(kind) for samples in mine]
             found.files += len(readable)
-            found.latent_bytes += sum(readable) * (8 * int(item["latent"]) + 16)
+            found.latent_bytes += sum(readable) * (8 * int(model["latent"]) + 16)
     return found
 
 
-def _with_samples(runs: Iterable[TrainingRun], by_id: dict[str, ShardTask]) -> Iterator[tuple[TrainingRun, int]]:
+def _with_samples(models: Iterable[ModelPlan], by_id: dict[str, ShardTask]) -> Iterator[tuple[ModelPlan, int]]:
     """Each run with about how many samples it is trained on, counted once for all runs with the same shards."""
     counted: dict[tuple[tuple[str, ...], float], int] = {}
-    for item in runs:
-        key = item.task_ids, float(item["held_out"])
+    for model in models:
+        key = model.task_ids, float(model["held_out"])
         if key not in counted:
-            counted[key] = training_samples([by_id[task_id] for task_id in item.task_ids], key[1])
-        yield item, counted[key]
+            counted[key] = training_samples([by_id[task_id] for task_id in model.task_ids], key[1])
+        yield model, counted[key]

@@ -16,7 +16,7 @@ from workflow.storage.whole_files import write_whole
 
 if TYPE_CHECKING:
     from workflow.dataset.origins import ShardTask
-    from workflow.plan.tasks import TrainingRun
+    from workflow.plan.tasks import ModelPlan
     from workflow.study.blocks import Study
 
 FORMAT = 2
@@ -41,32 +41,32 @@ class Planned(NamedTuple):
     models: list[PlannedModel]
 
 
-def of(tasks: Sequence[ShardTask], runs: Sequence[TrainingRun]) -> Planned:
-    """What ``tasks`` and ``runs`` amount to."""
+def of(tasks: Sequence[ShardTask], models: Sequence[ModelPlan]) -> Planned:
+    """What ``tasks`` and ``models`` amount to."""
     from workflow.plan.tasks import kinds
 
-    if not runs:
+    if not models:
         # Nobody asks for kinds, which take longer to find than ids.
         return Planned([[task.task_id for task in tasks]], [])
     found = kinds(tasks)
-    models = [
-        PlannedModel(run.train_id, run.first, [place for place, kind in enumerate(found) if run.reads(kind)])
-        for run in runs
+    planned = [
+        PlannedModel(model.train_id, model.first, [place for place, kind in enumerate(found) if model.reads(kind)])
+        for model in models
     ]
-    return Planned([[task.task_id for task in mine] for mine in found.values()], models)
+    return Planned([[task.task_id for task in mine] for mine in found.values()], planned)
 
 
 def note(run: RunDirectory, study: Study) -> None:
     """Note the plan of ``study`` in its run folder, unless it is there."""
     from simulators import contract
-    from workflow.plan.tasks import shard_tasks, training_runs
+    from workflow.plan.tasks import model_plans, shard_tasks
 
     systems = {block.system: contract.load(block.system).version for block in study.simulate}
     found = _content(run)
     if found is not None and found["systems"] == systems:
         return
     tasks = shard_tasks(study)
-    plan = of(tasks, training_runs(study, tasks))
+    plan = of(tasks, model_plans(study, tasks))
     content = {
         "program": __version__,
         "format": FORMAT,

@@ -12,7 +12,7 @@ from workflow.plan.cautions import cautions
 from workflow.plan.costs import SAMPLES_PER_SECOND
 from workflow.plan.data_costs import data_lines
 from workflow.plan.estimate import Expected, expected
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.plan.warnings import expected_warnings
 from workflow.study.blocks import Study
 from workflow.terminal import duration, size, table
@@ -34,11 +34,11 @@ def plan_table(study: Study, workers: int | None = None) -> str:
         ],
         [
             "train",
-            f"{len(models.runs)} models",
+            f"{len(models.models)} models",
             f"{models.core_seconds / 3600:.4f}",
             duration(models.core_seconds / cpus),
             "",
-            size(models.memory_bytes) if models.runs else "",
+            size(models.memory_bytes) if models.models else "",
         ],
         ["encode", f"{models.files} files", "", "", size(models.latent_bytes), ""],
     ]
@@ -49,12 +49,12 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     lines += _algorithms(shards.algorithms)
     lines += _on_request(study)
     lines += cautions(study)
-    kinds = sorted({(item.network, item.system, item.size, item.features) for item in models.runs})
+    kinds = sorted({(model.network, model.system, model.size, model.features) for model in models.models})
     assumed = ", ".join(f"{SAMPLES_PER_SECOND[n] / f:,.0f} ({n}, {system}, L = {s})" for n, system, s, f in kinds)
     if assumed:
         lines.append(f"training assumes these samples/s per core, over the runs of a stack: {assumed}")
-    lines += _inputs(models.runs)
-    lines += expected_warnings(models.runs)
+    lines += _inputs(models.models)
+    lines += expected_warnings(models.models)
     lines.append("starting Ray takes about 10 s more, its training workers about 20 s; estimates, not limits")
     return "\n".join(lines)
 
@@ -82,7 +82,7 @@ def _short_of_memory(found: Expected, cpus: int) -> list[str]:
     """A warning for each stage whose workers, side by side, would take more memory than this machine has."""
     workers = {
         "simulate": (found.shards.memory_bytes, min(cpus, found.shards.count)),
-        "train": (found.models.memory_bytes, min(cpus, len(found.models.runs))),
+        "train": (found.models.memory_bytes, min(cpus, len(found.models.models))),
     }
     there = machine_memory()
     return [
@@ -99,15 +99,15 @@ def _advice(stage: str, each: int, there: int) -> str:
     return "take fewer chains or samples per point" if stage == "simulate" else "take a smaller batch"
 
 
-def _inputs(runs: Iterable[TrainingRun]) -> list[str]:
+def _inputs(models: Iterable[ModelPlan]) -> list[str]:
     """A line per block and input where networks are not given what is stored, or samples are turned."""
     found: dict[str, None] = {}
-    for item in runs:
-        if item.given_as == "raw" and not item["augment"]:
+    for model in models:
+        if model.given_as == "raw" and not model["augment"]:
             continue
-        shape = " x ".join(map(str, item.seen.shape))
-        text = f"train {item.name}: input = {item.given_as}, {shape} {item.seen.variable}, {item['likelihood']}"
-        turned = ", ".join(item["augment"])
+        shape = " x ".join(map(str, model.seen.shape))
+        text = f"train {model.name}: input = {model.given_as}, {shape} {model.seen.variable}, {model['likelihood']}"
+        turned = ", ".join(model["augment"])
         found[f"{text}; every sample turned at random by {turned}" if turned else text] = None
     return list(found)
 

@@ -15,7 +15,7 @@ from workflow.dataset.identity import stream
 from workflow.dataset.info import DatasetInfo
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.dataset.points import Point
-from workflow.plan.training_run import FURTHER, SETTINGS, Kind, TrainingRun
+from workflow.plan.training_run import FURTHER, SETTINGS, Kind, ModelPlan
 from workflow.study.blocks import SimulateBlock, Study, TrainBlock, listed
 from workflow.study.selection import selected
 from workflow.study.symmetries import symmetries_of
@@ -108,7 +108,7 @@ def _tasks(block: SimulateBlock, point: Point, seed: int) -> Iterable[Simulation
         )
 
 
-def training_runs(study: Study, tasks: Sequence[ShardTask] | None = None) -> tuple[TrainingRun, ...]:
+def model_plans(study: Study, tasks: Sequence[ShardTask] | None = None) -> tuple[ModelPlan, ...]:
     """Every model that the study trains: block by block, size by size; equal ones (same train_id) once.
 
     Args:
@@ -117,14 +117,14 @@ def training_runs(study: Study, tasks: Sequence[ShardTask] | None = None) -> tup
     """
     if tasks is None:
         tasks = shard_tasks(study) if study.train else ()
-    runs: dict[str, TrainingRun] = {}
+    models: dict[str, ModelPlan] = {}
     for block in study.train:
         for run in _block_runs(block, study, tasks):
-            runs.setdefault(run.train_id, run)
-    return tuple(runs.values())
+            models.setdefault(run.train_id, run)
+    return tuple(models.values())
 
 
-def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> Iterable[TrainingRun]:
+def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> Iterable[ModelPlan]:
     points = selected(block, (*study.simulate, *study.data))
     chosen = {(source.system, point.values) for source, point in points}
     mine = [task for task in tasks if (task.system, task.spec) in chosen]
@@ -135,7 +135,7 @@ def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> 
         settings = tuple(_settings(block, given_as, seen, shards).items())
         task_ids = tuple(sorted(task.task_id for task in shards))
         for network, beta, seed, restart in product(block.networks, block.betas, block.seeds, range(block.restarts)):
-            yield TrainingRun(
+            yield ModelPlan(
                 name=block.name,
                 system=shards[0].system,
                 size=size,

@@ -23,7 +23,7 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRun:
+class ModelPlan:
     """One model to train: a point of the sweep over sizes, networks, beta and seeds of a ``[[train]]`` block."""
 
     name: str
@@ -85,7 +85,7 @@ class TrainingRun:
         return (given.shape, given.stored) == (self.seen.shape, self.seen.stored)
 
     @property
-    def without_restart(self) -> TrainingRun:
+    def without_restart(self) -> ModelPlan:
         """The first training of the same seed."""
         return replace(self, restart=0) if self.restart else self
 
@@ -114,9 +114,7 @@ class TrainingRun:
         return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}{again}"
 
 
-RUN_FIELDS = tuple(
-    field.name for field in fields(TrainingRun) if field.name not in ("name", "seen", "memory", "compile")
-)
+RUN_FIELDS = tuple(field.name for field in fields(ModelPlan) if field.name not in ("name", "seen", "memory", "compile"))
 SETTINGS = (
     "model",
     "likelihood",

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.config import COLLAPSE_FRACTION, WARN_FRACTION
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 
 
-def _is_multiple(item: TrainingRun) -> bool:
+def _is_multiple(model: ModelPlan) -> bool:
     """Whether beta / lam is known before there are data."""
-    return item.beta.relative and item.beta.eigenvalue == 1
+    return model.beta.relative and model.beta.eigenvalue == 1
 
 
-def warnings_of(ratios: Sequence[tuple[TrainingRun, float]], verb: str = "is") -> list[str]:
+def warnings_of(ratios: Sequence[tuple[ModelPlan, float]], verb: str = "is") -> list[str]:
     """What to say of values of beta / lam that are too large."""
     found: dict[str, None] = {}
-    for item, ratio in ratios:
-        where = f"{item.name}: beta = {item.beta} at L = {item.size} {verb} {ratio:.3g} lam"
+    for model, ratio in ratios:
+        where = f"{model.name}: beta = {model.beta} at L = {model.size} {verb} {ratio:.3g} lam"
         if ratio >= COLLAPSE_FRACTION:
             found[f"  {where}: the latents are expected to collapse (from {COLLAPSE_FRACTION:g} lam)"] = None
         elif ratio >= WARN_FRACTION:
@@ -25,11 +25,11 @@ def warnings_of(ratios: Sequence[tuple[TrainingRun, float]], verb: str = "is") -
     return list(found)
 
 
-def expected_warnings(runs: Sequence[TrainingRun]) -> list[str]:
+def expected_warnings(models: Sequence[ModelPlan]) -> list[str]:
     """What to say of values of beta before there are data: of multiples all, of numbers that lam is at most N for
     spins, as the covariance of N of them has the trace N."""
-    numbers = [item for item in runs if not item.beta.relative and item["likelihood"] == "bernoulli"]
+    numbers = [model for model in models if not model.beta.relative and model["likelihood"] == "bernoulli"]
     return [
-        *warnings_of([(item, item.beta.value) for item in runs if _is_multiple(item)]),
-        *warnings_of([(item, item.beta.value / item.size**2) for item in numbers], "is at least"),
+        *warnings_of([(model, model.beta.value) for model in models if _is_multiple(model)]),
+        *warnings_of([(model, model.beta.value / model.size**2) for model in numbers], "is at least"),
     ]

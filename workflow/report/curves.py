@@ -49,7 +49,7 @@ SHORT = {
 
 def metrics(run: RunDirectory, model: Analyzed) -> list[dict[str, Any]]:
     """One line per epoch."""
-    text = run.training(model.item.train_id).metrics.read_text()
+    text = run.training(model.plan.train_id).metrics.read_text()
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -57,23 +57,23 @@ def learning(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawi
     """Learning curves of all seeds, and the free energy of latent space where it was noted."""
     good = best(models)
     first = good[0]
-    kicks = TrainConfig(epochs=first.item["epochs"], axes=first.item["axes"]).kick_epochs
+    kicks = TrainConfig(epochs=first.plan["epochs"], axes=first.plan["axes"]).kick_epochs
     drawn, energies = [], []
     for model in good:
         lines = metrics(run, model)
         epoch_E = np.array([line["epoch"] for line in lines], dtype=float)
-        seed = f"seed {model.item.seed}"
+        seed = f"seed {model.plan.seed}"
         loss_E, kl_EZ = np.array([line["reconstruction"] for line in lines]), np.array([line["kl"] for line in lines])
         drawn.append(training_figures.LearningCurve(seed, epoch_E, loss_E, kl_EZ))
         if all(line.get("free_energy") is not None and line.get("gap") is not None for line in lines):
             parts = (np.array([line[name] for line in lines]) for name in ("free_energy", "gap"))
             energies.append(training_figures.FreeEnergyCurve(seed, epoch_E, *parts))
     dotted = "; dotted: label-free rotations onto the axes" if kicks else ""
-    caption = f"Learning curves of all seeds, {label}, L = {first.item.size}, β = {first.beta}{dotted}."
+    caption = f"Learning curves of all seeds, {label}, L = {first.plan.size}, β = {first.beta}{dotted}."
     yield f"learning-{label}", caption, training_figures.learning_curves(drawn, kicks)
     if energies and len(energies[0].epoch_E) > 1:
         caption = (
-            f"The two parts of the objective, {label}, L = {first.item.size}: the decoder's free energy −β⟨ln Z_x⟩ "
+            f"The two parts of the objective, {label}, L = {first.plan.size}: the decoder's free energy −β⟨ln Z_x⟩ "
             "(Eq. 12) and the gap that the best encoder would close. Right: distance of each to its value after the "
             "last epoch. The paper says that the encoder converges faster than the decoder."
         )
@@ -86,12 +86,12 @@ def collapse(models: Sequence[Analyzed], records: Sequence[Record], label: str) 
     names, ylabel, found = _scale_free(models, records)
     for model in models:
         divergence = tuple(estimate(unit) for unit in model.content["information"]["divergence"])
-        values = found.get(model.item.train_id)
+        values = found.get(model.plan.train_id)
         if values is not None and len(divergence) == models[0].latents:
             drawn.append(curves.CollapsePoint(model.ratio, divergence, values))
     if drawn:
         remark = f"; {ylabel} has no scale, and counts only where KL does not vanish" if names else ""
-        where = f"at L = {models[0].item.size}, {label}"
+        where = f"at L = {models[0].plan.size}, {label}"
         caption = f"KL per unit against β / λ {where}. Above λ the latents carry nothing{remark}."
         yield f"collapse-{label}", caption, curves.collapse(drawn, names, ylabel)
 
@@ -101,7 +101,7 @@ def _scale_free(
 ) -> tuple[list[str], str, dict[str, tuple[Estimate, ...]]]:
     """Names, what they are, and by model the numbers that have no scale: correlations, else accuracies."""
     first = models[0]
-    found = {model.item.train_id: by_quantity(records, model) for model in models}
+    found = {model.plan.train_id: by_quantity(records, model) for model in models}
     if first.content["correlation"] is not None:
         columns = [first.content["order_parameters"][k] for k in first.content["orders"]]
         quantities, ylabel = {f"correlation_{name}": order_name(name) for name in columns}, "|correlation|"
@@ -130,7 +130,7 @@ def thermal(model: Analyzed, label: str) -> Drawing:
     parameter = branches[0]["parameter"]
     lengths = "lengths of order parameter and latents" if model.has_vectors else "|order parameter| and |latent|"
     caption = (
-        f"Mean {lengths} against {parameter}, {label}, L = {model.item.size}, seed {model.item.seed}"
+        f"Mean {lengths} against {parameter}, {label}, L = {model.plan.size}, seed {model.plan.seed}"
         f"{'; points between the training sets were never trained on' if _is_wider(model, branches) else ''}."
     )
     symbol = SYMBOLS.get(parameter, parameter.replace("_", " "))

@@ -10,7 +10,7 @@ import numpy as np
 
 from simulators.sampling.certificate import FEWEST_SIGN_ERRORS
 from workflow.dataset import inputs
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.report.curves import metrics
 from workflow.report.models import Analyzed, by_seed, words, written
 from workflow.storage.run_directory import RunDirectory
@@ -27,29 +27,29 @@ SETTLED = 0.1
 """Share of its largest distance from the end within which a quantity counts as settled."""
 
 
-def restart_rows(runs: Iterable[TrainingRun], run: RunDirectory) -> list[dict[str, Any]]:
+def restart_rows(plans: Iterable[ModelPlan], run: RunDirectory) -> list[dict[str, Any]]:
     """Every restart of every seed with what it is chosen by, the kept one marked."""
-    runs = list(runs)
-    best = set(kept(runs, run))
+    plans = list(plans)
+    best = set(kept(plans, run))
     counts: dict[str, int] = {}
-    for item in runs:
-        counts[item.without_restart.train_id] = counts.get(item.without_restart.train_id, 0) + 1
+    for model in plans:
+        counts[model.without_restart.train_id] = counts.get(model.without_restart.train_id, 0) + 1
     rows = []
-    for item in runs:
-        if counts[item.without_restart.train_id] > 1:
-            found = quality(item, run)
+    for model in plans:
+        if counts[model.without_restart.train_id] > 1:
+            found = quality(model, run)
             rows.append(
                 {
-                    "name": item.name,
-                    "network": inputs.words(item.network, item.given_as),
-                    "size": item.size,
-                    "beta": str(item.beta).replace("lam", "λ"),
-                    "seed": item.seed,
-                    "restart": item.restart,
+                    "name": model.name,
+                    "network": inputs.words(model.network, model.given_as),
+                    "size": model.size,
+                    "beta": str(model.beta).replace("lam", "λ"),
+                    "seed": model.seed,
+                    "restart": model.restart,
                     "active": found.active,
                     "rank": found.rank,
                     "loss": found.loss,
-                    "kept": item in best,
+                    "kept": model in best,
                 }
             )
     return rows
@@ -68,10 +68,10 @@ def geometry_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
             strongest = max(unit["value"] for unit in model.content["information"]["divergence"])
             rows.append(
                 {
-                    "name": model.item.name,
-                    "size": model.item.size,
+                    "name": model.plan.name,
+                    "size": model.plan.size,
                     "ratio": model.ratio,
-                    "seed": model.item.seed,
+                    "seed": model.plan.seed,
                     "latents": model.latents,
                     "active": model.result["active_units"],
                     "order": words(order),
@@ -99,8 +99,8 @@ def square_table(models: Sequence[Analyzed]) -> dict[str, Any] | None:
             heads |= dict.fromkeys(found[0]["baselines"])
             rows.append(
                 {
-                    "name": inputs.words(first.item.name, first.item.given_as),
-                    "size": first.item.size,
+                    "name": inputs.words(first.plan.name, first.plan.given_as),
+                    "size": first.plan.size,
                     "beta": first.beta,
                     "seeds": len(mine),
                     "column": words(column),
@@ -119,8 +119,8 @@ def ideal_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
     """Arrangements of latents that the idealized objective was found to prefer, lowest loss first."""
     return [
         {
-            "name": model.item.name,
-            "size": model.item.size,
+            "name": model.plan.name,
+            "size": model.plan.size,
             "latents": model.latents,
             "ratio": model.ratio,
             "rank": arrangement["rank"],
@@ -139,12 +139,12 @@ def temperature_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
     """Mean beta_k, |h_k| and |beta_k h_k| of every model with local temperatures, by parameter point."""
     return [
         {
-            "name": model.item.name,
-            "size": model.item.size,
-            "initial": model.item["local_beta"],
+            "name": model.plan.name,
+            "size": model.plan.size,
+            "initial": model.plan["local_beta"],
             "beta": model.result["beta"],
             "point": point_label(point["point"]).replace("=", " = ").replace("_", ", "),
-            "seed": model.item.seed,
+            "seed": model.plan.seed,
             "cells": [written(point[name]) for name in ("beta", "field", "product")],
         }
         for model in models
@@ -175,10 +175,10 @@ def sign_rows(models: Sequence[Analyzed]) -> list[dict[str, Any]]:
         for of_point in model.content.get("sign") or []:
             value, error = of_point["average"]["value"], of_point["average"]["error"]
             errors = abs(value) / error if error else inf
-            key = (model.item.system, model.item.size, model.item["held_out"], str(of_point["point"]))
+            key = (model.plan.system, model.plan.size, model.plan["held_out"], str(of_point["point"]))
             rows[key] = {
-                "system": model.item.system,
-                "size": model.item.size,
+                "system": model.plan.system,
+                "size": model.plan.size,
                 "point": ", ".join(f"{k} = {v:g}" for k, v in of_point["point"].items() if isinstance(v, int | float)),
                 "average": shown(value, error),
                 "errors": f"{errors:.3g}",
@@ -198,10 +198,10 @@ def settling_rows(run: RunDirectory, models: Sequence[Analyzed]) -> list[dict[st
         settled = [_settled(values) for values in (free_energy, gap)]
         rows.append(
             {
-                "name": model.item.name,
-                "size": model.item.size,
+                "name": model.plan.name,
+                "size": model.plan.size,
                 "ratio": model.ratio,
-                "seed": model.item.seed,
+                "seed": model.plan.seed,
                 "epochs": len(lines),
                 "free_energy": free_energy[-1],
                 "gap": gap[-1],

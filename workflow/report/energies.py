@@ -36,7 +36,7 @@ def energies(models: Sequence[Analyzed]) -> Drawing:
     """Energy and specific heat against temperature: data, every kind of decoder, and the exact lattice."""
     data, drawn = _collected(models)
     places = sorted({(point.size, point.coupling) for point in data})
-    if not any(model.is_one_point or model.item["likelihood"] == "thermal" for model in models):
+    if not any(model.is_one_point or model.plan["likelihood"] == "thermal" for model in models):
         # Nothing here was made to draw energies: one size shows that.
         places = [place for place in places if place[0] == places[-1][0]]
     for size, coupling in places:
@@ -45,7 +45,7 @@ def energies(models: Sequence[Analyzed]) -> Drawing:
         for point in here:
             by_label.setdefault(point.label, []).append(point)
         series = [_curve(label, points) for label, points in list(by_label.items())[: 1 + MOST_CURVES]]
-        system = models[0].item.system
+        system = models[0].plan.system
         known = _exact(models, size, coupling, [point.temperature for point in here])
         caption = (
             f"Energy and specific heat per site of what decoders draw, {system}, L = {size}, J = {coupling:g}, mean "
@@ -62,7 +62,7 @@ def _collected(models: Sequence[Analyzed]) -> tuple[list[Drawn], list[Drawn]]:
     found: dict[tuple[Any, ...], list[Drawn]] = {}
     for label, model in _chosen(models):
         for point in model.content["energies"]["points"]:
-            place = (model.item.size, float(point["point"]["coupling"]), float(point["point"]["temperature"]))
+            place = (model.plan.size, float(point["point"]["coupling"]), float(point["point"]["temperature"]))
             data.setdefault(place, Drawn("data", *place, *_pair(point["data"])))
             source = model.content["energies"]["prior"] if model.is_one_point else point["posterior"]
             found.setdefault((label, *place), []).append(Drawn(label, *place, *_pair(source)))
@@ -75,21 +75,21 @@ def _chosen(models: Sequence[Analyzed]) -> list[tuple[str, Analyzed]]:
     chosen = [
         (f"{label}, {_beta(model)}", model)
         for label, mine in groups(several).items()
-        for size in sorted({model.item.size for model in mine})
-        for model in best([m for m in mine if m.item.size == size])
+        for size in sorted({model.plan.size for model in mine})
+        for model in best([m for m in mine if m.plan.size == size])
     ]
     chosen += [(f"{_kind(model)}, {_beta(model)}, one point each", model) for model in models if model.is_one_point]
     return [(label, model) for label, model in chosen if model.content.get("energies") is not None]
 
 
 def _beta(model: Analyzed) -> str:
-    return rf"$\beta={model.item.beta.value:g}" + (r"\,\lambda$" if model.item.beta.relative else "$")
+    return rf"$\beta={model.plan.beta.value:g}" + (r"\,\lambda$" if model.plan.beta.relative else "$")
 
 
 def _kind(model: Analyzed) -> str:
-    local = f" ({model.item['local_beta']:g})" if model.item["model"] == "beta2-vae" else ""
-    name = {"beta-vae": "", "beta2-vae": "β²"}[model.item["model"]]
-    return f"{name} {model.item['likelihood']}{local}".strip()
+    local = f" ({model.plan['local_beta']:g})" if model.plan["model"] == "beta2-vae" else ""
+    name = {"beta-vae": "", "beta2-vae": "β²"}[model.plan["model"]]
+    return f"{name} {model.plan['likelihood']}{local}".strip()
 
 
 def _pair(found: dict[str, Any]) -> tuple[Estimate, Estimate]:
@@ -119,7 +119,7 @@ def _exact(
     models: Sequence[Analyzed], size: int, coupling: float, temperatures: Sequence[float]
 ) -> physics_figures.ExactCurve | None:
     """Of the Ising model; energies exist only where there is no field."""
-    if models[0].item.system != "ising" or coupling == 0 or (coupling < 0 and size % 2) or size < 3:
+    if models[0].plan.system != "ising" or coupling == 0 or (coupling < 0 and size % 2) or size < 3:
         return None
     low, high = min(temperatures), max(temperatures)
     temperature_T = np.linspace(low, high if high > low else 1.05 * low, GRID)
@@ -131,20 +131,20 @@ def _exact(
 
 def trade_off(models: Sequence[Analyzed], records: Sequence[Record], label: str) -> Drawing:
     """Order parameters and energy errors of one group and size against beta."""
-    found = {model.item.train_id: by_quantity(records, model) for model in models}
+    found = {model.plan.train_id: by_quantity(records, model) for model in models}
     known = dict.fromkeys(quantity for values in found.values() for quantity in values)
     quantities = {q: order_name(q[12:]) for q in known if q.startswith("correlation_")}
-    is_thermal = models[0].item["likelihood"] == "thermal"
+    is_thermal = models[0].plan["likelihood"] == "thermal"
     units = {f"kl_{unit}": name for unit, name in enumerate(latent_names(models[0]))}
     panel_of = dict.fromkeys(units, "KL / nats") | dict.fromkeys(quantities, "|correlation|")
     panels: dict[str, list[physics_figures.BetaSeries]] = {}
     for quantity, text in [*units.items(), *quantities.items(), ("energy_error_posterior", "rms over points")]:
-        mine = [model for model in models if quantity in found[model.item.train_id]]
+        mine = [model for model in models if quantity in found[model.plan.train_id]]
         ratio = tuple(model.result["beta"] if is_thermal else model.ratio for model in mine)
-        series = physics_figures.BetaSeries(text, ratio, tuple(found[m.item.train_id][quantity] for m in mine))
+        series = physics_figures.BetaSeries(text, ratio, tuple(found[m.plan.train_id][quantity] for m in mine))
         panels.setdefault(panel_of.get(quantity, "energy error per site"), []).append(series)
     caption = (
-        f"What is traded for what, {label}, L = {models[0].item.size}: KL per unit, |correlation| of the order "
+        f"What is traded for what, {label}, L = {models[0].plan.size}: KL per unit, |correlation| of the order "
         "parameters with their axes, and the error of the energy of drawn configurations (root mean square over "
         "parameter points, z of the posteriors), every seed."
     )
@@ -173,8 +173,8 @@ def readings(model: Analyzed, label: str) -> Drawing:
         place = tuple(float(b["latent"]) for b in reading["bins"])
         panels.append(decoder_figures.ReadingPanel(latents[pairs[order]], order_name(order), place, *columns))
     caption = (
-        f"The decoder read as a mean-field Hamiltonian (Eqs. 10, 11), {label}, L = {model.item.size}, "
-        f"seed {model.item.seed}, in bins of the latent that stands for each order parameter. Above: its mean field "
+        f"The decoder read as a mean-field Hamiltonian (Eqs. 10, 11), {label}, L = {model.plan.size}, "
+        f"seed {model.plan.seed}, in bins of the latent that stands for each order parameter. Above: its mean field "
         "m(z) against the mean order parameter of the samples encoded there, E[o | z]. Below: its field h(z) against "
         "the field of independent spins with that mean, and Weiss's field 2 · 4|J| o / T of the neighbours; logits, so "
         "in units of T. Conditional fields beyond the scale are not shown."

@@ -34,13 +34,13 @@ FEW = 256
 def _what(model: Analyzed) -> str:
     if model.physics.on_sites:
         return WHAT[model.physics.variable.kind]
-    return MATRICES + (" of spin up" if model.item.seen.shape[0] == 2 else "")
+    return MATRICES + (" of spin up" if model.plan.seen.shape[0] == 2 else "")
 
 
 def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
     """Decoded means of the features (n, F, H, W) kept by the analysis: ``generated`` or ``plane``; of a beta2-vae
     also configurations ``drawn`` from the first, ``local_field`` and ``local_beta``."""
-    table = read_table(run.analysis / f"{model.item.train_id}-fields.parquet").combine_chunks()
+    table = read_table(run.analysis / f"{model.plan.train_id}-fields.parquet").combine_chunks()
     shape = json.loads(table.schema.field("mean_field").metadata[b"shape"])
     rows = [row for row, name in enumerate(table.column("kind").to_pylist()) if name == kind]
     raw = [table.column("mean_field")[row].as_py() for row in rows]
@@ -53,7 +53,7 @@ def generated(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Draw
     first = chosen.models[0]
     caption = (
         f"Sixteen {_what(first)} decoded from z ~ N(0, 1), {label}, "
-        f"L = {first.item.size}, {chosen.words}{reference('generated', first)}."
+        f"L = {first.plan.size}, {chosen.words}{reference('generated', first)}."
     )
     yield f"generated-{label}", caption, _tiles(run, chosen.models, chosen.titles)
 
@@ -61,19 +61,19 @@ def generated(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Draw
 def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing:
     """The same of models of a single parameter point, the first seed of each."""
     first: dict[tuple[Any, ...], Analyzed] = {}
-    for model in sorted(models, key=lambda model: model.item.seed):
-        first.setdefault((model.item.name, model.item.given_as, model.item.size, model.setting), model)
+    for model in sorted(models, key=lambda model: model.plan.seed):
+        first.setdefault((model.plan.name, model.plan.given_as, model.plan.size, model.setting), model)
     by_kind: dict[tuple[Any, ...], list[Analyzed]] = {}
     yield from local(run, list(first.values()), "points")
     for model in first.values():
-        by_kind.setdefault((model.physics.variable, model.item.system, model.item.given_as), []).append(model)
+        by_kind.setdefault((model.physics.variable, model.plan.system, model.plan.given_as), []).append(model)
     for (_, system, given_as), mine in by_kind.items():
         chosen = mine[: 2 * PANELS]
         caption = (
             f"Sixteen {_what(chosen[0])} decoded from z ~ N(0, 1) by models of a single parameter "
             f"point{reference('generated', chosen[0])}; block and point above."
         )
-        titles = [f"{model.item.name}\n{_point(model)}, L = {model.item.size}" for model in chosen]
+        titles = [f"{model.plan.name}\n{_point(model)}, L = {model.plan.size}" for model in chosen]
         label = system if given_as == "raw" else f"{system}-{given_as}"
         yield f"generated-points-{label}", caption, _tiles(run, chosen, titles)
 
@@ -86,18 +86,18 @@ def _point(model: Analyzed) -> str:
 
 def local(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
     """Configurations, local fields and local inverse temperatures of the spin models with both, a row each."""
-    mine = [model for model in models if model.item["model"] == "beta2-vae"]
+    mine = [model for model in models if model.plan["model"] == "beta2-vae"]
     mine = [model for model in mine if model.physics.variable.kind == "spins"][:PANELS]
     if mine:
         rows = [
             figures.LocalRow(
-                f"{model.item.name}, {_point(model)}" if model.is_one_point else model.title,
+                f"{model.plan.name}, {_point(model)}" if model.is_one_point else model.title,
                 *(fields(run, model, kind)[:, 0] for kind in ("drawn", "local_field", "local_beta")),
             )
             for model in mine
         ]
         caption = (
-            f"What z ~ N(0, 1) decode to, {label}, L = {mine[0].item.size}: configurations drawn, local fields h_k, "
+            f"What z ~ N(0, 1) decode to, {label}, L = {mine[0].plan.size}: configurations drawn, local fields h_k, "
             f"local inverse temperatures β_k{reference('local', mine[0])}. Only the product β_k h_k is fixed by data."
         )
         yield f"local-{label}", caption, figures.local_fields(rows)
@@ -110,7 +110,7 @@ def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
     decoded = decoded.reshape(points, points, *decoded.shape[1:])
     caption = (
         f"{_what(model)[:1].upper()}{_what(model)[1:]} decoded over the latent plane, {label}, "
-        f"L = {model.item.size}, seed {model.item.seed}{reference('plane', model)}."
+        f"L = {model.plan.size}, seed {model.plan.seed}{reference('plane', model)}."
     )
     if model.physics.variable.kind == "spins":
         figure = figures.latent_plane(decoded[:, :, 0], PLANE, PLANE, model.title)
@@ -140,9 +140,9 @@ def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 
 def _is_image(run: RunDirectory, model: Analyzed) -> bool:
     """Whether the data are grey values between 0 and 1; a linear decoder may leave that range."""
-    if model.item.given_as != "raw":
+    if model.plan.given_as != "raw":
         return False
-    path = run.shard(model.item.system, model.item.size, model.task.task_id)
+    path = run.shard(model.plan.system, model.plan.size, model.task.task_id)
     values = np.frombuffer(b"".join(read_with(path, _first_configurations)), "<f4")
     return bool(values.min() >= 0 and values.max() <= 1)
 

@@ -49,8 +49,8 @@ def _figures(
     for label, mine in groups(several).items():
         yield from _group(run, mine, records, label, settings)
     yield from report_fields.generated_by_point(run, single)
-    for system in dict.fromkeys(model.item.system for model in models):
-        yield from report_energies.energies([model for model in models if model.item.system == system])
+    for system in dict.fromkeys(model.plan.system for model in models):
+        yield from report_energies.energies([model for model in models if model.plan.system == system])
     yield from report_curves.neighbours(run, _systems(run))
 
 
@@ -59,13 +59,13 @@ def _group(
 ) -> Drawing:
     """Models that differ in size, beta and seed alone."""
     size = size_of_sweep(models)
-    of_size = [model for model in models if model.item.size == size]
+    of_size = [model for model in models if model.plan.size == size]
     good = best(models)
     yield from report_latents.latent_pictures(run, of_size, label)
     yield from report_fields.generated(run, of_size, label)
     yield from report_fields.local(run, compared(of_size).models, label)
     # What a thermal decoder's latents are worth is no matter of lam, which counts spins as independent.
-    if models[0].item["likelihood"] != "thermal":
+    if models[0].plan["likelihood"] != "thermal":
         if report_sweeps.is_sweep(of_size):
             yield from report_curves.collapse(of_size, records, label)
         yield from report_sweeps.over_sizes(models, records, label)
@@ -77,7 +77,7 @@ def _group(
     yield from fluctuation_curves(models, label)
     if report_sweeps.is_sweep(of_size) and all(model.content.get("energies") is not None for model in of_size):
         yield from report_energies.trade_off(of_size, records, label)
-    if len({model.item.size for model in models}) > 1:
+    if len({model.plan.size for model in models}) > 1:
         yield from report_curves.sizes(models, records, label, settings)
 
 

@@ -27,8 +27,8 @@ def fluctuation_table(models: Sequence[Analyzed]) -> list[Row]:
                 latent, line = _worst(of_seeds, "latent"), _worst(of_seeds, "line")
                 rows.append(
                     {
-                        "name": inputs.words(first.item.name, first.item.given_as),
-                        "size": first.item.size,
+                        "name": inputs.words(first.plan.name, first.plan.given_as),
+                        "size": first.plan.size,
                         "seeds": len(mine),
                         "column": words(curve["column"]),
                         "point": _label(point["point"], varying),
@@ -56,7 +56,7 @@ def fluctuation_curves(models: Sequence[Analyzed], label: str) -> Drawing:
             continue
         name, is_measured = words(curve["column"]), points[0][0]["direct"] is not None
         caption = (
-            f"{name.capitalize()} that the square of a latent gives, {label}, L = {mine[0].item.size}; "
+            f"{name.capitalize()} that the square of a latent gives, {label}, L = {mine[0].plan.size}; "
             f"{'filled: measured otherwise; ' if is_measured else ''}open: every seed."
         )
         symbol = SYMBOLS.get(parameter, parameter.replace("_", " "))

@@ -44,16 +44,16 @@ REFERENCES: dict[tuple[str, str], str] = {
 
 def reference(kind: str, model: Analyzed) -> str:
     """Which figure of the paper it is the counterpart of, in brackets; empty if none."""
-    if model.item["likelihood"] == "thermal":
+    if model.plan["likelihood"] == "thermal":
         return ""
-    if model.item["model"] == "beta2-vae" and kind in ("generated", "local"):
+    if model.plan["model"] == "beta2-vae" and kind in ("generated", "local"):
         return " (the paper's Fig. 7)"
     return REFERENCES.get((kind, model.source), "")
 
 
 def latent_pictures(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
     """What the latents of one group and size look like, however many there are."""
-    first, size = models[0], models[0].item.size
+    first, size = models[0], models[0].plan.size
     if first.latents == 2:
         yield _scatter(run, compared(models), label, size)
     elif 2 < first.latents <= latent_figures.MOST_LATENTS:
@@ -92,7 +92,7 @@ def _scatter(run: RunDirectory, chosen: Compared, label: str, size: int) -> Any:
 def _projections(run: RunDirectory, models: list[Analyzed], label: str, size: int) -> Any:
     read = [read_scatter(run, model, ()) for model in models]
     panels = [
-        figures.LatentPanel(f"seed {model.item.seed}", part.mean_SZ, part.label_S, part.order_SK)
+        figures.LatentPanel(f"seed {model.plan.seed}", part.mean_SZ, part.label_S, part.order_SK)
         for model, part in zip(models, read, strict=True)
     ]
     caption = (
@@ -113,7 +113,7 @@ def _cosines(run: RunDirectory, models: list[Analyzed], label: str, size: int) -
         model = with_cosines[index]
         part = read_scatter(run, model, ())
         # The picture of a model does not depend on which others are drawn.
-        rng = np.random.default_rng(int(model.item.train_id, 16))
+        rng = np.random.default_rng(int(model.plan.train_id, 16))
         per_class = max(2, PICTURE // len(np.unique(part.label_S)))
         matrix = cosine_matrix(part.mean_SZ, part.label_S, per_class, rng)
         divergence = estimate(model.content["similarity"]["divergence"])

@@ -16,7 +16,7 @@ from analysis.phases import DISORDERED, display_names
 from models.config import AUTO_FRACTION
 from workflow.analyze.physics import Physics, physics
 from workflow.dataset.origins import DataTask, ShardTask
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import read_table
 from workflow.verdict.gates import RULE, components
@@ -36,7 +36,7 @@ Drawing = Iterator[tuple[str, str, Figure]]
 class Analyzed(NamedTuple):
     """One trained model and its analysis."""
 
-    item: TrainingRun
+    plan: ModelPlan
     content: dict[str, Any]
     task: ShardTask
     """One of those it was trained on."""
@@ -55,7 +55,7 @@ class Analyzed(NamedTuple):
 
     @property
     def setting(self) -> str:
-        return str(self.item.beta)
+        return str(self.plan.beta)
 
     @property
     def beta(self) -> str:
@@ -68,21 +68,21 @@ class Analyzed(NamedTuple):
 
     @property
     def physics(self) -> Physics:
-        return physics(self.task, self.item.given_as)
+        return physics(self.task, self.plan.given_as)
 
     @property
     def input_space(self) -> str:
         """Name of the analysis of the same data without a model."""
-        return str(self.content.get("input_space", f"{self.item.system}-L={self.item.size}"))
+        return str(self.content.get("input_space", f"{self.plan.system}-L={self.plan.size}"))
 
     @property
     def latents(self) -> int:
-        return int(self.item["latent"])
+        return int(self.plan["latent"])
 
     @property
     def source(self) -> str:
         """Where the data come from: a system's name, or the kind of a ``[[data]]`` block."""
-        return self.task.source if isinstance(self.task, DataTask) else self.item.system
+        return self.task.source if isinstance(self.task, DataTask) else self.plan.system
 
     @property
     def phase_names(self) -> tuple[str, ...]:
@@ -93,15 +93,15 @@ class Analyzed(NamedTuple):
         return any(len(components(self.content, name)) > 1 for name in self.content["canonical"])
 
 
-def load_analyzed(run: RunDirectory, runs: Iterable[TrainingRun], tasks: Iterable[ShardTask]) -> list[Analyzed]:
+def load_analyzed(run: RunDirectory, plans: Iterable[ModelPlan], tasks: Iterable[ShardTask]) -> list[Analyzed]:
     """The analysis of every model of ``runs``, trained on some of ``tasks``."""
     by_id = {task.task_id: task for task in tasks}
     models = []
-    for item in runs:
-        content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
-        mine = [by_id[task_id] for task_id in item.task_ids]
+    for plan in plans:
+        content = json.loads((run.analysis / f"{plan.train_id}.json").read_text())
+        mine = [by_id[task_id] for task_id in plan.task_ids]
         points = dict.fromkeys(tuple(entry for entry in task.spec if entry[0] != "size") for task in mine)
-        models.append(Analyzed(item, content, mine[0], tuple(sorted(points, key=str)), is_one_point(item, by_id)))
+        models.append(Analyzed(plan, content, mine[0], tuple(sorted(points, key=str)), is_one_point(plan, by_id)))
     return models
 
 
@@ -144,17 +144,17 @@ def groups(models: Sequence[Analyzed]) -> dict[str, list[Analyzed]]:
     and by what they are given of a configuration."""
     found: dict[Any, list[Analyzed]] = {}
     for model in models:
-        key = (model.item.network, model.item.system, model.item.settings, model.points)
+        key = (model.plan.network, model.plan.system, model.plan.settings, model.points)
         found.setdefault(key, []).append(model)
     named: dict[str, list[Analyzed]] = {}
     for mine in found.values():
-        item = mine[0].item
-        others = [other[0].item for other in found.values() if other[0].item.given_as == item.given_as]
-        alone = sum(other.network == item.network for other in others) == 1
-        block = sum(other.name == item.name for other in others) == 1
-        label = item.network if alone else item.name if block else f"{item.name}-{item.network}"
-        label += "" if item.given_as == "raw" else f"-{item.given_as}"
-        named[label if label not in named else f"{label}-{item.system}"] = mine
+        plan = mine[0].plan
+        others = [other[0].plan for other in found.values() if other[0].plan.given_as == plan.given_as]
+        alone = sum(other.network == plan.network for other in others) == 1
+        block = sum(other.name == plan.name for other in others) == 1
+        label = plan.network if alone else plan.name if block else f"{plan.name}-{plan.network}"
+        label += "" if plan.given_as == "raw" else f"-{plan.given_as}"
+        named[label if label not in named else f"{label}-{plan.system}"] = mine
     return named
 
 
@@ -162,7 +162,7 @@ def by_seed(models: Iterable[Analyzed]) -> list[list[Analyzed]]:
     """Models that differ in their seed alone, together."""
     found: dict[Any, list[Analyzed]] = {}
     for model in models:
-        key = model.item.name, model.item.given_as, model.item.network, model.item.size, model.beta
+        key = model.plan.name, model.plan.given_as, model.plan.network, model.plan.size, model.beta
         found.setdefault(key, []).append(model)
     return list(found.values())
 
@@ -171,14 +171,14 @@ def size_of_sweep(models: Sequence[Analyzed]) -> int:
     """The size with most values of beta (the largest of several)."""
     betas: dict[int, set[str]] = {}
     for model in models:
-        betas.setdefault(model.item.size, set()).add(model.setting)
+        betas.setdefault(model.plan.size, set()).add(model.setting)
     return max(betas, key=lambda size: (len(betas[size]), size))
 
 
 def one_per_beta(models: Sequence[Analyzed]) -> list[Analyzed]:
     """The first seed at up to ``PANELS`` values of beta, ends included."""
     first: dict[str, Analyzed] = {}
-    for model in sorted(models, key=lambda model: (model.ratio, model.item.seed)):
+    for model in sorted(models, key=lambda model: (model.ratio, model.plan.seed)):
         first.setdefault(f"{model.ratio:.3g}", model)
     listed = list(first.values())
     if len(listed) <= PANELS:
@@ -205,15 +205,15 @@ def compared(models: Sequence[Analyzed]) -> Compared:
     chosen = one_per_beta(models)
     if len(chosen) > 1:
         return Compared(chosen, [model.title for model in chosen], "one seed per β")
-    seeds = sorted(models, key=lambda model: model.item.seed)[:PANELS]
+    seeds = sorted(models, key=lambda model: model.plan.seed)[:PANELS]
     if len(seeds) == 1:
-        return Compared(seeds, [seeds[0].title], f"seed {seeds[0].item.seed}")
-    return Compared(seeds, [f"seed {model.item.seed}" for model in seeds], f"β = {seeds[0].beta}")
+        return Compared(seeds, [seeds[0].title], f"seed {seeds[0].plan.seed}")
+    return Compared(seeds, [f"seed {model.plan.seed}" for model in seeds], f"β = {seeds[0].beta}")
 
 
 def from_rule(model: Analyzed) -> float:
     """How far beta is from where order parameters are best found, or, for a thermal decoder, from the smallest."""
-    if model.item["likelihood"] == "thermal":
+    if model.plan["likelihood"] == "thermal":
         return abs(log(model.result["beta"] / 2))
     return abs(log(model.ratio / AUTO_FRACTION))
 
@@ -223,18 +223,18 @@ def best(models: Sequence[Analyzed]) -> list[Analyzed]:
     good = [model for model in models if RULE[0] <= model.ratio <= RULE[1]] or models
     setting = min(good, key=from_rule).setting
     good = [model for model in good if model.setting == setting]
-    size = max(model.item.size for model in good)
-    return sorted((model for model in good if model.item.size == size), key=lambda model: model.item.seed)
+    size = max(model.plan.size for model in good)
+    return sorted((model for model in good if model.plan.size == size), key=lambda model: model.plan.seed)
 
 
 def rule_setting(models: Sequence[Analyzed]) -> str | None:
     """The setting of beta nearest to the rule among those that several sizes share."""
-    several = [m for m in models if len({n.item.size for n in models if n.setting == m.setting}) > 1]
+    several = [m for m in models if len({n.plan.size for n in models if n.setting == m.setting}) > 1]
     return min(several, key=from_rule).setting if several else None
 
 
 def of_model(records: Iterable[Record], models: Iterable[Analyzed]) -> list[Record]:
-    ids = {model.item.train_id for model in models}
+    ids = {model.plan.train_id for model in models}
     return [record for record in records if record.get("train_id") in ids]
 
 
@@ -266,7 +266,7 @@ class Scatter(NamedTuple):
 
 def read_scatter(run: RunDirectory, model: Analyzed, orders: Sequence[str]) -> Scatter:
     """Latents, phases and some columns of order parameters; figures expect the disordered phase to be the last."""
-    table = read_table(run.analysis / f"{model.item.train_id}-scatter.parquet")
+    table = read_table(run.analysis / f"{model.plan.train_id}-scatter.parquet")
 
     def columns(names: Iterable[str]) -> NDArray[np.float64]:
         found = [table.column(name).to_numpy() for name in names]

@@ -14,7 +14,7 @@ from simulators.sampling.certificate import FEWEST_SIGN_ERRORS
 from workflow import __version__
 from workflow.execution.executors import Executor
 from workflow.execution.stage_costs import costs, timed
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.report import tables as report_tables
 from workflow.report.details import (
     geometry_rows,
@@ -61,8 +61,8 @@ def report(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
 def _page(study: Study, run: RunDirectory) -> str:
     records: list[Record] = json.loads(run.summary.read_text())
     verdicts = json.loads(run.verdict.read_text())
-    runs, tasks = training_runs(study), shard_tasks(study)
-    models = load_analyzed(run, kept(runs, run), tasks)
+    plans, tasks = model_plans(study), shard_tasks(study)
+    models = load_analyzed(run, kept(plans, run), tasks)
     several = groups([model for model in models if not model.is_one_point])
     local = temperature_rows(models)
     return (
@@ -88,7 +88,7 @@ def _page(study: Study, run: RunDirectory) -> str:
             settling=settling_rows(run, models),
             signs=sign_rows(models),
             fewest=f"{FEWEST_SIGN_ERRORS:g}",
-            restarts=restart_rows(runs, run),
+            restarts=restart_rows(plans, run),
             models=report_tables.model_table(models, records) if models else None,
             certificates=report_tables.certificate_tables(run, tasks),
             costs=[cost for stage, cost in costs(run).items() if stage != "report"],

@@ -25,8 +25,8 @@ def is_sweep(models: Sequence[Analyzed]) -> bool:
 
 def swept_sizes(models: Sequence[Analyzed]) -> list[int]:
     """Sizes with a sweep of their own."""
-    sizes = sorted({model.item.size for model in models})
-    return [size for size in sizes if is_sweep([model for model in models if model.item.size == size])]
+    sizes = sorted({model.plan.size for model in models})
+    return [size for size in sizes if is_sweep([model for model in models if model.plan.size == size])]
 
 
 def over_sizes(models: Sequence[Analyzed], records: Sequence[Record], label: str) -> Drawing:
@@ -34,12 +34,12 @@ def over_sizes(models: Sequence[Analyzed], records: Sequence[Record], label: str
     sizes = swept_sizes(models)
     if len(sizes) < 2:
         return
-    found = {model.item.train_id: by_quantity(records, model) for model in models}
+    found = {model.plan.train_id: by_quantity(records, model) for model in models}
     shown = {q: text for q, text in PANELS.items() if all(q in values for values in found.values())}
     drawn = []
     for size in sizes:
-        mine = sorted((model for model in models if model.item.size == size), key=lambda model: model.ratio)
-        values = {text: tuple(found[m.item.train_id][q].value for m in mine) for q, text in shown.items()}
+        mine = sorted((model for model in models if model.plan.size == size), key=lambda model: model.ratio)
+        values = {text: tuple(found[m.plan.train_id][q].value for m in mine) for q, text in shown.items()}
         drawn.append(sweep_figures.SweepCurve(size, tuple(model.ratio for model in mine), values))
     caption = (
         f"The sweep over β at every size, {label}: all seeds, lines through their means. If λ is the scale of β, the "
@@ -53,10 +53,10 @@ def brackets(named: dict[str, list[Analyzed]], records: Sequence[Record]) -> lis
     least = COLLAPSED[0].high
     rows = []
     for label, models in named.items():
-        if models[0].item["likelihood"] == "thermal":
+        if models[0].plan["likelihood"] == "thermal":
             continue
         for size in swept_sizes(models):
-            mine = [model for model in models if model.item.size == size]
+            mine = [model for model in models if model.plan.size == size]
             strongest: dict[float, list[float]] = {}
             for model in mine:
                 found = by_quantity(records, model)["kl_strongest"].value
@@ -71,7 +71,7 @@ def brackets(named: dict[str, list[Analyzed]], records: Sequence[Record]) -> lis
                     "alive": f"{max(alive):.3g}" if alive else "none",
                     "dead": f"{min(dead):.3g}" if dead else "none",
                     "betas": len(strongest),
-                    "seeds": len({model.item.seed for model in mine}),
+                    "seeds": len({model.plan.seed for model in mine}),
                 }
             )
     return rows

@@ -99,7 +99,7 @@ def _model_row(model: Analyzed, records: Sequence[Record]) -> dict[str, Any]:
     shares = content["generated"] or []
     return {
         "name": result["name"],
-        "network": inputs.words(result["model"]["network"], model.item.given_as),
+        "network": inputs.words(result["model"]["network"], model.plan.given_as),
         "size": result["size"],
         "beta": result["beta"],
         "ratio": model.ratio,
@@ -175,8 +175,8 @@ def distance_tables(run: RunDirectory, named: dict[str, list[Analyzed]]) -> list
     for label, models in named.items():
         setting = rule_setting(models) or best(models)[0].setting
         columns: dict[str, dict[str, str]] = {}
-        for size in sorted({model.item.size for model in models}):
-            mine = [model for model in models if model.item.size == size and model.setting == setting]
+        for size in sorted({model.plan.size for model in models}):
+            mine = [model for model in models if model.plan.size == size and model.setting == setting]
             if mine:
                 content = json.loads((run.analysis / f"{mine[0].input_space}.json").read_text())
                 sites = mine[0].result["model"]["shape"]

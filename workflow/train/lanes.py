@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from workflow.plan.costs import LARGEST_STACK, STACKED, training_cost
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 
 
-def lanes(runs: Sequence[TrainingRun], count: int) -> tuple[tuple[tuple[TrainingRun, ...], ...], ...]:
-    """Deal ``runs`` out to ``count`` lanes of about equal cost; in each lane, runs that can be stacked are one stack.
+def lanes(models: Sequence[ModelPlan], count: int) -> tuple[tuple[tuple[ModelPlan, ...], ...], ...]:
+    """Deal ``models`` out to ``count`` lanes of about equal cost; in each lane, runs that can be stacked are one stack.
 
     A stack is cut between lanes rather than between the cores of one lane: lanes never wait for each other, while
     threads in one matrix product wait at its end, which is ruinous as soon as anything else wants a core.
     """
     load = [0.0] * count
-    dealt: list[dict[Any, list[TrainingRun]]] = [{} for _ in range(count)]
-    for run in sorted(runs, key=lambda run: (-run.size, run.network, str(run.stack))):
+    dealt: list[dict[Any, list[ModelPlan]]] = [{} for _ in range(count)]
+    for run in sorted(models, key=lambda run: (-run.size, run.network, str(run.stack))):
         lane = load.index(min(load))
         load[lane] += training_cost(run)
         key = run.stack if run.network in STACKED else run.train_id

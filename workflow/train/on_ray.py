@@ -77,10 +77,10 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
                     executor.close()
                     executor.start()
     except (TrainingFailedError, RayActorError) as error:
-        for item in (item for lane in job.lanes for stack in lane for item in stack):
+        for model in (model for lane in job.lanes for stack in lane for model in stack):
             folder = RunDirectory.at(job.root)
-            if not folder.training(item.train_id).result.exists():
-                note_failure(folder, item.train_id, f"{item}\n\n{error}")
+            if not folder.training(model.train_id).result.exists():
+                note_failure(folder, model.train_id, f"{model}\n\n{error}")
     finally:
         remove_tree(RunDirectory.at(job.root).ray_state)
 
@@ -175,8 +175,8 @@ def ray_train_loop(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, count = context.get_world_rank(), min(len(job.lanes), context.get_world_size() // workers)
     if count < len(job.lanes):
-        runs = [item for lane in job.lanes for stack in lane for item in stack]
-        job = replace(job, lanes=lanes(runs, count))
+        models = [model for lane in job.lanes for stack in lane for model in stack]
+        job = replace(job, lanes=lanes(models, count))
     group = None
     if workers > 1:
         # Every worker has to take part in making every group.

@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from models.config import ModelConfig, TrainConfig
 from models.training.trainer import Epoch
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.places import Lines, Place, remove_tree
 from workflow.storage.run_directory import RunDirectory, TrainingDirectory
 from workflow.storage.whole_files import write_whole
@@ -42,9 +42,9 @@ def _number(value: float) -> float | None:
 class Recorder:
     """Writes the training folder of one run."""
 
-    def __init__(self, run: RunDirectory, item: TrainingRun) -> None:
-        self._folder: TrainingDirectory = run.training(item.train_id)
-        self._board_folder = run.tensorboard / item.train_id
+    def __init__(self, run: RunDirectory, model: ModelPlan) -> None:
+        self._folder: TrainingDirectory = run.training(model.train_id)
+        self._board_folder = run.tensorboard / model.train_id
         self._config: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
         self._psi4: float | None = None
@@ -63,8 +63,8 @@ class Recorder:
 
     def begin(
         self,
-        item: TrainingRun,
-        model: ModelConfig,
+        model: ModelPlan,
+        network: ModelConfig,
         config: TrainConfig,
         beta: float,
         eigenvalues: tuple[float, ...],
@@ -72,20 +72,20 @@ class Recorder:
         resumed: int,
     ) -> None:
         self._config = {
-            "train_id": item.train_id,
-            "name": item.name,
-            "system": item.system,
-            "size": item.size,
-            "seed": item.seed,
+            "train_id": model.train_id,
+            "name": model.name,
+            "system": model.system,
+            "size": model.size,
+            "seed": model.seed,
             "beta": beta,
-            "beta_setting": str(item.beta),
-            "restart": item.restart,
+            "beta_setting": str(model.beta),
+            "restart": model.restart,
             "top_eigenvalue": eigenvalues[0],
             "eigenvalues": list(eigenvalues),
-            "model": asdict(model),
+            "model": asdict(network),
             "training": asdict(config),
-            "held_out": item["held_out"],
-            "task_ids": list(item.task_ids),
+            "held_out": model["held_out"],
+            "task_ids": list(model.task_ids),
             "samples": samples,
         }
         write_whole(self._folder.config, json.dumps(self._config, indent=1) + "\n")

@@ -25,15 +25,15 @@ class Training(Protocol):
 Trained = TypeVar("Trained", bound=Training)
 
 
-def kept(runs: Iterable[Trained], folder: RunDirectory) -> tuple[Trained, ...]:
-    """The best restart of every group of ``runs`` that differ in their restart alone, in their order.
+def kept(models: Iterable[Trained], folder: RunDirectory) -> tuple[Trained, ...]:
+    """The best restart of every group of ``models`` that differ in their restart alone, in their order.
 
     Raises:
         FileNotFoundError: a restart has not been trained, so that none can be chosen.
     """
     groups: dict[str, list[Trained]] = {}
-    for item in runs:
-        groups.setdefault(item.first, []).append(item)
+    for model in models:
+        groups.setdefault(model.first, []).append(model)
     return tuple(best(group, folder) for group in groups.values())
 
 
@@ -43,17 +43,19 @@ def best(group: Sequence[Trained], folder: RunDirectory) -> Trained:
     Raises:
         FileNotFoundError: as in ``kept``.
     """
-    return min(group, key=lambda item: quality(item, folder).order) if group[1:] else group[0]
+    return min(group, key=lambda model: quality(model, folder).order) if group[1:] else group[0]
 
 
-def quality(item: Training, folder: RunDirectory) -> Restart:
+def quality(model: Training, folder: RunDirectory) -> Restart:
     """What training has noted of one restart.
 
     Raises:
         FileNotFoundError: it has not been trained.
     """
-    path = folder.training(item.train_id).result
+    path = folder.training(model.train_id).result
     if not path.exists():
-        raise FileNotFoundError(f"{item} has not been trained, so its restarts cannot be compared; run the train stage")
+        raise FileNotFoundError(
+            f"{model} has not been trained, so its restarts cannot be compared; run the train stage"
+        )
     result = json.loads(path.read_text())
     return Restart(result["active_units"], result["rank"], result["loss"])

@@ -14,7 +14,7 @@ from workflow.execution.executors import Executor, Unavailable
 from workflow.execution.failures import StageFailed, forget_failures, require
 from workflow.execution.ray_executor import RayExecutor
 from workflow.execution.stage_costs import timed
-from workflow.plan.tasks import TrainingRun, shard_tasks, training_runs
+from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
 from workflow.plan.warnings import _is_multiple, warnings_of
 from workflow.storage import places as storage
 from workflow.storage.run_directory import RunDirectory
@@ -24,9 +24,9 @@ from workflow.train.lanes import lanes
 from workflow.train.watching import Watched, _watch
 
 
-def results(run: RunDirectory, runs: Sequence[TrainingRun]) -> dict[str, dict[str, Any]]:
-    """``result.json`` of every model of ``runs`` that is trained, by train id."""
-    paths = {item.train_id: run.training(item.train_id).result for item in runs}
+def results(run: RunDirectory, models: Sequence[ModelPlan]) -> dict[str, dict[str, Any]]:
+    """``result.json`` of every model of ``models`` that is trained, by train id."""
+    paths = {model.train_id: run.training(model.train_id).result for model in models}
     there = storage.listing(run.trainings)
     return {train_id: json.loads(path.read_text()) for train_id, path in paths.items() if path in there}
 
@@ -44,43 +44,43 @@ def train(
         Uncertified: shards are not certified, and the study does not allow them.
         StageFailed: some models could not be trained; the others are there and are kept.
     """
-    runs = training_runs(study)
-    forget_failures(run, [item.train_id for item in runs])
-    done = results(run, runs)
-    todo = [item for item in runs if item.train_id not in done]
+    models = model_plans(study)
+    forget_failures(run, [model.train_id for model in models])
+    done = results(run, models)
+    todo = [model for model in models if model.train_id not in done]
     if not todo:
         _tidy(run, done)
         return done
-    wanted = {task_id for item in todo for task_id in item.task_ids}
+    wanted = {task_id for model in todo for task_id in model.task_ids}
     needed = [task for task in shard_tasks(study) if task.task_id in wanted]
     whole, _ = finished(run, needed)
     require("train", "simulate", "whole shard", [task for task in needed if task.task_id not in whole])
     require_certified(run, needed, "train", study.allow_uncertified)
-    for item in todo:
+    for model in todo:
         # What an earlier training under this id led to is of other weights.
-        storage.remove_tree(run.latents(item.train_id))
-        (run.analysis / f"{item.train_id}.json").unlink(missing_ok=True)
+        storage.remove_tree(run.latents(model.train_id))
+        (run.analysis / f"{model.train_id}.json").unlink(missing_ok=True)
     if not quiet:
-        for text in warnings_of([(item, item.beta.value) for item in todo if _is_multiple(item)]):
+        for text in warnings_of([(model, model.beta.value) for model in todo if _is_multiple(model)]):
             print(text, file=sys.stderr)
     watched = Watched(run, todo)
     before = watched.percent()
     with timed(run, "train") as cost, Progress("train", 100, "% of the work", quiet, before) as progress:
         with _watch(watched, progress):
-            runs = _settled(runs, todo, executor, device)
-            for workers in sorted({int(item.workers) for item in runs if item.train_id not in done}):
-                _fit([item for item in runs if item.workers == workers], run, executor, workers, device)
+            models = _settled(models, todo, executor, device)
+            for workers in sorted({int(model.workers) for model in models if model.train_id not in done}):
+                _fit([model for model in models if model.workers == workers], run, executor, workers, device)
         progress.reach(watched.percent())
-        now = results(run, runs)
-        new = [now[item.train_id] for item in todo if item.train_id in now]
+        now = results(run, models)
+        new = [now[model.train_id] for model in todo if model.train_id in now]
         cost["done"] = len(new)
         cost["core_seconds"] = sum(result["seconds"] * result["threads"] * result["workers"] for result in new)
     if not quiet:
-        named = {item.train_id: item for item in todo if not _is_multiple(item)}
+        named = {model.train_id: model for model in todo if not _is_multiple(model)}
         ratios = [(named[r["train_id"]], r["beta"] / r["top_eigenvalue"]) for r in new if r["train_id"] in named]
         for text in warnings_of(ratios):
             print(text, file=sys.stderr)
-    failed = {str(item): _reason(run, item) for item in todo if item.train_id not in now}
+    failed = {str(model): _reason(run, model) for model in todo if model.train_id not in now}
     if failed:
         raise StageFailed("train", failed, run.failures, len(todo))
     _tidy(run, now)
@@ -102,10 +102,10 @@ def automatic_workers(gpus: int, trainings: int) -> int:
 
 
 def _settled(
-    runs: Sequence[TrainingRun], todo: Sequence[TrainingRun], executor: Executor, device: str
-) -> tuple[TrainingRun, ...]:
-    """``runs`` with a number in place of ``workers = "auto"``, from what there is to train on and left to do."""
-    wanting = [item for item in todo if item.workers == "auto"]
+    models: Sequence[ModelPlan], todo: Sequence[ModelPlan], executor: Executor, device: str
+) -> tuple[ModelPlan, ...]:
+    """``models`` with a number in place of ``workers = "auto"``, from what there is to train on and left to do."""
+    wanting = [model for model in todo if model.workers == "auto"]
     workers = 1
     if wanting and isinstance(executor, RayExecutor):
         from workflow.train import on_ray as train_ray
@@ -113,17 +113,17 @@ def _settled(
         room = train_ray.find_room(device, executor, 1)
         workers = automatic_workers(room.slots if room.device == "cuda" else 0, len(wanting))
         # No worker can do with less than a sample of every batch.
-        workers = min(workers, *(int(item["batch"]) for item in wanting))
-    return tuple(replace(item, workers=workers) if item.workers == "auto" else item for item in runs)
+        workers = min(workers, *(int(model["batch"]) for model in wanting))
+    return tuple(replace(model, workers=workers) if model.workers == "auto" else model for model in models)
 
 
-def _reason(run: RunDirectory, item: TrainingRun) -> str:
-    path = run.failures / f"{item.train_id}.txt"
+def _reason(run: RunDirectory, model: ModelPlan) -> str:
+    path = run.failures / f"{model.train_id}.txt"
     return path.read_text().strip().splitlines()[-1] if path.exists() else "its workers died repeatedly"
 
 
-def _fit(runs: Sequence[TrainingRun], run: RunDirectory, executor: Executor, workers: int, device: str) -> None:
-    """Train ``runs``, each spread over ``workers`` workers, as many side by side as there is room for.
+def _fit(models: Sequence[ModelPlan], run: RunDirectory, executor: Executor, workers: int, device: str) -> None:
+    """Train ``models``, each spread over ``workers`` workers, as many side by side as there is room for.
 
     All runs are dealt out, also the trained ones (a lane leaves them out): a training that is resumed then finds its
     runs in the stacks it was interrupted in.
@@ -134,9 +134,9 @@ def _fit(runs: Sequence[TrainingRun], run: RunDirectory, executor: Executor, wor
         from workflow.train import on_ray as train_ray
 
         room = train_ray.find_room(device, executor, workers)
-        side_by_side = max(1, min(room.slots // workers, len(runs)))
+        side_by_side = max(1, min(room.slots // workers, len(models)))
         threads = max(1, room.cores // (side_by_side * workers))
-        job = Job(root=str(run.root), lanes=lanes(runs, side_by_side), device=room.device, threads=threads)
+        job = Job(root=str(run.root), lanes=lanes(models, side_by_side), device=room.device, threads=threads)
         train_ray.fit(job, executor, workers)
         return
     import torch
@@ -146,4 +146,4 @@ def _fit(runs: Sequence[TrainingRun], run: RunDirectory, executor: Executor, wor
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if workers > 1:
         print(f"  the serial executor trains with one worker instead of {workers}: equal to rounding", file=sys.stderr)
-    train_lane(Job(root=str(run.root), lanes=lanes(runs, 1), device=kind, threads=1))
+    train_lane(Job(root=str(run.root), lanes=lanes(models, 1), device=kind, threads=1))

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 
 from models.inference import Model
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
 
 
-def load_model(run: RunDirectory, item: TrainingRun) -> Model:
+def load_model(run: RunDirectory, model: ModelPlan) -> Model:
     """The trained model of one run, ready for inference."""
     from safetensors.torch import load
 
     from models import inference
     from models.config import ModelConfig
 
-    folder = run.training(item.train_id)
+    folder = run.training(model.train_id)
     config = json.loads(folder.config.read_text())["model"]
     config["shape"] = tuple(config["shape"])
     return inference.from_tensors(ModelConfig(**config), load(folder.weights.read_bytes()))

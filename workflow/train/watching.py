@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from workflow.plan.costs import training_cost
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage import places as storage
 from workflow.storage.run_directory import RunDirectory
 from workflow.terminal import Progress
@@ -20,8 +20,8 @@ LOOK_SECONDS, LOOK_AT_STORE_SECONDS = 1.0, 10.0
 class Watched:
     """How far trainings are, from their metrics files: their workers may be on other machines."""
 
-    def __init__(self, run: RunDirectory, runs: Sequence[TrainingRun]) -> None:
-        self._run, self._runs = run, runs
+    def __init__(self, run: RunDirectory, models: Sequence[ModelPlan]) -> None:
+        self._run, self._models = run, models
         self._lines: dict[str, tuple[int, int]] = {}
 
     @property
@@ -32,20 +32,20 @@ class Watched:
     def percent(self) -> float:
         """Finished epochs by what they cost: an epoch of table-1 takes a hundred times as long as one of shallow."""
         there = storage.listing(self._run.trainings)
-        total = sum(training_cost(item) for item in self._runs)
-        done = sum(training_cost(item) * self._epochs(item, there) / item["epochs"] for item in self._runs)
+        total = sum(training_cost(model) for model in self._models)
+        done = sum(training_cost(model) * self._epochs(model, there) / model["epochs"] for model in self._models)
         return 100 * done / total
 
-    def _epochs(self, item: TrainingRun, there: storage.Listing) -> int:
+    def _epochs(self, model: ModelPlan, there: storage.Listing) -> int:
         """Lines of the metrics, which are read again only when they have grown; all of them where there is a result."""
-        if self._run.training(item.train_id).result in there:
-            return int(item["epochs"])
-        path = self._run.training(item.train_id).metrics
+        if self._run.training(model.train_id).result in there:
+            return int(model["epochs"])
+        path = self._run.training(model.train_id).metrics
         size = there.size(path) or 0
-        if size != self._lines.get(item.train_id, (0, 0))[0]:
+        if size != self._lines.get(model.train_id, (0, 0))[0]:
             with contextlib.suppress(FileNotFoundError):
-                self._lines[item.train_id] = size, path.read_bytes().count(b"\n")
-        return self._lines.get(item.train_id, (0, 0))[1]
+                self._lines[model.train_id] = size, path.read_bytes().count(b"\n")
+        return self._lines.get(model.train_id, (0, 0))[1]
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from safetensors.torch import load
 
 from models.compute.group import Group, anyone
 from models.compute.precision import exact_products
-from models.config import ModelConfig, Run, TrainConfig
+from models.config import Member, ModelConfig, TrainConfig
 from models.data.samples import Samples
 from models.latent_space import spectrum
 from models.training.trainer import Trainer, TrainingDiverged
@@ -27,7 +27,7 @@ from workflow.dataset.reading import TrainingData, training_data
 from workflow.dataset.shards import ShardError
 from workflow.execution.failures import note_failure
 from workflow.execution.interruption import GRACE_SECONDS, held
-from workflow.plan.tasks import TrainingRun
+from workflow.plan.tasks import ModelPlan
 from workflow.storage.places import place
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import MODEL_SETTINGS
@@ -42,7 +42,7 @@ class Job:
     """All that a worker needs besides the run folder; small enough to send."""
 
     root: str
-    lanes: tuple[tuple[tuple[TrainingRun, ...], ...], ...]
+    lanes: tuple[tuple[tuple[ModelPlan, ...], ...], ...]
     """Stacks of runs, in as many lanes as work side by side; each lane is one data-parallel group."""
     device: str
     threads: int
@@ -74,7 +74,7 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
     alone = group is None or group.size == 1
     queue = list(job.lanes[lane])
     while queue and not job.stopped:
-        stack = tuple(item for item in queue.pop(0) if not run.training(item.train_id).result.exists())
+        stack = tuple(model for model in queue.pop(0) if not run.training(model.train_id).result.exists())
         if not stack:
             continue
         if len(parts := _by_checkpoint(stack, run)) > 1:
@@ -91,51 +91,51 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
                 raise
             if isinstance(error, TrainingDiverged) and len(stack) > 1:
                 # One member has spoilt the stack; the others finish by themselves.
-                queue[:0] = [(item,) for item in stack]
+                queue[:0] = [(model,) for model in stack]
                 continue
-            for item in stack if group is None or group.rank == 0 else ():
-                note_failure(run, item.train_id, f"{item}\n\n{traceback.format_exc()}")
+            for model in stack if group is None or group.rank == 0 else ():
+                note_failure(run, model.train_id, f"{model}\n\n{traceback.format_exc()}")
 
 
-def _data_of(item: TrainingRun, run: RunDirectory, data: dict[Any, TrainingData]) -> TrainingData:
+def _data_of(model: ModelPlan, run: RunDirectory, data: dict[Any, TrainingData]) -> TrainingData:
     """The training set of a run, kept in ``data`` until another one is needed: one at a time in memory."""
-    key = (item.size, item.task_ids, item["held_out"], item.memory, item.given_as)
+    key = (model.size, model.task_ids, model["held_out"], model.memory, model.given_as)
     if key not in data:
         data.clear()
-        which = item.system, item.size, item.task_ids
-        data[key] = training_data(run, *which, item["held_out"], item.memory, item.given_as)
+        which = model.system, model.size, model.task_ids
+        data[key] = training_data(run, *which, model["held_out"], model.memory, model.given_as)
     return data[key]
 
 
-def _configs(item: TrainingRun, data: TrainingData) -> tuple[ModelConfig, TrainConfig]:
-    model = ModelConfig(
-        network=item.network,  # type: ignore[arg-type]  # checked when the study was read
+def _configs(model: ModelPlan, data: TrainingData) -> tuple[ModelConfig, TrainConfig]:
+    network = ModelConfig(
+        network=model.network,  # type: ignore[arg-type]  # checked when the study was read
         shape=data.shape,
         variable=data.stored.variable,
         states=data.stored.states,
-        **{name: item[name] for name in (*MODEL_SETTINGS, "likelihood")},
+        **{name: model[name] for name in (*MODEL_SETTINGS, "likelihood")},
     )
-    config = TrainConfig(**{name: item[name] for name in TRAIN_SETTINGS}, compile=item.compile)
-    return model, config
+    config = TrainConfig(**{name: model[name] for name in TRAIN_SETTINGS}, compile=model.compile)
+    return network, config
 
 
 def _train_stack(
-    stack: tuple[TrainingRun, ...], data: TrainingData, run: RunDirectory, job: Job, group: Group | None
+    stack: tuple[ModelPlan, ...], data: TrainingData, run: RunDirectory, job: Job, group: Group | None
 ) -> None:
     start = time.monotonic()
-    model, config = _configs(stack[0], data)
+    network, config = _configs(stack[0], data)
     samples = data.samples(job.device)
-    lam = _eigenvalues(stack, samples, model, run)
-    betas = [item.beta.resolve(lam) for item in stack]
-    runs = [Run(beta=beta, seed=item.training_seed) for beta, item in zip(betas, stack, strict=True)]
-    trainer = Trainer(samples, model, config, runs, device=job.device, group=group)
-    records = [Recorder(run, item) for item in stack]
+    lam = _eigenvalues(stack, samples, network, run)
+    betas = [model.beta.resolve(lam) for model in stack]
+    members = [Member(beta=beta, seed=model.training_seed) for beta, model in zip(betas, stack, strict=True)]
+    trainer = Trainer(samples, network, config, members, device=job.device, group=group)
+    records = [Recorder(run, model) for model in stack]
     resumed = _restore(trainer, records)
     chief = group is None or group.rank == 0
     if chief:
-        for recorder, item, beta in zip(records, stack, betas, strict=True):
-            recorder.begin(item, model, config, beta, lam, len(samples), resumed)
-    while runs:
+        for recorder, model, beta in zip(records, stack, betas, strict=True):
+            recorder.begin(model, network, config, beta, lam, len(samples), resumed)
+    while members:
         over = _train(trainer, records if chief else [], job, stack[0]["stop_collapsed"])
         seconds = (time.monotonic() - start) / len(stack)
         if chief:
@@ -144,11 +144,11 @@ def _train_stack(
                 records[index].finish(
                     weights[index], ranks[index], seconds, len(stack), job.device, job.threads, trainer.group.size
                 )
-        left = [index for index in range(len(runs)) if index not in over]
-        runs, records = [runs[index] for index in left], [records[index] for index in left]
-        if runs:
+        left = [index for index in range(len(members)) if index not in over]
+        members, records = [members[index] for index in left], [records[index] for index in left]
+        if members:
             states = trainer.states()
-            trainer = Trainer(samples, model, config, runs, device=job.device, group=group)
+            trainer = Trainer(samples, network, config, members, device=job.device, group=group)
             trainer.restore([states[index] for index in left])
 
 
@@ -199,7 +199,7 @@ def _train(trainer: Trainer, records: Sequence[Recorder], job: Job, patience: in
         if good is not kept and int(good[0]["epoch"]) < trainer.config.epochs:
             _keep(records, good)
         raise
-    return list(range(len(trainer.runs)))
+    return list(range(len(trainer.members)))
 
 
 def _keep(records: Sequence[Recorder], states: Sequence[dict[str, torch.Tensor]]) -> None:
@@ -209,28 +209,28 @@ def _keep(records: Sequence[Recorder], states: Sequence[dict[str, torch.Tensor]]
 
 
 def _eigenvalues(
-    stack: tuple[TrainingRun, ...], samples: Samples, model: ModelConfig, run: RunDirectory
+    stack: tuple[ModelPlan, ...], samples: Samples, network: ModelConfig, run: RunDirectory
 ) -> tuple[float, ...]:
     """Top eigenvalues of the training data, as the first of these runs has noted them if it is being resumed.
 
     Their last digits depend on the machine and its threads, and a checkpoint belongs to exactly one beta.
     """
-    for item in stack:
-        path = run.training(item.train_id).config
+    for model in stack:
+        path = run.training(model.train_id).config
         if path.exists():
             noted = json.loads(path.read_text())
             return tuple(noted.get("eigenvalues", [noted["top_eigenvalue"]]))
-    return spectrum.eigenvalues(samples, model, max(item.beta.eigenvalue for item in stack))
+    return spectrum.eigenvalues(samples, network, max(model.beta.eigenvalue for model in stack))
 
 
-def _by_checkpoint(stack: tuple[TrainingRun, ...], run: RunDirectory) -> list[tuple[TrainingRun, ...]]:
+def _by_checkpoint(stack: tuple[ModelPlan, ...], run: RunDirectory) -> list[tuple[ModelPlan, ...]]:
     """The stack, or its parts where its runs were interrupted at different steps."""
-    recorders = {item: Recorder(run, item).checkpoints() for item in stack}
+    recorders = {model: Recorder(run, model).checkpoints() for model in stack}
     if len({max(found, default=BEGIN) for found in recorders.values()}) == 1 or set.intersection(*recorders.values()):
         return [stack]
-    parts: dict[At, list[TrainingRun]] = {}
-    for item, found in recorders.items():
-        parts.setdefault(max(found, default=BEGIN), []).append(item)
+    parts: dict[At, list[ModelPlan]] = {}
+    for model, found in recorders.items():
+        parts.setdefault(max(found, default=BEGIN), []).append(model)
     return [tuple(part) for part in parts.values()]
 
 

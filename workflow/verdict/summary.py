@@ -8,7 +8,7 @@ from typing import Any
 
 from simulators.sampling.certificate import FEWEST_SIGN_ERRORS
 from workflow.dataset.origins import ShardTask, SimulationTask
-from workflow.plan.tasks import TrainingRun, shard_tasks, training_runs
+from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
 from workflow.study.blocks import Study
@@ -110,9 +110,9 @@ def write_summary(study: Study, run: RunDirectory) -> list[Record]:
     """Gather ``summary.json`` and ``verdict.json`` from the results of all models and sizes; returns the records."""
     records: list[Record] = []
     tasks = {task.task_id: task for task in shard_tasks(study)}
-    for item in kept(training_runs(study), run):
-        content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
-        records += records_of(content, is_one_point(item, tasks))
+    for model in kept(model_plans(study), run):
+        content = json.loads((run.analysis / f"{model.train_id}.json").read_text())
+        records += records_of(content, is_one_point(model, tasks))
     for path in sorted(run.analysis.glob("*-L=*.json")):
         content = json.loads(path.read_text())
         common = {"system": content["system"], "size": content["size"], "beta": None, "seed": None}
@@ -140,7 +140,7 @@ def lost_signs(records: Iterable[Record]) -> list[str]:
     return list(found)
 
 
-def is_one_point(item: TrainingRun, tasks: dict[str, ShardTask]) -> bool:
+def is_one_point(model: ModelPlan, tasks: dict[str, ShardTask]) -> bool:
     """Whether all that a model was trained on was simulated at one point; ``tasks`` by their ids."""
-    mine = [tasks[task_id] for task_id in item.task_ids]
+    mine = [tasks[task_id] for task_id in model.task_ids]
     return all(isinstance(task, SimulationTask) for task in mine) and len({task.spec for task in mine}) == 1

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.compute import precision
-from models.config import ModelConfig, Network, Run, TrainConfig
+from models.config import Member, ModelConfig, Network, TrainConfig
 from models.data.samples import PackedSamples
 from models.training.trainer import Trainer
 
@@ -20,7 +20,9 @@ ROUNDING = 2.0**-8
 
 def trainer(samples: PackedSamples, network: Network, **config: Any) -> Trainer:
     config = {"epochs": 2, "batch": 64, "axes": "none"} | config
-    return Trainer(samples, ModelConfig(shape=SHAPE, network=network, hidden=128), TrainConfig(**config), [Run(0.3, 5)])
+    return Trainer(
+        samples, ModelConfig(shape=SHAPE, network=network, hidden=128), TrainConfig(**config), [Member(0.3, 5)]
+    )
 
 
 def hidden_types(of: Trainer) -> set[torch.dtype]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config import ModelConfig, Run, TrainConfig, Variable
+from models.config import Member, ModelConfig, TrainConfig, Variable
 from models.data.augment import Augmentation
 from models.data.samples import PackedSamples, batches
 from models.training.trainer import Trainer
@@ -154,7 +154,7 @@ def test_large_samples_are_turned_part_by_part(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_training_that_goes_on_ends_as_one_that_never_stopped(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainConfig(epochs=2, batch=7, augment=ALL)
-    runs = [Run(0.5, 1), Run(0.2, 2)]
+    runs = [Member(0.5, 1), Member(0.2, 2)]
     network = ModelConfig(shape=SHAPE, hidden=8)
     whole = Trainer(packed(), network, config, runs)
     list(whole.epochs())

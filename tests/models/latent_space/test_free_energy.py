@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.config import ModelConfig, Run, TrainConfig
+from models.config import Member, ModelConfig, TrainConfig
 from models.data.samples import PackedSamples, samples_of
 from models.latent_space.free_energy import free_energy
 from models.likelihoods.independent import Gaussian
@@ -112,7 +112,7 @@ def test_what_a_grid_cannot_do() -> None:
 def test_training_takes_it_without_changing_the_weights() -> None:
     bits = np.random.default_rng(0).integers(0, 256, (300, 2), dtype=np.uint8)
     samples = PackedSamples(bits, (1, 4, 4))
-    model, runs = ModelConfig(shape=(1, 4, 4)), [Run(2.0, 0), Run(5.0, 1)]
+    model, runs = ModelConfig(shape=(1, 4, 4)), [Member(2.0, 0), Member(5.0, 1)]
     weights = []
     for wanted in (False, True):
         trainer = Trainer(samples, model, TrainConfig(epochs=3, free_energy=wanted), runs)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.config import AUTO_FRACTION, ModelConfig, Run, TrainConfig
+from models.config import AUTO_FRACTION, Member, ModelConfig, TrainConfig
 from models.data.samples import PackedSamples
 from models.inference import encode, from_tensors
 from models.latent_space.axes import psi4
@@ -31,7 +31,7 @@ def angles(phases: Callable, axes: str, seeds: int) -> tuple[list[float], list[f
     bits, phase = phases(SIZE, 6000)
     samples = PackedSamples(bits, MODEL.shape)
     beta = AUTO_FRACTION * eigenvalues(PackedSamples(bits, MODEL.shape), MODEL)[0]
-    trainer = Trainer(samples, MODEL, TrainConfig(axes=axes), [Run(beta, seed) for seed in range(seeds)])
+    trainer = Trainer(samples, MODEL, TrainConfig(axes=axes), [Member(beta, seed) for seed in range(seeds)])
     list(trainer.epochs())
     posteriors = [encode(from_tensors(MODEL, weights), samples) for weights in trainer.weights()]
     means = [posterior.mean for posterior in posteriors]
@@ -55,7 +55,7 @@ def test_latents_collapse_above_the_top_eigenvalue_and_not_below(phases: Callabl
     """Theory: the KL divergence is zero from beta = lam on. A tenth above, at most .02 nats remain of noise."""
     bits, _ = phases(SIZE, 6000)
     lam = eigenvalues(PackedSamples(bits, MODEL.shape), MODEL)[0]
-    runs = [Run(AUTO_FRACTION * lam, 0), Run(1.1 * lam, 0)]
+    runs = [Member(AUTO_FRACTION * lam, 0), Member(1.1 * lam, 0)]
     epoch = last(Trainer(PackedSamples(bits, MODEL.shape), MODEL, TrainConfig(), runs))
     np.testing.assert_array_equal(epoch.active, [2, 0])
     assert epoch.kl[0].min() > 0.3
@@ -67,7 +67,7 @@ def test_table1_learns_the_phases_too(phases: Callable) -> None:
     bits, phase = phases(SIZE, 4000)
     model = ModelConfig(shape=(1, SIZE, SIZE), network="table-1")
     samples = PackedSamples(bits, model.shape)
-    trainer = Trainer(samples, model, TrainConfig(), [Run(AUTO_FRACTION * eigenvalues(samples, model)[0], 0)])
+    trainer = Trainer(samples, model, TrainConfig(), [Member(AUTO_FRACTION * eigenvalues(samples, model)[0], 0)])
     assert last(trainer).kl.min() > 0.3
     posterior = encode(from_tensors(model, trainer.weights()[0]), samples)
     assert angle_to_axes(posterior.mean, phase) < 10

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import AUTO_FRACTION, ModelConfig, Run, TrainConfig
+from models.config import AUTO_FRACTION, Member, ModelConfig, TrainConfig
 from models.data.samples import PackedSamples
 from models.latent_space.spectrum import eigenvalues
 from models.training.trainer import Trainer
@@ -47,7 +47,7 @@ def test_it_finds_both_order_parameters(phases: Callable) -> None:
     config = ModelConfig(shape=(1, 8, 8), network="convolutional")
     samples = PackedSamples(bits, config.shape)
     beta = AUTO_FRACTION * eigenvalues(samples, config)[0]
-    trainer = Trainer(samples, config, TrainConfig(epochs=10), [Run(beta, 0)])
+    trainer = Trainer(samples, config, TrainConfig(epochs=10), [Member(beta, 0)])
     epochs = list(trainer.epochs())
     assert (epochs[-1].kl > 0.3).all()
     means = trainer.vae.eval().encoder(samples.unpack(torch.arange(4000)).unsqueeze(0))[0][0].detach().numpy()

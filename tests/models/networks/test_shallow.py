@@ -9,7 +9,7 @@ from models.networks.shallow import ShallowEncoder
 def test_both_heads_are_affine_maps_of_the_hidden_units() -> None:
     """Value, and gradients in everything, of the one product that they are."""
     torch.manual_seed(0)
-    encoder = ShallowEncoder(runs=3, features=5, hidden=4, latent=2, stds=1).double()
+    encoder = ShallowEncoder(members=3, features=5, hidden=4, latent=2, stds=1).double()
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter)
     x = torch.randn(3, 6, 5, dtype=torch.float64, requires_grad=True)

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from models.compute.group import Alone, Group, TorchGroup
-from models.config import ModelConfig, Run, TrainConfig
+from models.config import Member, ModelConfig, TrainConfig
 from models.data.samples import PackedSamples
 from models.networks.batch_norm import synchronize
 from models.training import trainer as trainer_module
@@ -24,10 +24,10 @@ from models.training.trainer import Trainer
 
 SHAPE = (1, 4, 4)
 STACKS = {
-    "shallow": (ModelConfig(shape=SHAPE), [Run(0.3, 3), Run(0.2, 4)]),
-    "convolutional": (ModelConfig(shape=SHAPE, network="convolutional"), [Run(0.3, 3)]),
-    "table-1": (ModelConfig(shape=SHAPE, network="table-1"), [Run(0.3, 3)]),
-    "augmented": (ModelConfig(shape=SHAPE), [Run(0.3, 3), Run(0.2, 4)]),
+    "shallow": (ModelConfig(shape=SHAPE), [Member(0.3, 3), Member(0.2, 4)]),
+    "convolutional": (ModelConfig(shape=SHAPE, network="convolutional"), [Member(0.3, 3)]),
+    "table-1": (ModelConfig(shape=SHAPE, network="table-1"), [Member(0.3, 3)]),
+    "augmented": (ModelConfig(shape=SHAPE), [Member(0.3, 3), Member(0.2, 4)]),
 }
 AUGMENT = {"augmented": ("translations", "point-group", "flip")}
 SIZES = (2, 4)

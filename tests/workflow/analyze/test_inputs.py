@@ -27,7 +27,7 @@ from workflow.dataset.inputs import Input, objection, restored, seen, signs, tra
 from workflow.dataset.reading import configurations, numbers, training_data
 from workflow.dataset.variables import Stored
 from workflow.encode import shards_of
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.status import status_table
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import read_table
@@ -145,13 +145,13 @@ def test_order_parameters_are_read_in_the_frame_of_what_is_stored(variable: Any)
 
 def test_the_default_likelihood_follows_and_others_are_refused_with_those_that_fit() -> None:
     study = parse(TWO_TEMPERATURES)
-    assert [(r.given_as, r["likelihood"], r.seen.shape) for r in training_runs(study)] == [
+    assert [(r.given_as, r["likelihood"], r.seen.shape) for r in model_plans(study)] == [
         ("tau-average", "gaussian", (1, 4, 4)),
         ("raw", "bernoulli", (8, 4, 4)),
         ("staggered", "bernoulli", (8, 4, 4)),
     ]
     mixed = {**TWO_TEMPERATURES, "train": [{**TWO_TEMPERATURES["train"][1], "input": ["raw", "tau-average"]}]}
-    assert [r["likelihood"] for r in training_runs(parse(mixed))] == ["bernoulli", "gaussian"]
+    assert [r["likelihood"] for r in model_plans(parse(mixed))] == ["bernoulli", "gaussian"]
     mixed["train"][0]["likelihood"] = "bernoulli"
     with pytest.raises(StudyError, match=r'train.0.likelihood: must be "gaussian" for values, got "bernoulli", with'):
         parse(mixed)
@@ -191,13 +191,13 @@ def test_data_from_elsewhere_are_not_augmented(tmp_path: Path) -> None:
 
 def test_ids_of_what_is_trained_as_stored_stay_as_they_were() -> None:
     """Of a program that knew no inputs."""
-    ids = [run.train_id for run in training_runs(parse(small()))]
+    ids = [run.train_id for run in model_plans(parse(small()))]
     assert ids == [KNOWN_ID]
     spelled = small(train=[{"name": "phases", "epochs": 4, "input": "raw", "augment": False, "sign": "ignore"}])
-    assert [run.train_id for run in training_runs(parse(spelled))] == ids
+    assert [run.train_id for run in model_plans(parse(spelled))] == ids
     for entry in ({"input": "staggered"}, {"augment": True}):
         other = small(train=[{"name": "phases", "epochs": 4, **entry}])
-        assert training_runs(parse(other))[0].train_id != ids[0]
+        assert model_plans(parse(other))[0].train_id != ids[0]
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 def test_one_network_of_averages_reads_every_temperature(run: RunDirectory) -> None:
     study = parse(TWO_TEMPERATURES)
     tasks = shard_tasks(study)
-    average, raw, staggered = training_runs(study)
+    average, raw, staggered = model_plans(study)
     assert len(average.task_ids) == 2 and shards_of(average, tasks) == list(tasks)
     data = training_data(run, "hubbard", 4, average.task_ids, 0.25, given_as="tau-average")
     assert data.shape == (1, 4, 4) and data.configurations_SN.dtype == np.float32
@@ -231,7 +231,7 @@ def test_latents_are_of_what_the_network_was_trained_on(run: RunDirectory) -> No
         "staggered": lambda x: x * parity,
         "tau-average": lambda x: x.mean(axis=1, keepdims=True),
     }
-    for item in training_runs(study):
+    for item in model_plans(study):
         for task in shards_of(item, shard_tasks(study)):
             x_SCHW = shards.read(run.shard(task.system, task.size, task.task_id)).configurations()
             given = by_hand[item.given_as](x_SCHW.astype(float))
@@ -248,7 +248,7 @@ def test_analysis_in_input_space_is_of_the_same(run: RunDirectory) -> None:
     study = parse(TWO_TEMPERATURES)
     names = {path.name for path in run.analysis.glob("hubbard-L=4*.json")}
     assert "hubbard-L=4-tau-average.json" in names
-    average = training_runs(study)[0]
+    average = model_plans(study)[0]
     content = json.loads((run.analysis / f"{average.train_id}.json").read_text())
     assert (content["input"], content["input_space"]) == ("tau-average", "hubbard-L=4-tau-average")
     assert content["sign"] is None, "half filling has no sign"
@@ -297,7 +297,7 @@ def test_what_a_decoder_of_staggered_input_draws_has_the_energies_of_the_data(tm
         result = serial(stage, write_study(tmp_path / "study.toml", study), tmp_path / "run")
         assert result.exit_code == 0, result.output
     run = RunDirectory(tmp_path / "run")
-    (item,) = training_runs(parse(study))
+    (item,) = model_plans(parse(study))
     content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
     for point in content["energies"]["points"]:
         assert point["data"]["energy"]["value"] == pytest.approx(-1.95, abs=0.1)
@@ -319,14 +319,14 @@ def test_fields_of_other_programs_at_two_temperatures_train_one_network(tmp_path
     for stage in ("simulate", "train", "encode"):
         result = serial(stage, write_study(tmp_path / "study.toml", study), tmp_path / "run")
         assert result.exit_code == 0, result.output
-    (item,) = training_runs(parse(study, folder=tmp_path))
+    (item,) = model_plans(parse(study, folder=tmp_path))
     assert len(item.task_ids) == 2 and item.seen.shape == (1, 4, 4)
     assert len(list(RunDirectory(tmp_path / "run").latents(item.train_id).glob("*.parquet"))) == 2
 
 
 def test_squares_beside_their_baselines(run: RunDirectory) -> None:
     study = parse(TWO_TEMPERATURES)
-    _, raw, staggered = training_runs(study)
+    _, raw, staggered = model_plans(study)
     tasks = shards_of(raw, shard_tasks(study))
     contents = [
         json.loads((run.analysis / f"{item.train_id}.json").read_text())["squares"] for item in (raw, staggered)
@@ -352,7 +352,7 @@ def test_squares_beside_their_baselines(run: RunDirectory) -> None:
 def test_what_squares_say_at_every_point(run: RunDirectory) -> None:
     """By hand from the shards, but for the latents: networks of two epochs follow nothing yet."""
     study = parse(TWO_TEMPERATURES)
-    for item in training_runs(study):
+    for item in model_plans(study):
         tasks = shards_of(item, shard_tasks(study))
         content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
         whole, single = content["fluctuations"]
@@ -383,7 +383,7 @@ def test_what_squares_say_at_every_point(run: RunDirectory) -> None:
 def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory) -> None:
     """By hand, with the network's derivative: of the staggered input in its own frame."""
     study = parse(TWO_TEMPERATURES)
-    _, raw, staggered = training_runs(study)
+    _, raw, staggered = model_plans(study)
     parity = (-1) ** np.indices((4, 4)).sum(0)
     for item, frame in ((raw, 1), (staggered, parity)):
         tasks = shards_of(item, shard_tasks(study))

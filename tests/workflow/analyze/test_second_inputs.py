@@ -15,7 +15,7 @@ from workflow.cli.main import main
 from workflow.dataset import shards
 from workflow.dataset.reading import training_data
 from workflow.encode import shards_of
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import read_table
 from workflow.study.loading import StudyError, parse
@@ -68,7 +68,7 @@ def test_shards_without_it_stay_as_they_were() -> None:
     """And who trains on fields reads shards with it and without it alike."""
     blocks = [BLOCK | {"temperature": 0.5}, BLOCK | {"temperature": 0.5, "interaction": 6.0, "measure": []}]
     study = parse({**STUDY, "simulate": blocks, "train": [{"name": "field", "epochs": 2}]})
-    (item,) = training_runs(study)
+    (item,) = model_plans(study)
     assert len(item.task_ids) == 2
     assert [task.info.further for task in shard_tasks(study)] == [(("green", (1, 16, 16)),), ()]
 
@@ -77,7 +77,7 @@ def test_a_matrix_for_every_temperature(run: RunDirectory) -> None:
     """What training and encoding read is the stored column; the latents are those of it."""
     study = parse(STUDY)
     tasks = shard_tasks(study)
-    matrix, raw, cold = training_runs(study)
+    matrix, raw, cold = model_plans(study)
     assert [(item.given_as, item["likelihood"], item.seen.shape) for item in (matrix, raw, cold)] == [
         ("green", "gaussian", (1, 16, 16)),
         ("raw", "bernoulli", (8, 4, 4)),
@@ -98,7 +98,7 @@ def test_a_matrix_for_every_temperature(run: RunDirectory) -> None:
 
 
 def test_nothing_is_read_off_it_as_if_it_were_a_lattice(run: RunDirectory) -> None:
-    matrix, raw, _ = training_runs(parse(STUDY))
+    matrix, raw, _ = model_plans(parse(STUDY))
     content, field = (json.loads((run.analysis / f"{item.train_id}.json").read_text()) for item in (matrix, raw))
     assert (content["input"], content["input_space"]) == ("green", "hubbard-L=4-green")
     assert content["generated"] is None and content["fluctuations"] == []

@@ -14,7 +14,7 @@ from workflow.analyze.measured import measured
 from workflow.dataset import shards
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import open_run
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.report.details import sign_rows
 from workflow.report.models import load_analyzed
 from workflow.simulate.stage import simulate
@@ -53,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 def held(run: RunDirectory) -> tuple[Any, Samples]:
     study = parse(STUDY, folder=run.root.parent)  # type: ignore[arg-type]  # a path here
-    (item,) = training_runs(study)
+    (item,) = model_plans(study)
     return study, held_out_samples(run, shard_tasks(study), set(item.task_ids), item["held_out"])
 
 
@@ -83,7 +83,7 @@ def _without_signs(samples: Samples) -> Any:
 
 def test_curves_are_reweighted(run: RunDirectory) -> None:
     study, samples = held(run)
-    (item,) = training_runs(study)
+    (item,) = model_plans(study)
     content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
     (branch,) = content["thermal"]
     column = branch["columns"].index("magnetization")
@@ -99,7 +99,7 @@ def test_curves_are_reweighted(run: RunDirectory) -> None:
 
 def test_average_signs_are_told_with_what_they_are_worth(run: RunDirectory) -> None:
     study, samples = held(run)
-    (item,) = training_runs(study)
+    (item,) = model_plans(study)
     content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
     found = {of_point["point"]["temperature"]: of_point["average"] for of_point in content["sign"]}
     assert found[1.0]["value"] == pytest.approx(0.6, abs=0.2)

@@ -12,7 +12,7 @@ from click.testing import Result
 from studies import contents, serial, small, start, write_study
 
 from workflow.dataset import manifest
-from workflow.plan.tasks import simulation_tasks, training_runs
+from workflow.plan.tasks import model_plans, simulation_tasks
 from workflow.simulate import stage, worker
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
@@ -226,7 +226,7 @@ def test_a_training_that_diverges_is_named_and_the_others_are_kept(tmp_path: Pat
     result = serial("train", study, run.root)
     texts = ("train: 1 of 2 failed: diverging: shallow, L = 4", "loss is not finite at step 2 of epoch 1", "seed 0")
     check(result, FAILED, *texts, str(run.failures))
-    good, diverging = training_runs(parse(raw))
+    good, diverging = model_plans(parse(raw))
     assert run.training(good.train_id).result.exists()
     assert not run.training(diverging.train_id).result.exists()
     text = (run.failures / f"{diverging.train_id}.txt").read_text()
@@ -242,7 +242,7 @@ def test_the_rest_of_a_stack_survives_a_member_that_diverges(tmp_path: Path) -> 
     run = RunDirectory(tmp_path / "run")
     assert serial("simulate", study, run.root).exit_code == 0
     check(serial("train", study, run.root), FAILED, "train: 1 of 2 failed: sweep: shallow, L = 4, beta = 1e+39")
-    good, _ = training_runs(parse(raw))
+    good, _ = model_plans(parse(raw))
     assert run.training(good.train_id).result.exists()
 
 

@@ -13,7 +13,7 @@ from studies import serial, small, start, wait_for, write_study
 from simulators.sampling.sampler import Sampler
 from workflow.dataset import manifest
 from workflow.execution.interruption import TERMINATED, Terminated, held, terminable
-from workflow.plan.tasks import simulation_jobs, simulation_tasks, training_runs
+from workflow.plan.tasks import model_plans, simulation_jobs, simulation_tasks
 from workflow.simulate import worker
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
@@ -130,7 +130,7 @@ def test_a_training_keeps_its_last_step(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=120)
     assert process.returncode == TERMINATED, errors
     assert f"latentphase train {study} --run-dir {left.root} --executor serial" in errors
-    (item,) = training_runs(parse(TRAINING))
+    (item,) = model_plans(parse(TRAINING))
     assert [path.name for path in left.training(item.train_id).checkpoint.iterdir()] == [
         "epoch-00004-step-0000002.safetensors"
     ]
@@ -164,7 +164,7 @@ def test_a_training_of_ray_keeps_its_last_epoch(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study.toml", raw)
     run = RunDirectory(tmp_path / "run")
     assert serial("simulate", study, run.root).exit_code == 0
-    (item,) = training_runs(parse(raw))
+    (item,) = model_plans(parse(raw))
     metrics, checkpoint = run.training(item.train_id).metrics, run.training(item.train_id).checkpoint
     process = start("train", study, "--run-dir", run.root, "--workers", "1")
     wait_for(lambda: (metrics.exists() and metrics.stat().st_size) or process.poll() is not None)

@@ -11,16 +11,16 @@ from workflow.plan import costs
 from workflow.plan import table as plan_table
 from workflow.plan.data_costs import shard_cost
 from workflow.plan.estimate import expected
-from workflow.plan.tasks import TrainingRun, shard_tasks, training_runs
+from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
 from workflow.study.loading import load, parse
 
 
-def run_of(network: str, size: int, **settings: Any) -> TrainingRun:
+def run_of(network: str, size: int, **settings: Any) -> ModelPlan:
     """One training of a lattice size that nothing is simulated for."""
     raw = small()
     raw["simulate"][0]["size"] = size
     raw["train"][0] |= {"network": network, **settings}
-    return training_runs(parse(raw))[0]
+    return model_plans(parse(raw))[0]
 
 
 def test_shards_are_summed() -> None:
@@ -37,11 +37,11 @@ def test_shards_are_summed() -> None:
 
 def test_every_model_reads_every_shard_of_its_size() -> None:
     found = expected(parse(TINY)).models
-    assert (len(found.runs), found.files) == (8, 32)
+    assert (len(found.models), found.files) == (8, 32)
     # Two latents of a mean and a spread, and about as much again for the row.
     assert found.latent_bytes == 8 * 1024 * 32
     again = expected(parse(changed("train", 0, "restarts", to=3))).models
-    assert (len(again.runs), again.files) == (24, 32), "one restart of each seed goes on"
+    assert (len(again.models), again.files) == (24, 32), "one restart of each seed goes on"
     assert again.core_seconds == pytest.approx(3 * found.core_seconds)
 
 

@@ -10,7 +10,7 @@ from studies import CHECKOUT, TINY, changed, contents, small
 
 from workflow.execution.run_folder import open_run
 from workflow.plan import planned
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.status import status_table
 from workflow.study.loading import parse
 
@@ -21,7 +21,7 @@ def test_the_driver_notes_what_it_plans(tmp_path: Path) -> None:
     run = open_run(STUDY, tmp_path / "run")
     tasks = shard_tasks(STUDY)
     found = planned.read(run)
-    assert found == planned.of(tasks, training_runs(STUDY, tasks))
+    assert found == planned.of(tasks, model_plans(STUDY, tasks))
     assert found.shards == [[task.task_id for task in tasks if task.size == size] for size in (4, 8)]
     assert [item.kinds for item in found.models] == [[0]] * 8 + [[1]] * 8
     assert len(found.models) == 16

@@ -16,7 +16,7 @@ from workflow.execution.ray_executor import RayExecutor
 from workflow.plan import costs
 from workflow.plan import tasks as plan
 from workflow.plan.costs import LARGEST_STACK
-from workflow.plan.tasks import SimulationJob, TrainingRun, simulation_tasks, training_runs
+from workflow.plan.tasks import ModelPlan, SimulationJob, model_plans, simulation_tasks
 from workflow.study.blocks import Beta
 from workflow.study.loading import parse
 from workflow.train import on_ray as train_ray
@@ -94,12 +94,12 @@ def test_many_samples_are_cut_into_blocks(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_training_reads_all_blocks_of_its_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SITES_PER_TASK", 100 * 64)
-    runs = training_runs(parse(TINY))
+    runs = model_plans(parse(TINY))
     assert {run.size: len(run.task_ids) for run in runs} == {4: 4, 8: 8}
 
 
 def test_one_model_per_size_beta_and_seed() -> None:
-    runs = training_runs(parse(TINY))
+    runs = model_plans(parse(TINY))
     assert Counter((run.size, str(run.beta), run.seed) for run in runs) == {
         (size, beta, seed): 1 for size in (4, 8) for beta in ("0.2 lam", "1.1 lam") for seed in (0, 1)
     }
@@ -108,11 +108,11 @@ def test_one_model_per_size_beta_and_seed() -> None:
 
 
 def test_the_name_of_a_block_does_not_matter() -> None:
-    names = {run.train_id for run in training_runs(parse(changed("train", 0, "name", to="renamed")))}
-    assert names == {run.train_id for run in training_runs(parse(TINY))}
+    names = {run.train_id for run in model_plans(parse(changed("train", 0, "name", to="renamed")))}
+    assert names == {run.train_id for run in model_plans(parse(TINY))}
     study = changed("seed", to=3)
     study["train"].append({**study["train"][0], "name": "again", "seed": [1, 2]})
-    assert len(training_runs(parse(study))) == 12, "the runs of seed 1 are the same models"
+    assert len(model_plans(parse(study))) == 12, "the runs of seed 1 are the same models"
 
 
 @pytest.mark.parametrize(
@@ -121,25 +121,25 @@ def test_the_name_of_a_block_does_not_matter() -> None:
 def test_what_decides_the_weights_is_part_of_the_train_id(entry: dict[str, Any]) -> None:
     study = changed("seed", to=3)
     study["train"][0] |= entry
-    before = {run.train_id for run in training_runs(parse(TINY))}
-    assert not before & {run.train_id for run in training_runs(parse(study))}
+    before = {run.train_id for run in model_plans(parse(TINY))}
+    assert not before & {run.train_id for run in model_plans(parse(study))}
 
 
 @pytest.mark.parametrize("entry", [{"workers": 2}, {"workers": "auto"}, {"compile": True}, {"precision": "float32"}])
 def test_how_it_is_carried_out_is_not(entry: dict[str, Any]) -> None:
     study = changed("seed", to=3)
     study["train"][0] |= entry
-    runs = training_runs(parse(study))
-    assert [run.train_id for run in runs] == [run.train_id for run in training_runs(parse(TINY))]
+    runs = model_plans(parse(study))
+    assert [run.train_id for run in runs] == [run.train_id for run in model_plans(parse(TINY))]
     # What is carried out differently trains in different stacks.
     (key, value) = next(iter(entry.items()))
-    other = {run.stack for run in runs} - {run.stack for run in training_runs(parse(TINY))}
+    other = {run.stack for run in runs} - {run.stack for run in model_plans(parse(TINY))}
     assert bool(other) == (key != "precision"), value
 
 
 def test_train_ids_of_older_programs_stay_as_they_were() -> None:
     """A run folder made before there were ``precision`` and ``compile`` keeps its models."""
-    run = TrainingRun(
+    run = ModelPlan(
         name="phases",
         system="ising",
         size=4,
@@ -163,13 +163,13 @@ def test_gpus_are_shared_out_where_they_outnumber_the_trainings(gpus: int, train
 
 
 def test_other_data_are_another_model() -> None:
-    before = {run.train_id for run in training_runs(parse(TINY))}
-    more = training_runs(parse(changed("simulate", 0, "temperature", to=[1.2, 4.0, 4.5])))
+    before = {run.train_id for run in model_plans(parse(TINY))}
+    more = model_plans(parse(changed("simulate", 0, "temperature", to=[1.2, 4.0, 4.5])))
     assert not before & {run.train_id for run in more}
 
 
-def sweep(seeds: int) -> tuple[TrainingRun, ...]:
-    return training_runs(parse(changed("train", 0, "seed", to=list(range(seeds)))))
+def sweep(seeds: int) -> tuple[ModelPlan, ...]:
+    return model_plans(parse(changed("train", 0, "seed", to=list(range(seeds)))))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
@@ -197,7 +197,7 @@ def test_stacks_have_a_largest_size() -> None:
 
 
 def test_networks_that_cannot_be_stacked_train_in_turn() -> None:
-    runs = training_runs(parse(changed("train", 0, "network", to="table-1")))
+    runs = model_plans(parse(changed("train", 0, "network", to="table-1")))
     (lane,) = lanes(runs, 1)
     assert [len(stack) for stack in lane] == [1] * 8
 
@@ -215,7 +215,7 @@ def test_auto_workers_are_settled_by_what_there_is(monkeypatch: pytest.MonkeyPat
     """Of a study with two models to do, on eight GPUs: four workers each, and the same ids."""
     raw = changed("train", 0, "beta", to="auto")
     raw["train"][0] |= {"workers": "auto", "size": 4}
-    runs = training_runs(parse(raw))
+    runs = model_plans(parse(raw))
     assert len(runs) == 2
     assert {run.workers for run in _settled(runs, runs, SerialExecutor(), "auto")} == {1}
     monkeypatch.setattr(train_ray, "find_room", lambda *_: train_ray.Room("cuda", 8, 0))
@@ -227,4 +227,4 @@ def test_auto_workers_are_settled_by_what_there_is(monkeypatch: pytest.MonkeyPat
     # Eight CPUs are no reason: their cores serve one worker's threads as well.
     monkeypatch.setattr(train_ray, "find_room", lambda *_: train_ray.Room("cpu", 8, 8))
     assert {run.workers for run in _settled(runs, runs, ray, "auto")} == {1}
-    assert {run.workers for run in _settled(training_runs(parse(TINY)), runs, ray, "auto")} == {1}
+    assert {run.workers for run in _settled(model_plans(parse(TINY)), runs, ray, "auto")} == {1}

@@ -168,7 +168,7 @@ def test_squares_of_several_seeds_are_one_line() -> None:
         baselines = {"staggered_field": number(0.5 + seed / 100)}
         squares = {name: {"latent": number(value), "baselines": baselines} for name in ("spin_structure", "energy")}
         item = SimpleNamespace(name="block", given_as="green", network="shallow", size=4, seed=seed)
-        return SimpleNamespace(item=item, beta=beta, content={"squares": squares, "information": {"active": active}})
+        return SimpleNamespace(plan=item, beta=beta, content={"squares": squares, "information": {"active": active}})
 
     models = [model(0, 0.9), model(1, -0.7), model(2, 0.95), model(3, 0.1, active=()), model(4, None, beta="1 λ")]
     table = square_table(models)

@@ -15,7 +15,7 @@ from studies import contents, serial, small, write_study
 from workflow.cli.main import main
 from workflow.dataset import shards
 from workflow.dataset.reading import label_samples, training_data, unseen
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import load
 
@@ -187,7 +187,7 @@ def test_every_variable_is_trained_on_and_encoded(tmp_path: Path, monkeypatch: p
         result = serial(stage, str(tmp_path / "study.toml"), run.root)
         assert result.exit_code == 0, result.output
     study = load(str(tmp_path / "study.toml"))
-    states, images = training_runs(study)
+    states, images = model_plans(study)
     assert len(list(run.latents(states.train_id).glob("*.parquet"))) == 4
     for task in study.data[1].tasks:
         table = pq.read_table(run.latents(images.train_id) / f"{task.task_id}.parquet")
@@ -201,7 +201,7 @@ def test_classes_stand_for_phases_where_there_is_no_order_parameter(tmp_path: Pa
     run = RunDirectory(tmp_path / "run")
     result = serial("run", write_study(tmp_path / "study.toml", raw), run.root)
     assert result.exit_code == 0, result.output
-    (model,) = training_runs(load(str(tmp_path / "study.toml")))
+    (model,) = model_plans(load(str(tmp_path / "study.toml")))
     content = json.loads((run.analysis / f"{model.train_id}.json").read_text())
     assert content["phases"] == ["disordered", "state 0", "state 1", "state 2"]
     assert run.page.exists()

@@ -8,7 +8,7 @@ import pytest
 from data_files import expect_tiny_mnist, spin_file, spins, write_idx, write_parquet
 from studies import small
 
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.study.blocks import Study
 from workflow.study.loading import StudyError, parse
 
@@ -34,7 +34,7 @@ def both(select: dict[str, Any], **top: Any) -> dict[str, Any]:
 def chosen(study: Study) -> set[str]:
     """Which data and parameters the runs are trained on."""
     by_id = {task.task_id: task for task in shard_tasks(study)}
-    found = {by_id[task_id] for run in training_runs(study) for task_id in run.task_ids}
+    found = {by_id[task_id] for run in model_plans(study) for task_id in run.task_ids}
     return {f"{task.system} {dict(task.spec).get('temperature')}" for task in found}
 
 
@@ -51,7 +51,7 @@ def chosen(study: Study) -> set[str]:
 def test_what_is_selected(select: dict[str, Any], expected: set[str], folder: Path) -> None:
     study = parse(both(select), folder=folder)
     assert chosen(study) == expected
-    (run,) = training_runs(study)
+    (run,) = model_plans(study)
     assert (run.system, run.size) == (next(iter(expected)).split()[0], 4)
 
 
@@ -84,7 +84,7 @@ def test_data_need_a_likelihood_that_fits() -> None:
     block = {"name": "a", "select": {"data": "synthetic"}, "likelihood": "bernoulli"}
     with pytest.raises(StudyError, match=r"train.0.likelihood: .*multinomial"):
         parse({"name": "s", "data": [SYNTHETIC], "train": [block]})
-    (run,) = training_runs(parse({"name": "s", "data": [SYNTHETIC], "train": [{"name": "a"}]}))
+    (run,) = model_plans(parse({"name": "s", "data": [SYNTHETIC], "train": [{"name": "a"}]}))
     assert run["likelihood"] == "multinomial"
 
 
@@ -100,7 +100,7 @@ def test_mnist_is_selected_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     write_idx(folder / "idx", expect_tiny_mnist(monkeypatch))
     block = {"name": "digits", "source": "mnist", "path": "idx"}
     train = {"name": "a", "select": {"data": "digits"}}
-    (run,) = training_runs(parse({"name": "s", "data": [block], "train": [train]}, folder=folder))
+    (run,) = model_plans(parse({"name": "s", "data": [block], "train": [train]}, folder=folder))
     assert (run.system, run.size, run["likelihood"], len(run.task_ids)) == ("digits", 28, "gaussian", 2)
     part = {"name": "a", "select": {"data": "digits", "part": "train"}}
     with pytest.raises(StudyError, match=r"train.0.select: leaves no held-out sample"):
@@ -116,7 +116,7 @@ def test_every_size_needs_both_parts(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"train.0.select: leaves no held-out sample"):
         parse(raw, folder=tmp_path)
     raw["train"] = [{"name": "a", "size": 4}]
-    assert len(training_runs(parse(raw, folder=tmp_path))) == 1
+    assert len(model_plans(parse(raw, folder=tmp_path))) == 1
 
 
 def test_no_data_changes_nothing() -> None:

@@ -7,7 +7,7 @@ import pytest
 from studies import small, write_study
 
 from workflow.execution.run_folder import FolderError, open_run
-from workflow.plan.tasks import shard_tasks, training_runs
+from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.study.cluster_blocks import KINDS, SITE_ONLY, read_site, settings
 from workflow.study.loading import StudyError, parse
 
@@ -87,7 +87,7 @@ def test_a_wrong_site_file(tmp_path: Path) -> None:
 def test_machines_are_part_of_no_identity(tmp_path: Path) -> None:
     plain, placed = parse(small()), parse(small(cluster={"slurm": {"nodes": 2}}))
     assert [task.task_id for task in shard_tasks(plain)] == [task.task_id for task in shard_tasks(placed)]
-    assert [item.train_id for item in training_runs(plain)] == [item.train_id for item in training_runs(placed)]
+    assert [item.train_id for item in model_plans(plain)] == [item.train_id for item in model_plans(placed)]
     for first, second in ((plain, placed), (placed, plain)):
         root = tmp_path / str(len(list(tmp_path.iterdir())))
         assert open_run(first, root) == open_run(second, root)

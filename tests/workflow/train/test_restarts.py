@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from studies import serial, small, write_study
 
 from models.vae import VAEOutput, objective
-from workflow.plan.tasks import training_runs
+from workflow.plan.tasks import model_plans
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
 from workflow.train.restarts import kept
@@ -21,8 +21,8 @@ STEPS = 3
 
 
 def test_the_first_restart_is_the_run_without_restarts() -> None:
-    alone = training_runs(parse(small(train=[{"name": "a", "epochs": 4, "seed": [0, 1]}])))
-    several = training_runs(parse(small(train=[{"name": "a", "epochs": 4, "seed": [0, 1], "restarts": 3}])))
+    alone = model_plans(parse(small(train=[{"name": "a", "epochs": 4, "seed": [0, 1]}])))
+    several = model_plans(parse(small(train=[{"name": "a", "epochs": 4, "seed": [0, 1], "restarts": 3}])))
     assert [item.train_id for item in several if item.restart == 0] == [item.train_id for item in alone]
     assert len({item.train_id for item in several}) == len({item.training_seed for item in several}) == 6
     assert len({item.stack for item in several}) == 1, "they train as one stack"
@@ -32,7 +32,7 @@ def test_what_has_most_directions_and_then_the_lowest_loss_goes_on(tmp_path: Pat
     raw = small(train=[{"name": "a", "epochs": 4, "restarts": 3}])
     study = write_study(tmp_path / "study.toml", raw)
     run = RunDirectory(tmp_path / "run")
-    runs = training_runs(parse(raw))
+    runs = model_plans(parse(raw))
     with pytest.raises(
         FileNotFoundError, match=r"restart 1 has not been trained|has not been trained, so its restarts"
     ):
@@ -69,7 +69,7 @@ def test_a_training_that_diverges_leaves_its_last_good_state(tmp_path: Path, mon
     monkeypatch.setattr("models.training.trainer.objective", poisoned)
     result = serial("train", study, run.root)
     assert result.exit_code == FAILED and "loss is not finite at step 2 of epoch 4" in result.stderr
-    (item,) = training_runs(parse(raw))
+    (item,) = model_plans(parse(raw))
     folder = run.training(item.train_id)
     state = load_file(folder.checkpoint / "epoch-00003.safetensors")
     assert int(state["epoch"]) == len(folder.metrics.read_text().splitlines()) == 3

@@ -22,7 +22,7 @@ from workflow.execution.executors import Executor, SerialExecutor
 from workflow.execution.failures import StageFailed
 from workflow.execution.ray_executor import RayExecutor
 from workflow.execution.run_folder import open_run
-from workflow.plan.tasks import TrainingRun, training_runs
+from workflow.plan.tasks import ModelPlan, model_plans
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
 from workflow.study.loading import parse
@@ -54,11 +54,11 @@ EVERY_STEP, EVERY_EPOCH = "epoch.LOOK_SECONDS = 0", "epoch.LOOK_SECONDS = 1e9"
 """When one may be taken; in between, it would depend on the machine's speed."""
 
 
-def runs_of(study: dict[str, Any] = STUDY) -> tuple[TrainingRun, ...]:
-    return training_runs(parse(study))
+def runs_of(study: dict[str, Any] = STUDY) -> tuple[ModelPlan, ...]:
+    return model_plans(parse(study))
 
 
-def metrics(run: RunDirectory, item: TrainingRun) -> list[dict[str, Any]]:
+def metrics(run: RunDirectory, item: ModelPlan) -> list[dict[str, Any]]:
     """Lines of metrics.jsonl without what depends on the clock."""
     lines = [json.loads(text) for text in run.training(item.train_id).metrics.read_text().splitlines()]
     return [{key: value for key, value in line.items() if key not in TIMINGS} for line in lines]
@@ -102,7 +102,7 @@ def resume(run: RunDirectory, executor: Executor | None = None) -> None:
     train(parse(STUDY), run, executor or SerialExecutor(), "cpu", quiet=True)
 
 
-def checkpoints(run: RunDirectory, item: TrainingRun) -> list[str]:
+def checkpoints(run: RunDirectory, item: ModelPlan) -> list[str]:
     return sorted(path.name for path in run.training(item.train_id).checkpoint.iterdir())
 
 

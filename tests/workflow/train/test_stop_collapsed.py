@@ -13,7 +13,7 @@ from studies import small
 from models.training.trainer import Trainer
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import open_run
-from workflow.plan.tasks import training_runs
+from workflow.plan.tasks import model_plans
 from workflow.simulate.stage import simulate
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
@@ -60,7 +60,7 @@ def test_a_collapsed_run_ends_and_the_other_goes_on(simulated: Path, tmp_path: P
     assert all(kl < 1e-3 for kl in seen[-PATIENCE:]), "it has been quiet for as long as was asked"
     assert len(seen) == PATIENCE or seen[-PATIENCE - 1] >= 1e-3, "and not for longer"
     assert run.training(over["train_id"]).weights.exists()
-    runs = training_runs(parse(study(stop_collapsed=PATIENCE)))
+    runs = model_plans(parse(study(stop_collapsed=PATIENCE)))
     assert Watched(run, runs).percent() == 100
 
 
