@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from workflow.dataset import manifest
 from workflow.dataset.origins import ShardTask
 from workflow.dataset.records import ShardRecord, line, load
 from workflow.dataset.shards import ShardError, read_metadata
@@ -116,10 +115,10 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
     A shard that was written but not recorded (the driver was killed in between) counts as there.
     """
     wanted = {task.task_id: task for task in tasks}
-    records = {task_id: record for task_id, record in manifest.load(run).items() if task_id in wanted}
+    records = {task_id: record for task_id, record in load(run).items() if task_id in wanted}
     there = storage.listing(run.root)
     # A store keeps checksums of its own; to read all shards again would take longer than many a stage.
-    complaints = manifest.damaged(run, records.values(), there, contents=isinstance(run.root, Path))
+    complaints = damaged(run, records.values(), there, contents=isinstance(run.root, Path))
     for task_id in complaints:
         del records[task_id]
     for task_id, task in wanted.items():
@@ -128,7 +127,7 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
         path = run.shard(task.system, task.size, task_id)
         if path in there:
             try:
-                records[task_id] = manifest.describe(run, path)
+                records[task_id] = describe(run, path)
             except ShardError as error:
                 complaints[task_id] = str(error)
     return records, complaints
