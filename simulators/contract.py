@@ -145,6 +145,26 @@ class Fluctuation(NamedTuple):
     terms: Mapping[str, float]
 
 
+class ExactEnergy(NamedTuple):
+    """Exact thermal averages of one spec on its finite lattice, per site; what simulations are compared with."""
+
+    energy: float
+    specific_heat: float
+    """N (<e^2> - <e>^2) / T^2 with the energy e per site of N sites."""
+
+
+class BondSum(NamedTuple):
+    """The energy as a sum over bonds: -J times ``per_site``, and nothing else."""
+
+    coupling: float
+    """J."""
+    per_site: Callable[[NDArray[Any]], NDArray[np.float64]]
+    """(S, features, rows, columns) configurations -> (S,) their sums over all bonds, divided by the number of sites.
+
+    Features are what a decoder of the system's likelihood draws: spins -1 and 1 in one feature for ``bernoulli``, one
+    feature per state, 1 where the site has it and else 0, for ``multinomial``."""
+
+
 class Names(NamedTuple):
     """Observables of one spec."""
 
@@ -236,6 +256,31 @@ class System:
     """What can be measured at a spec on request, by name."""
     fluctuations: Callable[[Any], tuple[Fluctuation, ...]] = lambda spec: ()
     """What squares of order parameters say, exactly, of observables that are measured otherwise."""
+    states: range | Callable[[Any], range] | None = None
+    """The numbers that a site may hold; of likelihood ``multinomial`` they must be there, others need none."""
+    exact_energy: Callable[[Any], ExactEnergy | None] = lambda spec: None
+    """The exact energy of a spec, which must have a ``temperature``; None where it is not known.
+
+    ``verify`` and the report compare with it; no simulation and no estimate may read it."""
+    bond_sum: Callable[[Any], BondSum | None] = lambda spec: None
+    """How the energy of a spec, which must have a ``temperature``, follows from its bonds alone; None where it does
+    not, as in a field.
+
+    Analysis then has the energy of what a decoder draws."""
+    critical_temperature: Callable[[Any], float | None] = lambda spec: None
+    """The temperature above which the infinite lattice has no order; None where it is not known.
+
+    A decoder of one point above it is also judged by the specific heat of what it draws."""
+
+    def states_of(self, spec: Any) -> range:
+        """The numbers that a site may hold at ``spec``, of a system of likelihood ``multinomial``.
+
+        Raises:
+            IncompleteSystem: the system does not say them.
+        """
+        if self.states is None:
+            raise IncompleteSystem(f"system {self.name!r} lacks STATES")
+        return self.states(spec) if callable(self.states) else self.states
 
     def names(self, spec: Any, on_request: tuple[str, ...] = ()) -> Names:
         """The observables of ``spec``, with those of the ``extras`` that are measured on request."""
@@ -327,6 +372,10 @@ OPTIONAL = {
     "symmetries": "SYMMETRIES",
     "extras": "EXTRAS",
     "fluctuations": "FLUCTUATIONS",
+    "states": "STATES",
+    "exact_energy": "EXACT_ENERGY",
+    "bond_sum": "BOND_SUM",
+    "critical_temperature": "CRITICAL_TEMPERATURE",
 }
 """The same for what a module may leave out."""
 
@@ -374,4 +423,6 @@ def _from_module(name: str, module: ModuleType) -> System:
         )
     if not system.algorithms:
         raise IncompleteSystem(f"system {name!r}: ALGORITHMS must name at least one, got none")
+    if system.likelihood == "multinomial" and system.states is None:
+        raise IncompleteSystem(f"system {name!r} ({module.__file__}) lacks STATES, which likelihood multinomial needs")
     return system

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from simulators.chains import Chains, RowMajor
-from simulators.contract import require
+from simulators.contract import ExactEnergy, require
 from simulators.rng.sfc64 import uniform
 
 VERSION = 1
@@ -36,6 +36,11 @@ class Spec:
 
 
 EXAMPLE = Spec(size=4, field=1.0, temperature=2.0)
+
+
+def EXACT_ENERGY(spec: Spec) -> ExactEnergy:
+    x = spec.field / spec.temperature
+    return ExactEnergy(energy=-spec.field * np.tanh(x), specific_heat=(x / np.cosh(x)) ** 2)
 
 
 @njit

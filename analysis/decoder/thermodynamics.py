@@ -1,14 +1,13 @@
 """Energy and specific heat of configurations, simulated or drawn from a decoder.
 
-Axes: S samples, C channels, H rows, W columns.
+Axes: S samples.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.errors import RESAMPLES, Array, Chains, Estimate, bootstrap
 
@@ -19,20 +18,6 @@ class Thermodynamics(NamedTuple):
     energy: Estimate
     specific_heat: Estimate
     """N (<e^2> - <e>^2) / T^2 with the energy e per site."""
-
-
-def product_bonds(spin_SCHW: NDArray[Any]) -> Array:
-    """Mean over sites of s_i s_(i + x) + s_i s_(i + y) with periodic boundaries, (S,): -energy per site over J."""
-    spin = np.asarray(spin_SCHW, dtype=float)
-    pairs = spin * (np.roll(spin, -1, -1) + np.roll(spin, -1, -2))
-    return np.asarray(pairs.mean(axis=(1, 2, 3)))
-
-
-def equal_bonds(one_hot_SQHW: NDArray[Any]) -> Array:
-    """Mean over sites of the number of equal neighbours towards +x and +y, (S,); states are one-hot channels."""
-    state = np.asarray(one_hot_SQHW, dtype=float)
-    pairs = state * (np.roll(state, -1, -1) + np.roll(state, -1, -2))
-    return np.asarray(pairs.sum(axis=1).mean(axis=(1, 2)))
 
 
 def thermodynamics(

@@ -1,7 +1,7 @@
 """Exact values of the Ising model: the periodic lattice in closed form, and small ones by enumeration.
 
-Read by tests, ``verify``, ``bench`` and the comparison column of reports.  No simulation or estimate reads it, so
-that agreement with it means something.
+Read by tests, ``bench``, and through ``EXACT_ENERGY`` of the system's file by ``verify`` and the comparison column of
+reports.  No simulation or estimate reads it, so that agreement with it means something.
 """
 
 import math
@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.contract import ExactEnergy
+
 ISING_CRITICAL_TEMPERATURE = 2 / math.log(1 + math.sqrt(2))
 """T_c / |J| of the infinite square lattice, for either sign of J (Onsager 1944)."""
 FROZEN = 100.0
@@ -19,15 +21,10 @@ MOST_SITES = 16
 """2^16 states."""
 
 
-class Thermodynamics(NamedTuple):
-    """Per site, in the units of the coupling and k_B = 1."""
-
-    energy: float
-    specific_heat: float
-
-
-def ising(rows: int, columns: int, temperature: float, coupling: float = 1.0) -> Thermodynamics:
+def ising(rows: int, columns: int, temperature: float, coupling: float = 1.0) -> ExactEnergy:
     """Energy and specific heat of the periodic square lattice without a field; T = T_c included.
+
+    In the units of the coupling and k_B = 1.
 
     Z = (2 sinh 2K)^(N/2) / 2 times the sum of prod_r 2 cosh(M g_r / 2) and prod_r 2 sinh(M g_r / 2), each over the
     odd and over the even g_r with L values; K = J / T.  Derivatives are analytic, and the product that vanishes at
@@ -53,7 +50,7 @@ def ising(rows: int, columns: int, temperature: float, coupling: float = 1.0) ->
         raise ValueError(f"an antiferromagnet needs even rows and columns, got {rows} and {columns}")
     K, sites = abs(coupling) / temperature, rows * columns
     if K > FROZEN:
-        return Thermodynamics(-2.0 * abs(coupling), 0.0)
+        return ExactEnergy(-2.0 * abs(coupling), 0.0)
     sinh, coth = math.sinh(2 * K), 1 / math.tanh(2 * K)
     terms = _four_terms(rows, columns, K)
     largest = max(term.log_scale for term in terms)
@@ -64,7 +61,7 @@ def ising(rows: int, columns: int, temperature: float, coupling: float = 1.0) ->
     # First and second derivative of ln Z by K.
     log_first = sites * coth + first
     log_second = -2 * sites / sinh**2 + second - first**2
-    return Thermodynamics(-abs(coupling) * log_first / sites, K**2 * log_second / sites)
+    return ExactEnergy(-abs(coupling) * log_first / sites, K**2 * log_second / sites)
 
 
 class _Term(NamedTuple):

@@ -32,6 +32,7 @@ VERSION = 1
 MEASURED = ("quadrupole",)
 ENCODING = "int8"
 LIKELIHOOD = "multinomial"
+STATES = range(-1, 2)
 
 CLUSTER_SITES_PER_CALL = 2**23
 """What one kernel call is given at most, well below a second of work: between calls Python can be interrupted."""

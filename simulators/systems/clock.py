@@ -83,6 +83,11 @@ EXAMPLE = Spec(size=6, states=6, coupling=1.0, temperature=0.9)
 SYMMETRIES = ("translations", "point-group", "flip")
 
 
+def STATES(spec: Spec) -> range:
+    """q values."""
+    return range(spec.states)
+
+
 def ORDERS(spec: Spec) -> tuple[OrderParameter, ...]:
     """One direction per value. An odd number of values has no opposite ones, so that the staggered magnetization then
     has no such directions: its phases aren't told apart."""

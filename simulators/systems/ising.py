@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from simulators.chains import Arrays, Chains, RowMajor, cut
 from simulators.clusters import swendsen_wang as clusters
 from simulators.clusters import wolff
-from simulators.contract import require
+from simulators.contract import BondSum, ExactEnergy, require
 from simulators.discrete import checkerboard, multispin
 from simulators.discrete import ising_metropolis as metropolis
+from simulators.reference import exact
 from simulators.rng import lanes
 
 VERSION = 2
@@ -72,6 +73,31 @@ EXAMPLE = Spec(size=6, coupling=1.0, field=0.1, temperature=2.5)
 def SYMMETRIES(spec: Spec) -> tuple[str, ...]:
     """A field tells the two directions of a spin apart."""
     return ("translations", "point-group") if spec.field else ("translations", "point-group", "flip")
+
+
+def EXACT_ENERGY(spec: Spec) -> ExactEnergy | None:
+    """Of the finite lattice, where there is no field."""
+    return None if spec.field else exact.ising(spec.size, spec.size, float(spec.temperature), float(spec.coupling))
+
+
+def CRITICAL_TEMPERATURE(spec: Spec) -> float | None:
+    """A field leaves no transition of the ferromagnet, and moves that of the antiferromagnet."""
+    return None if spec.field else exact.ISING_CRITICAL_TEMPERATURE * abs(spec.coupling)
+
+
+def BOND_SUM(spec: Spec) -> BondSum | None:
+    """A field is no bond."""
+    return None if spec.field else BondSum(float(spec.coupling), product_bonds)
+
+
+def product_bonds(spin_SCHW: NDArray[Any]) -> NDArray[np.float64]:
+    """(S,) mean over sites of s_i s_(i + x) + s_i s_(i + y): -energy per site over J.
+
+    Axes: S samples, C one feature, H rows, W columns.
+    """
+    spin = np.asarray(spin_SCHW, dtype=float)
+    pairs = spin * (np.roll(spin, -1, -1) + np.roll(spin, -1, -2))
+    return np.asarray(pairs.mean(axis=(1, 2, 3)))
 
 
 def refuse(spec: Spec, algorithm: str) -> str | None:

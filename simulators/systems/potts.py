@@ -35,7 +35,7 @@ from simulators.chains import Chains, RowMajor, cut
 from simulators.clusters import discrete as discrete_clusters
 from simulators.clusters.swendsen_wang import bond_threshold
 from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
-from simulators.contract import OrderParameter, require
+from simulators.contract import BondSum, OrderParameter, require
 from simulators.discrete import differences, potts_metropolis, transitions
 from simulators.discrete.local import Local
 from simulators.discrete.multispin import thresholds
@@ -87,6 +87,26 @@ class Spec:
 
 EXAMPLE = Spec(size=6, states=3, coupling=1.0, temperature=1.0)
 SYMMETRIES = ("translations", "point-group", "flip")
+
+
+def STATES(spec: Spec) -> range:
+    """q values."""
+    return range(spec.states)
+
+
+def BOND_SUM(spec: Spec) -> BondSum:
+    """Bonds of equal values."""
+    return BondSum(float(spec.coupling), equal_bonds)
+
+
+def equal_bonds(one_hot_SQHW: NDArray[Any]) -> NDArray[np.float64]:
+    """(S,) mean over sites of the number of equal neighbours towards +x and +y: -energy per site over J.
+
+    Axes: S samples, Q states, H rows, W columns.
+    """
+    state = np.asarray(one_hot_SQHW, dtype=float)
+    pairs = state * (np.roll(state, -1, -1) + np.roll(state, -1, -2))
+    return np.asarray(pairs.sum(axis=1).mean(axis=(1, 2)))
 
 
 def ORDER_PARAMETERS(spec: Spec) -> tuple[str, ...]:

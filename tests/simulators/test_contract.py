@@ -222,6 +222,27 @@ def measures_on_request_what_it_offers(system: System, spec: Any, algorithm: str
     np.testing.assert_array_equal(plain.configurations, result.configurations)
 
 
+def says_the_states_of_a_site(system: System, spec: Any, algorithm: str) -> None:
+    if system.likelihood == "multinomial":
+        simulation = start(system, spec, algorithm)
+        simulation.advance(3)
+        assert set(np.unique(simulation.configurations())) <= set(system.states_of(spec))
+
+
+def knows_its_energy_from_bonds(system: System, spec: Any, algorithm: str) -> None:
+    """Where it says so, with the features that a decoder draws."""
+    bonds = system.bond_sum(spec)
+    if bonds is None:
+        return
+    simulation = start(system, spec, algorithm)
+    simulation.advance(2)
+    states = simulation.configurations()
+    if system.likelihood == "multinomial":
+        states = np.concatenate([states == value for value in system.states_of(spec)], axis=1)
+    energies = -bonds.coupling * bonds.per_site(states)
+    np.testing.assert_allclose(energies, simulation.measure()["energy"], rtol=1e-12, atol=1e-12)
+
+
 PROPERTIES: tuple[Callable[[System, Any, str], None], ...] = (
     has_a_frozen_spec_with_plain_fields,
     describes_itself,
@@ -238,6 +259,8 @@ PROPERTIES: tuple[Callable[[System, Any, str], None], ...] = (
     gives_exactly_the_samples_asked_for,
     certifies_in_plain_json,
     measures_on_request_what_it_offers,
+    says_the_states_of_a_site,
+    knows_its_energy_from_bonds,
 )
 
 
@@ -317,6 +340,7 @@ def test_an_unknown_system_is_told_what_exists() -> None:
         ('LIKELIHOOD = "bernoulli"', "", "lacks LIKELIHOOD"),
         ('ENCODING = "bits"', 'ENCODING = "bytes"', "ENCODING must be one of bits, int8, float32, got 'bytes'"),
         ('ALGORITHMS = ("heat-bath",)', "ALGORITHMS = ()", "ALGORITHMS must name at least one"),
+        ('LIKELIHOOD = "bernoulli"', 'LIKELIHOOD = "multinomial"', "lacks STATES, which likelihood multinomial needs"),
     ],
 )
 def test_an_incomplete_system_is_told_what_is_missing(elsewhere: Path, old: str, new: str, message: str) -> None:

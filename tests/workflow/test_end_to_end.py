@@ -2,6 +2,7 @@
 nothing. Then the same with a system that only exists in a temporary folder."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,19 +183,23 @@ FREE_SPINS = (Path(__file__).parents[1] / "paramagnet.py").read_text()
 
 
 @pytest.fixture
-def free_spins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def free_spins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A system outside the checkout: one file, and nothing else is told of it."""
     folder = tmp_path / "elsewhere" / "simulators" / "systems"
     folder.mkdir(parents=True)
     (folder / "free_spins.py").write_text(FREE_SPINS)
     monkeypatch.setattr(simulators.systems, "__path__", [*simulators.systems.__path__, str(folder)])
-    yield
+    yield folder / "free_spins.py"
+    forget_free_spins()
+
+
+def forget_free_spins() -> None:
+    """The next use of the system reads its file again."""
     sys.modules.pop("simulators.systems.free_spins", None)
     vars(simulators.systems).pop("free_spins", None)
 
 
-@pytest.mark.usefixtures("free_spins")
-def test_a_new_system_is_one_file(tmp_path: Path) -> None:
+def test_a_new_system_is_one_file(tmp_path: Path, free_spins: Path) -> None:
     block = {"system": "free-spins", "size": 4, "field": [-2.0, 2.0], "temperature": [1.0, 40.0], "samples": 128}
     raw = small(simulate=[block], train=[{"name": "fields", "beta": 0.5, "epochs": 4}])
     result = serial("run", write_study(tmp_path / "study.toml", raw), tmp_path / "run")
@@ -208,8 +213,25 @@ def test_a_new_system_is_one_file(tmp_path: Path) -> None:
     page = parsed(run.page.read_text())
     assert page.open == [] and page.loads == []
     assert "free-spins" in run.page.read_text()
+    assert f"{-2 * math.tanh(2):.5f}" in run.page.read_text(), "the exact energy beside the measured one"
     verified = CliRunner().invoke(main, ["verify", str(run.root)])
     assert verified.exit_code == 0, verified.output
+    assert "4 energies agree with the exact finite-lattice values" in verified.output
     again = serial("run", str(tmp_path / "study.toml"), run.root)
     assert again.exit_code == 0, again.output
     assert len(list((run.dataset / "free-spins" / "L=4").glob("*.parquet"))) == 4
+
+
+def test_a_wrong_exact_energy_fails_verify(tmp_path: Path, free_spins: Path) -> None:
+    """Negative control: it is the energy in the system's file that ``verify`` compares with."""
+    block = {"system": "free-spins", "size": 4, "field": 2.0, "temperature": 4.0, "samples": 1024}
+    study = write_study(tmp_path / "study.toml", small(simulate=[block], train=[]))
+    assert serial("simulate", study, tmp_path / "run").exit_code == 0
+    verify = ["verify", str(tmp_path / "run")]
+    assert CliRunner().invoke(main, verify).exit_code == 0
+    # 10 % off: 20 standard errors of the 1024 samples of 16 spins.
+    free_spins.write_text(FREE_SPINS.replace("energy=-spec.field", "energy=-0.9 * spec.field"))
+    forget_free_spins()
+    result = CliRunner().invoke(main, verify)
+    assert result.exit_code == 1
+    assert "standard errors from its exact value" in result.output

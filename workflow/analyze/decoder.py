@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.decoder import mean_fields, reading, thermodynamics
 from analysis.errors import bootstrap, index_chains
+from workflow.analyze.bonds import bond_sums
 from workflow.analyze.held_out import Samples, subset
 from workflow.dataset import shards
 from workflow.dataset.inputs import is_staggered, signs
@@ -18,9 +19,6 @@ from workflow.study.blocks import AnalyzeBlock
 
 if TYPE_CHECKING:
     from models.inference import Model
-
-BONDS = {"ising": thermodynamics.product_bonds, "potts": thermodynamics.equal_bonds}
-"""Systems whose energy, without a field, is -J times a mean over bonds of a decoder's features."""
 
 
 class Decoder:
@@ -51,6 +49,7 @@ class Decoder:
         self._mean_SZ, self._std_SZ = mean_SZ, std_SZ
         self._settings, self._rng = settings, rng
         self._point_S = samples.labelled.shard[samples.rows]
+        self._bonds = bond_sums(item.system, samples.labelled.points)
 
     def energies(self, run: RunDirectory) -> dict[str, Any] | None:
         """Energy and specific heat at every parameter point, of the data and of drawn configurations.
@@ -58,7 +57,7 @@ class Decoder:
         Latents come from the posteriors of the samples, and, for a model of a single point, also from the prior: a
         prior is the mixture of all points. None for systems without a formula for their energy.
         """
-        if self._system not in BONDS or any(point.get("field", 0.0) for point in self._samples.labelled.points):
+        if self._bonds is None:
             return None
         points = np.unique(self._point_S)
         content: dict[str, Any] = {"points": [self._energy_at(run, int(point)) for point in points]}
@@ -97,12 +96,12 @@ class Decoder:
         """Of one configuration per latent vector."""
         from models import inference
 
-        parameters = self._samples.labelled.points[point]
+        assert self._bonds is not None
+        parameters, bonds = self._samples.labelled.points[point], self._bonds[point]
         seed = int(self._rng.integers(2**62))
         energy_S = np.concatenate(
             [
-                -float(parameters["coupling"])
-                * BONDS[self._system](inference.sample(self._network, part, seed + i) * self._sign_HW)
+                -bonds.coupling * bonds.per_site(inference.sample(self._network, part, seed + i) * self._sign_HW)
                 for i, part in enumerate(np.array_split(z, max(1, len(z) // 1000)))
             ]
         )

@@ -13,7 +13,7 @@ from analysis.latent_space.covariance import closest
 from analysis.orders import columns
 from simulators import contract
 from simulators.contract import SIGN
-from workflow.analyze.decoder import BONDS
+from workflow.analyze.bonds import bond_sums
 from workflow.analyze.held_out import Samples
 from workflow.analyze.results import generator
 from workflow.dataset import shards
@@ -90,10 +90,10 @@ def columns_of(
 
 def _couplings(task: ShardTask, samples: Samples) -> NDArray[np.float64] | None:
     """(S,) the coupling of each sample; None where there is only one, or where it is not all of the energy."""
-    points = samples.labelled.points
-    if task.system not in BONDS or any(point.get("field", 0.0) for point in points):
+    bonds = bond_sums(task.system, samples.labelled.points)
+    if bonds is None:
         return None
-    coupling_S = np.array([float(point["coupling"]) for point in points])[samples.labelled.shard[samples.rows]]
+    coupling_S = np.array([point.coupling for point in bonds])[samples.labelled.shard[samples.rows]]
     return coupling_S if np.ptp(coupling_S) > 0 and np.all(coupling_S != 0) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -48,7 +48,7 @@ def simulated(system: contract.System, spec: Any, measure: Iterable[str] = ()) -
     return DatasetInfo(
         shape=tuple(spec.shape),
         encoding=system.encoding,
-        **stored(system.name, asdict(spec))._asdict(),
+        **stored(system, spec)._asdict(),
         order_parameters=system.names(spec).order_parameters,
         further=tuple((name, extra.shape) for name, extra in extras.items() if name in asked and extra.shape),
     )

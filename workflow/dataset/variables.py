@@ -32,17 +32,18 @@ class Stored(NamedTuple):
         return LIKELIHOODS[self.variable][0]
 
 
-def stored(system: str, spec: Mapping[str, Any]) -> Stored:
-    """What configurations of ``system`` at the parameters ``spec`` hold."""
-    variable = VARIABLE_OF[contract.load(system).likelihood]
+def stored(system: contract.System, spec: Any) -> Stored:
+    """What configurations of ``system`` at ``spec`` hold."""
+    variable = VARIABLE_OF[system.likelihood]
     if variable != "states":
         return Stored(variable, 2, 0)
-    # Spins of -1, 0 and 1 where the system has no number of states.
-    return Stored(variable, int(spec["states"]), 0) if "states" in spec else Stored(variable, 3, -1)
+    states = system.states_of(spec)
+    return Stored(variable, len(states), states.start)
 
 
 def stored_of(task: Mapping[str, Any]) -> Stored:
     """The same of a shard, from the task in its metadata: data that are not simulated say it themselves."""
     if "info" in task:
         return Stored(*(task["info"][name] for name in Stored._fields))
-    return stored(task["system"], dict(task["spec"]))
+    system = contract.load(task["system"])
+    return stored(system, system.spec(**dict(task["spec"])))

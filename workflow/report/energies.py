@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from analysis.errors import Estimate
 from analysis.figures import decoder as decoder_figures
 from analysis.figures import physics as physics_figures
-from simulators.reference import exact
+from simulators import contract
 from workflow.report.models import Analyzed, Drawing, best, by_quantity, estimate, groups, latent_names, order_name
 from workflow.verdict.judging import Record
 
@@ -30,6 +31,8 @@ class Drawn(NamedTuple):
     temperature: float
     energy: Estimate
     heat: Estimate
+    spec: Any
+    """The parameter point, as its system has it."""
 
 
 def energies(models: Sequence[Analyzed]) -> Drawing:
@@ -46,7 +49,7 @@ def energies(models: Sequence[Analyzed]) -> Drawing:
             by_label.setdefault(point.label, []).append(point)
         series = [_curve(label, points) for label, points in list(by_label.items())[: 1 + MOST_CURVES]]
         system = models[0].plan.system
-        known = _exact(models, size, coupling, [point.temperature for point in here])
+        known = _exact(system, here)
         caption = (
             f"Energy and specific heat per site of what decoders draw, {system}, L = {size}, J = {coupling:g}, mean "
             "over seeds; z of the posteriors of held-out samples, or of the prior where a model knows a single "
@@ -61,11 +64,13 @@ def _collected(models: Sequence[Analyzed]) -> tuple[list[Drawn], list[Drawn]]:
     data: dict[tuple[Any, ...], Drawn] = {}
     found: dict[tuple[Any, ...], list[Drawn]] = {}
     for label, model in _chosen(models):
+        system = contract.load(model.plan.system)
         for point in model.content["energies"]["points"]:
             place = (model.plan.size, float(point["point"]["coupling"]), float(point["point"]["temperature"]))
-            data.setdefault(place, Drawn("data", *place, *_pair(point["data"])))
+            spec = system.spec(**point["point"])
+            data.setdefault(place, Drawn("data", *place, *_pair(point["data"]), spec))
             source = model.content["energies"]["prior"] if model.is_one_point else point["posterior"]
-            found.setdefault((label, *place), []).append(Drawn(label, *place, *_pair(source)))
+            found.setdefault((label, *place), []).append(Drawn(label, *place, *_pair(source), spec))
     return list(data.values()), [_mean(points) for points in found.values()]
 
 
@@ -115,17 +120,22 @@ def _curve(label: str, points: Sequence[Drawn]) -> physics_figures.ThermalCurve:
     )
 
 
-def _exact(
-    models: Sequence[Analyzed], size: int, coupling: float, temperatures: Sequence[float]
-) -> physics_figures.ExactCurve | None:
-    """Of the Ising model; energies exist only where there is no field."""
-    if models[0].plan.system != "ising" or coupling == 0 or (coupling < 0 and size % 2) or size < 3:
-        return None
+def _exact(name: str, points: Sequence[Drawn]) -> physics_figures.ExactCurve | None:
+    """Exact values of a system over the temperatures of ``points``; None where it has none, or where the points differ
+    in more than the temperature, so that they lie on several curves."""
+    temperatures = [point.temperature for point in points]
     low, high = min(temperatures), max(temperatures)
+    specs = {replace(point.spec, temperature=low) for point in points}
+    if len(specs) > 1:
+        return None
     temperature_T = np.linspace(low, high if high > low else 1.05 * low, GRID)
-    found = [exact.ising(size, size, float(temperature), coupling) for temperature in temperature_T]
+    system, (spec,) = contract.load(name), specs
+    curve = [system.exact_energy(replace(spec, temperature=float(temperature))) for temperature in temperature_T]
+    known = [values for values in curve if values is not None]
+    if len(known) < len(curve):
+        return None
     return physics_figures.ExactCurve(
-        temperature_T, np.array([f.energy for f in found]), np.array([f.specific_heat for f in found])
+        temperature_T, np.array([values.energy for values in known]), np.array([v.specific_heat for v in known])
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis import scans
 from analysis.phases import display_names
-from simulators.reference import exact
+from simulators import contract
 from workflow.dataset import inputs, shards
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.report.models import PHASE_NAMES, Analyzed, best, estimate, of_model, rule_setting, words, written
@@ -221,12 +221,12 @@ def _certificate_row(run: RunDirectory, task: SimulationTask) -> dict[str, Any]:
     certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
     observables = certificate["observables"]
     invariant = {name: observables[name] for name in task.names.judged}
-    energy, spec = observables["energy"], dict(task.spec)
-    known = task.system == "ising" and spec["field"] == 0
+    energy = observables["energy"]
+    exact = contract.load(task.system).exact_energy(task.point)
     return {
         "point": ", ".join(f"{name} {value:g}" for name, value in task.spec if isinstance(value, int | float)),
         "energy": shown(energy["mean"], energy["error"]),
-        "exact": f"{_exact_energy(spec, task.size):.5f}" if known else "",
+        "exact": "" if exact is None else f"{exact.energy:.5f}",
         "judged": [shown(found["mean"], found["error"]) for name, found in invariant.items() if name != "energy"],
         "algorithm": certificate["algorithm"],
         "choice": certificate["choice"],
@@ -239,7 +239,3 @@ def _certificate_row(run: RunDirectory, task: SimulationTask) -> dict[str, Any]:
         "certified": certificate["certified"],
         "reasons": "; ".join(certificate["reasons"]),
     }
-
-
-def _exact_energy(spec: dict[str, Any], size: int) -> float:
-    return exact.ising(size, size, float(spec["temperature"]), float(spec["coupling"])).energy

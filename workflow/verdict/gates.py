@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from models.config import THERMAL_BETA, WARN_FRACTION
-from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE
+from simulators import contract
 from workflow.study.blocks import AnalyzeBlock
 
 INFINITY = float("inf")
@@ -149,8 +149,7 @@ def subject_of(content: dict[str, Any], is_one_point: bool) -> str:
         if not is_one_point:
             return ENERGIES
         point = content["energies"]["points"][0]["point"]
-        hot = point["temperature"] >= ISING_CRITICAL_TEMPERATURE * abs(point["coupling"])
-        return HOT_ENERGIES if content["result"]["system"] == "ising" and hot else POINT_ENERGIES
+        return HOT_ENERGIES if _is_hot(content["result"]["system"], point) else POINT_ENERGIES
     if is_one_point:
         return POINT
     if not content["order_parameters"]:
@@ -166,6 +165,13 @@ def subject_of(content: dict[str, Any], is_one_point: bool) -> str:
     matched = {pair["latent"] for pair in content["correlation"]["pairs"]}
     spare = {unit for k, unit in enumerate(content["units"]) if k not in matched}
     return SIGNS if spare <= set(content["information"]["active"]) else SPARE
+
+
+def _is_hot(name: str, point: dict[str, Any]) -> bool:
+    """Whether a parameter point is known to be above the transition of its system."""
+    system = contract.load(name)
+    critical = system.critical_temperature(system.spec(**point))
+    return critical is not None and point["temperature"] >= critical
 
 
 def components(content: dict[str, Any], order: str) -> list[str]:

@@ -90,7 +90,7 @@ def off(name: str, spec: Any, symmetries: Sequence[str]) -> float:
     """Largest change of -ln |weight| or sign under random elements."""
     system = contract.load(name)
     _, states = states_of(system, spec)
-    kind = stored(name, {field: getattr(spec, field) for field in spec.__dataclass_fields__})
+    kind = stored(system, spec)
     images = turned(states, symmetries, kind)
     assert (images != np.repeat(states, ELEMENTS, axis=0)).any(), "something must be turned"
     before = np.repeat(log_weights(system, spec, states), ELEMENTS, axis=0)

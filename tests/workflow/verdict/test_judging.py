@@ -161,7 +161,7 @@ CONTENT: dict[str, Any] = {
 
 
 def thermal(temperature: float) -> dict[str, Any]:
-    points = [{"point": {"temperature": temperature, "coupling": -1.0}}]
+    points = [{"point": {"size": 4, "temperature": temperature, "coupling": -1.0}}]
     return {"result": {"system": "ising", "model": {"likelihood": "thermal"}}, "energies": {"points": points}}
 
 

@@ -1,0 +1,24 @@
+"""Energies that follow from bonds alone: what a system says of its parameter points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from simulators import contract
+from simulators.contract import BondSum
+
+
+def bond_sums(name: str, points: Sequence[Mapping[str, Any]]) -> list[BondSum] | None:
+    """How the energy follows from bonds at every one of ``points``; None where it does not at one of them.
+
+    Args:
+        name: of the system, or of data that were not simulated, which have no energy.
+        points: parameters, as shards have them.
+    """
+    if name not in contract.names():
+        return None
+    system = contract.load(name)
+    sums = [system.bond_sum(system.spec(**point)) for point in points]
+    known = [bonds for bonds in sums if bonds is not None]
+    return known if len(known) == len(sums) else None
