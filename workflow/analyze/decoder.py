@@ -49,7 +49,7 @@ class Decoder:
         self._mean_SZ, self._std_SZ = mean_SZ, std_SZ
         self._settings, self._rng = settings, rng
         self._point_S = samples.labelled.shard[samples.rows]
-        self._bonds = bond_sums(item.system, samples.labelled.points)
+        self._bonds = bond_sums(self._system, samples.labelled.points)
 
     def energies(self, run: RunDirectory) -> dict[str, Any] | None:
         """Energy and specific heat at every parameter point, of the data and of drawn configurations.
