@@ -33,7 +33,8 @@ def main() -> None:
         print(f"{name}: {len(found[name]['shards'])} shards, {len(found[name]['models'])} models", flush=True)
     options.output.write_text(json.dumps(found, indent=1) + "\n")
     if options.compare:
-        wrong = differences(json.loads(options.compare.read_text()), found)
+        earlier = {name: part for name, part in json.loads(options.compare.read_text()).items() if name in found}
+        wrong = differences(earlier, found)
         print("\n".join(wrong) if wrong else "equal")
         sys.exit(bool(wrong))
 

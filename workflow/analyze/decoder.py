@@ -55,9 +55,10 @@ class Decoder:
         """Energy and specific heat at every parameter point, of the data and of drawn configurations.
 
         Latents come from the posteriors of the samples, and, for a model of a single point, also from the prior: a
-        prior is the mixture of all points. None for systems without a formula for their energy.
+        prior is the mixture of all points. None for systems without a formula for their energy, and for a Gaussian
+        decoder, which draws real numbers instead of states of a site.
         """
-        if self._bonds is None:
+        if self._bonds is None or self._network.config.likelihood == "gaussian":
             return None
         points = np.unique(self._point_S)
         content: dict[str, Any] = {"points": [self._energy_at(run, int(point)) for point in points]}

@@ -9,6 +9,7 @@ from analysis.orders import OrderParameter, signs
 from simulators import contract
 from workflow.dataset.inputs import Input, is_second, seen
 from workflow.dataset.origins import DataTask, ShardTask
+from workflow.dataset.variables import Stored
 
 
 class Physics(NamedTuple):
@@ -22,10 +23,14 @@ class Physics(NamedTuple):
     """Whether what a model sees has a number of its own for every site, which order parameters can be read off."""
 
 
+def variable_of(stored: Stored) -> Variable:
+    """The same as analysis names it."""
+    return Variable(*stored) if stored.variable == "states" else Variable(stored.variable)
+
+
 def physics(task: ShardTask, given_as: Input = "raw") -> Physics:
     """Order parameters, variable as a model sees it, scanned parameter; of data, every order parameter has a sign."""
-    kind, states, lowest = seen(task.info, given_as).stored
-    variable = Variable(kind, states, lowest) if kind == "states" else Variable(kind)
+    variable = variable_of(seen(task.info, given_as).stored)
     if isinstance(task, DataTask):
         return Physics(signs(task.info.order_parameters), variable, "temperature")
     system = contract.load(task.system)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.decoder import mean_fields
 from analysis.latent_space import separation
-from workflow.analyze.physics import Physics
+from workflow.analyze.physics import Physics, variable_of
 from workflow.dataset import inputs
 from workflow.plan.tasks import ModelPlan
 from workflow.storage.places import Place
@@ -58,10 +58,10 @@ def generate(
     readable = mean_fields.readable(known.orders) if known.on_sites else []
     if not readable:
         return None
-    stored_NCHW = inputs.restored(field_NCHW.astype(float), model.seen.stored, model.given_as)
-    lengths = [
-        known.orders[k].length(mean_fields.components(stored_NCHW, known.variable, known.orders[k])) for k in readable
-    ]
+    decoded = model.seen.stored.decoded(network.config.likelihood)
+    variable = variable_of(decoded)
+    stored_NCHW = inputs.restored(field_NCHW.astype(float), decoded, model.given_as)
+    lengths = [known.orders[k].length(mean_fields.components(stored_NCHW, variable, known.orders[k])) for k in readable]
     return separation.generated_shares(np.stack(lengths, axis=1), [known.orders[k].name for k in readable])
 
 

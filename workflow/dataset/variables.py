@@ -31,6 +31,12 @@ class Stored(NamedTuple):
         """The natural likelihood."""
         return LIKELIHOODS[self.variable][0]
 
+    def decoded(self, likelihood: Likelihood) -> Stored:
+        """What a decoder's means are of: of a spin a Gaussian gives the mean itself, not the probability of +1."""
+        if likelihood == "gaussian" and self.variable == "spins":
+            return self._replace(variable="values")
+        return self
+
 
 def stored(system: contract.System, spec: Any) -> Stored:
     """What configurations of ``system`` at ``spec`` hold."""

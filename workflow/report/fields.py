@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from analysis.encodings import Variable
 from analysis.figures import latent_plane as figures
 from analysis.figures import states as state_figures
+from workflow.analyze.physics import variable_of
 from workflow.analyze.pictures import PLANE
 from workflow.report.latents import reference
 from workflow.report.models import PANELS, Analyzed, Drawing, compared
@@ -33,8 +35,13 @@ FEW = 256
 
 def _what(model: Analyzed) -> str:
     if model.physics.on_sites:
-        return WHAT[model.physics.variable.kind]
+        return WHAT[decoded_variable(model).kind]
     return MATRICES + (" of spin up" if model.plan.seen.shape[0] == 2 else "")
+
+
+def decoded_variable(model: Analyzed) -> Variable:
+    """What the decoded means are of."""
+    return variable_of(model.plan.seen.stored.decoded(model.plan["likelihood"]))
 
 
 def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
@@ -66,7 +73,7 @@ def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing
     by_kind: dict[tuple[Any, ...], list[Analyzed]] = {}
     yield from local(run, list(first.values()), "points")
     for model in first.values():
-        by_kind.setdefault((model.physics.variable, model.plan.system, model.plan.given_as), []).append(model)
+        by_kind.setdefault((decoded_variable(model), model.plan.system, model.plan.given_as), []).append(model)
     for (_, system, given_as), mine in by_kind.items():
         chosen = mine[: 2 * PANELS]
         caption = (
@@ -112,7 +119,7 @@ def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
         f"{_what(model)[:1].upper()}{_what(model)[1:]} decoded over the latent plane, {label}, "
         f"L = {model.plan.size}, seed {model.plan.seed}{reference('plane', model)}."
     )
-    if model.physics.variable.kind == "spins":
+    if decoded_variable(model).kind == "spins":
         figure = figures.latent_plane(decoded[:, :, 0], PLANE, PLANE, model.title)
     else:
         colours, key = _colours(run, model, decoded, _reach([decoded]))
@@ -122,7 +129,7 @@ def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
 
 def _tiles(run: RunDirectory, models: Sequence[Analyzed], titles: Sequence[str]) -> Any:
     decoded = [fields(run, model, "generated") for model in models]
-    if models[0].physics.variable.kind == "spins":
+    if decoded_variable(models[0]).kind == "spins":
         panels = [figures.FieldPanel(title, part[:, 0]) for title, part in zip(titles, decoded, strict=True)]
         return figures.generated_fields(panels)
     reach = _reach(decoded)
@@ -140,7 +147,7 @@ def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 
 def _is_image(run: RunDirectory, model: Analyzed) -> bool:
     """Whether the data are grey values between 0 and 1; a linear decoder may leave that range."""
-    if model.plan.given_as != "raw":
+    if model.plan.given_as != "raw" or model.physics.variable.kind != "values":
         return False
     path = run.shard(model.plan.system, model.plan.size, model.task.task_id)
     values = np.frombuffer(b"".join(read_with(path, _first_configurations)), "<f4")
@@ -156,7 +163,7 @@ def _colours(
     run: RunDirectory, model: Analyzed, decoded: NDArray[np.float64], reach: tuple[float, float]
 ) -> tuple[NDArray[np.float64], state_figures.Key]:
     """The first stored channel of (..., F, H, W) as colours (..., H, W, C)."""
-    variable = model.physics.variable
+    variable = decoded_variable(model)
     if variable.kind == "states" and variable.states <= len(state_figures.STATES):
         names = tuple(str(variable.lowest + state) for state in range(variable.states))
         probability = decoded[..., : variable.states, :, :]
