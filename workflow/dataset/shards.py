@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from simulators.sampling.sampler import Samples
 from workflow import __version__
-from workflow.dataset.codec import DECODED_BYTES, decode, encode, packed_rows
+from workflow.dataset.codec import ENCODINGS, decode, encode, packed_rows
 from workflow.storage.places import Place, StorageError, place, read_with
 from workflow.storage.whole_files import write_whole
 
@@ -160,8 +160,10 @@ def write(task: Origin, samples: Samples | Rows, path: Place) -> tuple[int, int,
         rows, bytes and sha256 of the file.
     """
     table = _table(task, samples)
-    decoded = prod(task.info.shape) * DECODED_BYTES[task.info.encoding]
-    decoded += sum(prod(input_SCHW.shape[1:]) * DECODED_BYTES["float32"] for input_SCHW in samples.inputs.values())
+    decoded = prod(task.info.shape) * ENCODINGS[task.info.encoding].decoded_bytes
+    decoded += sum(
+        prod(input_SCHW.shape[1:]) * ENCODINGS["float32"].decoded_bytes for input_SCHW in samples.inputs.values()
+    )
     inputs = {f"{INPUT}{name}" for name in samples.inputs}
     plain = [name for name in table.column_names if name not in ("configuration", *inputs, *samples.observables)]
     buffer = io.BytesIO()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from models.compute.chunks import CHUNK, rows_at_once
 from simulators import contract
+from workflow.dataset.codec import ENCODINGS
 from workflow.dataset.gathered import most_in_memory
 from workflow.dataset.origins import SimulationTask
 from workflow.plan.tasks import ModelPlan
@@ -35,8 +36,6 @@ PROCESS_BYTES = 4.5e8
 """A worker with everything imported, before it does anything."""
 COPIES = 5
 """Of all chains at once: while they start, are measured and are packed."""
-STATE_BYTES = {"bits": 1, "int8": 1, "float32": 16}
-"""Of one site while it is simulated, by how it is stored; angles are held as two doubles."""
 
 
 def simulation_cost(task: SimulationTask) -> Cost:
@@ -45,7 +44,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
     Only ``plan`` and the order of tasks depend on it, never a shard's content.
     """
     system, spec = contract.load(task.system), task.point
-    sites = prod(spec.shape)
+    sites, encoding = prod(spec.shape), ENCODINGS[system.encoding]
     algorithm = expected_algorithm(task)
     tau = system.expected_tau(spec, algorithm)
     thermalization = 30 * tau if task.thermalization == "auto" else float(task.thermalization)
@@ -54,7 +53,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
     extras = [system.extras(spec)[name] for name in task.measure]
     measuring = sum(extra.sweeps for extra in extras)
     updates = (thermalization + (spacing + measuring) * rounds) * sites * task.chains
-    bytes_per_sample = {"bits": 1 / 8, "int8": 1.0, "float32": 4.0}[system.encoding] * sites
+    bytes_per_sample = encoding.bits / 8 * sites
     bytes_per_sample += sum(8 * len(extra.columns) + 4 * prod(extra.shape or (0,)) for extra in extras)
     return Cost(
         core_seconds=0.05 + updates * system.nanoseconds(algorithm, spec) * 1e-9,
@@ -63,7 +62,7 @@ def simulation_cost(task: SimulationTask) -> Cost:
         memory_bytes=int(
             PROCESS_BYTES
             + 2 * task.samples * bytes_per_sample
-            + COPIES * task.chains * sites * STATE_BYTES[system.encoding]
+            + COPIES * task.chains * sites * encoding.simulated_bytes
         ),
     )
 

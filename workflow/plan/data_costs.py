@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
+from workflow.dataset.codec import ENCODINGS
 from workflow.dataset.info import DatasetInfo
 from workflow.dataset.origins import DataSource, ShardTask, SimulationTask
 from workflow.plan.costs import PROCESS_BYTES, Cost, simulation_cost
@@ -13,7 +14,6 @@ from workflow.study.blocks import Study
 
 BYTES_PER_SECOND = 2.5e7
 """Configurations that become shards in a second, from MNIST and the synthetic set."""
-BYTES_PER_SITE = {"bits": 1 / 8, "int8": 1.0, "float32": 4.0}
 
 
 def shard_cost(task: ShardTask) -> Cost:
@@ -31,7 +31,7 @@ def shard_cost(task: ShardTask) -> Cost:
 
 def sample_bytes(info: DatasetInfo) -> float:
     """Of one configuration as it is stored."""
-    return prod(info.shape) * BYTES_PER_SITE[info.encoding]
+    return prod(info.shape) * ENCODINGS[info.encoding].bits / 8
 
 
 def training_samples(tasks: Iterable[ShardTask], fraction: float) -> int:

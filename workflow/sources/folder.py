@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ConfigDict
 
-from workflow.dataset.codec import decode, packed_rows
+from workflow.dataset.codec import ENCODINGS, EncodingName, decode, packed_rows
 from workflow.dataset.manifest import sha256
 from workflow.dataset.origins import FEWEST_CHAINS, pseudo_chains, renumbered
 from workflow.dataset.points import Scalar
@@ -65,7 +65,7 @@ class FolderContents:
     """What a folder holds: enough to plan with, and to notice when a file is another one."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    encoding: Literal["bits", "int8", "float32"]
+    encoding: EncodingName
     columns: dict[str, Kind]
     """All columns but the configuration, in their order."""
     files: tuple[FileContents, ...]
@@ -180,14 +180,14 @@ def _stored(schema: pa.Schema, found: list[str]) -> tuple[str, tuple[int, int, i
     except (KeyError, TypeError, ValueError):
         found.append('the metadata of configuration must hold encoding and shape, such as "bits" and "[1, 32, 32]"')
         return None
-    sites = channels * rows * columns
-    widths = {"bits": -(-sites // 8), "int8": sites, "float32": 4 * sites}
-    if encoding not in widths:
+    if encoding not in ENCODINGS:
         found.append(f"encoding must be bits, int8 or float32, got {encoding!r}")
-    elif min(channels, rows, columns) < 1:
+        return None
+    width = ENCODINGS[encoding].stored_bytes(channels * rows * columns)
+    if min(channels, rows, columns) < 1:
         found.append(f"shape must be channels, rows and columns, got {[channels, rows, columns]}")
-    elif not pa.types.is_fixed_size_binary(field.type) or field.type.byte_width != widths[encoding]:
-        found.append(f"configuration must be fixed_size_binary[{widths[encoding]}], got {field.type}")
+    elif not pa.types.is_fixed_size_binary(field.type) or field.type.byte_width != width:
+        found.append(f"configuration must be fixed_size_binary[{width}], got {field.type}")
     else:
         return encoding, (channels, rows, columns)
     return None

@@ -7,18 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from models.config import Variable
+from workflow.dataset.codec import ENCODINGS
 from workflow.dataset.info import DatasetInfo
 from workflow.dataset.origins import VERSIONS, DataSource, DataTask
 from workflow.dataset.points import Scalar
 from workflow.sources.folder import PARAMETERS, RESERVED, FileContents, FolderContents
 from workflow.study.grid import Problem
-
-VARIABLES: dict[str, tuple[Variable, ...]] = {
-    "bits": ("spins",),
-    "int8": ("states", "spins"),
-    "float32": ("values", "angles"),
-}
-"""What configurations of an encoding can be; the first is meant where the block does not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +100,7 @@ def _spec(file: FileContents, columns: Columns) -> tuple[tuple[str, Scalar], ...
 
 
 def _variable(contents: FolderContents, given: Variable | None, place: str, problems: list[Problem]) -> Variable:
-    offered = VARIABLES[contents.encoding]
+    offered = ENCODINGS[contents.encoding].variables
     if given is not None and given not in offered:
         text = f'{contents.encoding} configurations are {" or ".join(offered)}, got "{given}"'
         problems.append(Problem(f"{place}.variable", text))
