@@ -14,7 +14,7 @@ from workflow.dataset.reading import SPLIT_COLUMNS, numbers, read_for, unseen
 from workflow.execution.executors import Executor
 from workflow.execution.failures import StageFailed, forget_failures, note_failure, require
 from workflow.execution.stage_costs import timed
-from workflow.plan.tasks import Kind, ModelPlan, kinds, model_plans, shard_tasks
+from workflow.plan.tasks import ModelPlan, ShardKind, kinds, model_plans, shard_tasks
 from workflow.storage import places as storage
 from workflow.storage.places import Listing
 from workflow.storage.run_directory import RunDirectory
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def shards_of(model: ModelPlan, tasks: Sequence[ShardTask]) -> list[ShardTask]:
     """Every shard that a trained model can read: its system, size and shape, also those it was not trained on."""
     readable = {kind: model.reads(kind) for kind in kinds(tasks)}
-    return [task for task in tasks if readable[Kind(task.system, task.size, task.info)]]
+    return [task for task in tasks if readable[ShardKind(task.system, task.size, task.info)]]
 
 
 def encoded(run: RunDirectory, model: ModelPlan, tasks: Sequence[ShardTask], there: Listing) -> bool:

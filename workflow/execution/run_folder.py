@@ -20,8 +20,9 @@ from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.stores import PROBE, check_access
 from workflow.storage.whole_files import is_half_written, remove_half_written, write_whole
-from workflow.study.blocks import ASKED, EXECUTION, Study
+from workflow.study.blocks import VERDICT_ENTRIES, Study
 from workflow.study.loading import StudyError, parse
+from workflow.study.train_settings import Taker, entries_of
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
@@ -176,10 +177,11 @@ def _that_counts(resolved: dict[str, Any]) -> dict[str, Any]:
     what the verdict asks for, nor the machines, nor (but for rounding) over how many of them a training is spread;
     the folder then keeps the latest word on all of these."""
     kept = {key: value for key, value in resolved.items() if key not in ("allow_uncertified", "cluster")}
-    kept["analyze"] = {key: value for key, value in kept.get("analyze", {}).items() if key not in ASKED}
+    kept["analyze"] = {key: value for key, value in kept.get("analyze", {}).items() if key not in VERDICT_ENTRIES}
     if "train" in kept:
+        execution = entries_of(Taker.EXECUTION)
         kept["train"] = [
-            {key: value for key, value in block.items() if key not in EXECUTION} for block in kept["train"]
+            {key: value for key, value in block.items() if key not in execution} for block in kept["train"]
         ]
     if "data" in kept:
         kept["data"] = [{key: value for key, value in block.items() if key != "path"} for block in kept["data"]]

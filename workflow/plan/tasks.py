@@ -15,20 +15,21 @@ from workflow.dataset.identity import stream
 from workflow.dataset.info import DatasetInfo
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.dataset.points import Point
-from workflow.plan.training_run import FURTHER, SETTINGS, Kind, ModelPlan
+from workflow.plan.model_plan import ModelPlan, ShardKind
 from workflow.study.blocks import SimulateBlock, Study, TrainBlock, listed
 from workflow.study.selection import selected
 from workflow.study.symmetries import symmetries_of
+from workflow.study.train_settings import SETTINGS
 
 SITES_PER_TASK = 2**28
 """About how many lattice sites one task keeps (32 MiB as bits): more samples make more tasks, with own chains."""
 
 
-def kinds(tasks: Iterable[ShardTask]) -> dict[Kind, list[ShardTask]]:
+def kinds(tasks: Iterable[ShardTask]) -> dict[ShardKind, list[ShardTask]]:
     """``tasks`` by kind."""
-    found: dict[Kind, list[ShardTask]] = {}
+    found: dict[ShardKind, list[ShardTask]] = {}
     for task in tasks:
-        found.setdefault(Kind(task.system, task.size, task.info), []).append(task)
+        found.setdefault(ShardKind(task.system, task.size, task.info), []).append(task)
     return found
 
 
@@ -156,7 +157,7 @@ def _settings(
     block: TrainBlock, given_as: inputs.Input, seen: DatasetInfo, shards: Sequence[ShardTask]
 ) -> dict[str, Any]:
     """The rest of a block, for one of its inputs."""
-    settings = {name: getattr(block, name) for name in (*SETTINGS, *FURTHER)}
+    settings = {name: getattr(block, name) for name in SETTINGS}
     if block.likelihood == "auto":
         settings["likelihood"] = seen.stored.likelihood
     settings["input"] = given_as

@@ -70,13 +70,12 @@ class Sampling:
     measure: list[str] = field(default_factory=list)
 
 
-MODEL_SETTINGS = ("model", "latent", "posterior", "variance", "local_beta", "padding", "hidden")
-"""Entries of a ``[[train]]`` block that a network takes as they are."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainBlock:
-    """One ``[[train]]`` block: which shards, which network, and the sweep over sizes, beta and seeds."""
+    """One ``[[train]]`` block: which shards, which network, and the sweep over sizes, beta and seeds.
+
+    ``train_settings`` says who takes each entry.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: Annotated[str, annotated_types.Predicate(lambda s: bool(re.fullmatch(r"[\w.-]+", s)))]
@@ -142,10 +141,6 @@ class TrainBlock:
         return tuple(listed(self.input))
 
 
-EXECUTION = ("workers", "compile", "memory")
-"""Entries of a ``[[train]]`` block that change results by rounding alone: not in a train id, free in a run folder."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnalyzeBlock:
     """``[analyze]``: how results are estimated."""
@@ -181,7 +176,7 @@ class AnalyzeBlock:
     """Largest energy error per site of what a thermal decoder draws (0.06 for one point, 0.08 for several)."""
 
 
-ASKED = (
+VERDICT_ENTRIES = (
     "cluster_accuracy", "kl", "correlation", "cross", "angle", "isometry", "psi4", "cosine", "canonical", "energy",
 )  # fmt: skip
 """Entries of ``[analyze]`` that the verdict alone depends on, and no result."""

@@ -8,11 +8,12 @@ from workflow.dataset.info import DatasetInfo
 from workflow.dataset.inputs import Input, is_second, objection, seen
 from workflow.dataset.origins import DataSource
 from workflow.dataset.points import Point
-from workflow.study.blocks import MODEL_SETTINGS, TrainBlock, listed, parse_beta
+from workflow.study.blocks import TrainBlock, listed, parse_beta
 from workflow.study.data_blocks import split_problem
 from workflow.study.grid import Problem
 from workflow.study.selection import Source, infos_at, selected
 from workflow.study.symmetries import common
+from workflow.study.train_settings import Taker, entries_of
 
 NO_SIGNED_LIKELIHOOD = (
     'must be "ignore", got {!r}: the sign is a function of the configuration, so that a likelihood weighted by it has '
@@ -124,8 +125,7 @@ def _check_configs(block: TrainBlock, place: str, given_as: Input, infos: list[D
                     variable=info.variable,
                     states=info.states,
                     network=network,  # type: ignore[arg-type]  # checked by pydantic
-                    likelihood=likelihood,
-                    **{name: getattr(block, name) for name in MODEL_SETTINGS},
+                    **{name: getattr(block, name) for name in entries_of(Taker.NETWORK)} | {"likelihood": likelihood},
                 )
                 if block.free_energy and (block.latent > 2 or likelihood == "thermal"):
                     raise ValueError("free_energy needs one or two latents and a likelihood of independent sites")

@@ -30,11 +30,8 @@ from workflow.execution.interruption import GRACE_SECONDS, held
 from workflow.plan.tasks import ModelPlan
 from workflow.storage.places import place
 from workflow.storage.run_directory import RunDirectory
-from workflow.study.blocks import MODEL_SETTINGS
+from workflow.study.train_settings import Taker, entries_of
 from workflow.train.record import BEGIN, CHECKPOINT_SECONDS, At, Recorder
-
-TRAIN_SETTINGS = ("epochs", "batch", "learning_rate", "axes", "free_energy", "precision", "augment")
-"""Settings of a run that its training takes as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +110,9 @@ def _configs(model: ModelPlan, data: TrainingData) -> tuple[ModelConfig, TrainCo
         shape=data.shape,
         variable=data.stored.variable,
         states=data.stored.states,
-        **{name: model[name] for name in (*MODEL_SETTINGS, "likelihood")},
+        **{name: model[name] for name in entries_of(Taker.NETWORK)},
     )
-    config = TrainConfig(**{name: model[name] for name in TRAIN_SETTINGS}, compile=model.compile)
+    config = TrainConfig(**{name: model[name] for name in entries_of(Taker.TRAINING)}, compile=model.compile)
     return network, config
 
 

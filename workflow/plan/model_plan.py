@@ -6,14 +6,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from models.config import HIDDEN, VERSION
+from models.config import VERSION
 from workflow.dataset import inputs
 from workflow.dataset.identity import sha256_of
 from workflow.dataset.info import DatasetInfo
 from workflow.study.blocks import Beta
+from workflow.study.train_settings import SETTINGS
 
 
-class Kind(NamedTuple):
+class ShardKind(NamedTuple):
     """What decides whether a model can read a shard."""
 
     system: str
@@ -33,7 +34,7 @@ class ModelPlan:
     beta: Beta
     seed: int
     settings: tuple[tuple[str, Any], ...]
-    """The rest of the block, by name: ``SETTINGS`` and ``FURTHER``."""
+    """The rest of the block, by name, in the order of ``train_settings.SETTINGS``."""
     task_ids: tuple[str, ...]
     """The shards it is trained on, sorted."""
     workers: int | Literal["auto"]
@@ -52,13 +53,11 @@ class ModelPlan:
     def train_id(self) -> str:
         """16 hex digits over everything that decides the weights (the block's name does not).
 
-        Settings that are at the default of ``FURTHER`` are left out, so that a model keeps its id when programs learn
-        to do more.
+        What programs learn to do later is left out where a model does not use it, so that older models keep their ids.
         """
-        content = {name: getattr(self, name) for name in RUN_FIELDS} | {"beta": asdict(self.beta)}
-        # As ids of one worker have always been.
+        content = {name: getattr(self, name) for name in ID_FIELDS} | {"beta": asdict(self.beta)}
         content["workers"] = 1
-        content["settings"] = [(name, value) for name, value in self.settings if FURTHER.get(name, ()) != value]
+        content["settings"] = [(name, value) for name, value in self.settings if value not in SETTINGS[name].left_out]
         if self.beta.eigenvalue == 1:
             del content["beta"]["eigenvalue"]
         if self.restart == 0:
@@ -76,7 +75,7 @@ class ModelPlan:
         given_as: inputs.Input = self["input"]
         return given_as
 
-    def reads(self, kind: Kind) -> bool:
+    def reads(self, kind: ShardKind) -> bool:
         """Whether shards of this kind come to what the network is given."""
         given_as = self.given_as
         if (kind.system, kind.size) != (self.system, self.size) or inputs.objection(kind.info, given_as) is not None:
@@ -96,14 +95,14 @@ class ModelPlan:
 
     @property
     def training_seed(self) -> int:
-        """Seed of initialization, shuffle and noise: the run's own, or one that follows from it and the restart."""
+        """Seed of initialization, shuffle and noise: the model's own, or one that follows from it and the restart."""
         if self.restart == 0:
             return self.seed
         return int(sha256_of([self.seed, "restart", self.restart])[:15], 16)
 
     @property
     def stack(self) -> tuple[Any, ...]:
-        """Runs with the same stack differ in beta and seed alone and can train as one stacked model."""
+        """Models with the same stack differ in beta and seed alone, and can train as one batched computation."""
         return (self.system, self.size, self.network, self.settings, self.task_ids, self.workers, self.compile)
 
     def __getitem__(self, name: str) -> Any:
@@ -114,27 +113,5 @@ class ModelPlan:
         return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}{again}"
 
 
-RUN_FIELDS = tuple(field.name for field in fields(ModelPlan) if field.name not in ("name", "seen", "memory", "compile"))
-SETTINGS = (
-    "model",
-    "likelihood",
-    "latent",
-    "axes",
-    "epochs",
-    "batch",
-    "learning_rate",
-    "padding",
-    "held_out",
-)
-FURTHER: dict[str, Any] = {
-    "posterior": "diagonal",
-    "variance": 1.0,
-    "local_beta": 0.5,
-    "hidden": HIDDEN,
-    "free_energy": False,
-    "precision": "float32",
-    "stop_collapsed": None,
-    "input": "raw",
-    "augment": (),
-}
-"""Settings with the value that leaves a train id as it is without them."""
+ID_FIELDS = tuple(field.name for field in fields(ModelPlan) if field.name not in ("name", "seen", "memory", "compile"))
+"""Fields that a train id holds. ``workers`` is among them since the first version, and so stays there as 1."""
