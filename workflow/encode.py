@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from workflow.dataset.origins import ShardTask
 from workflow.dataset.reading import SPLIT_COLUMNS, numbers, read_for, unseen
-from workflow.execution.executors import Executor
-from workflow.execution.failures import StageFailed, forget_failures, note_failure, require
-from workflow.execution.stage_costs import timed
+from workflow.execution.failures import forget_failures, require
+from workflow.execution.stage import Execution, Failure, stage_work
 from workflow.plan.tasks import ModelPlan, ShardKind, kinds, model_plans, shard_tasks
 from workflow.storage import places as storage
 from workflow.storage.places import Listing
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import write_table
 from workflow.study.blocks import Study
-from workflow.terminal import Progress
-from workflow.train.restarts import kept
+from workflow.train.restarts import best_restarts
 from workflow.train.trained import load_model
 
-if TYPE_CHECKING:
-    pass
+
+class EncodeJob(NamedTuple):
+    """One trained model, and the shards that lack its latents."""
+
+    model: ModelPlan
+    tasks: tuple[ShardTask, ...]
 
 
 def shards_of(model: ModelPlan, tasks: Sequence[ShardTask]) -> list[ShardTask]:
@@ -34,13 +36,15 @@ def shards_of(model: ModelPlan, tasks: Sequence[ShardTask]) -> list[ShardTask]:
     return [task for task in tasks if readable[ShardKind(task.system, task.size, task.info)]]
 
 
-def encoded(run: RunDirectory, model: ModelPlan, tasks: Sequence[ShardTask], there: Listing) -> bool:
-    """Whether all that ``model`` can read has its latents ``there``, in a listing of the run folder."""
+def without_latents(
+    run: RunDirectory, model: ModelPlan, tasks: Sequence[ShardTask], listing: Listing
+) -> tuple[ShardTask, ...]:
+    """The shards that ``model`` can read and that lack its latents, by a listing of the run folder."""
     folder = run.latents(model.train_id)
-    return all(folder / f"{task.task_id}.parquet" in there for task in shards_of(model, tasks))
+    return tuple(task for task in shards_of(model, tasks) if folder / f"{task.task_id}.parquet" not in listing)
 
 
-def encode_model(job: tuple[ModelPlan, tuple[ShardTask, ...]], root: str) -> float:
+def encode_model(job: EncodeJob, root: str) -> float:
     """Write the latents of one trained model that are missing; returns the seconds it took."""
     import torch
 
@@ -53,7 +57,7 @@ def encode_model(job: tuple[ModelPlan, tuple[ShardTask, ...]], root: str) -> flo
     run = RunDirectory.at(root)
     network = load_model(run, model)
     for task in tasks:
-        shard = read_for(run.shard(task.system, task.size, task.task_id), model.given_as, SPLIT_COLUMNS)
+        shard = read_for(run.shard(task), model.given_as, SPLIT_COLUMNS)
         posterior = inference.encode(
             network, samples_of(numbers(shard, model.given_as), model.seen.shape, *model.seen.stored)
         )
@@ -73,7 +77,7 @@ def encode_model(job: tuple[ModelPlan, tuple[ShardTask, ...]], root: str) -> flo
     return time.monotonic() - start
 
 
-def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = False) -> None:
+def encode(study: Study, run: RunDirectory, execution: Execution) -> None:
     """Encode every shard with every trained model that fits it; what is there is kept.
 
     Raises:
@@ -81,29 +85,23 @@ def encode(study: Study, run: RunDirectory, executor: Executor, quiet: bool = Fa
         StageFailed: some models could not be used; the others' latents are there and are kept.
     """
     tasks = shard_tasks(study)
-    todo = []
-    there = storage.listing(run.root)
-    used = kept(model_plans(study), run)
-    forget_failures(run, [f"encode-{model.train_id}" for model in used])
-    for model in used:
-        folder = run.latents(model.train_id)
-        missing = tuple(t for t in shards_of(model, tasks) if folder / f"{t.task_id}.parquet" not in there)
-        if missing:
-            todo.append((model, missing))
-    untrained = [model for model, _ in todo if run.training(model.train_id).result not in there]
+    listing = storage.listing(run.root)
+    models = best_restarts(model_plans(study), run)
+    forget_failures(run, [_failure_file(model) for model in models])
+    jobs = [EncodeJob(model, without_latents(run, model, tasks, listing)) for model in models]
+    todo = [job for job in jobs if job.tasks]
+    untrained = [job.model for job in todo if run.training(job.model.train_id).result not in listing]
     require("encode", "train", "model", untrained)
-    unread = {task.task_id: task for _, missing in todo for task in missing}.values()
-    require("encode", "simulate", "shard", [t for t in unread if run.shard(t.system, t.size, t.task_id) not in there])
-    failures: dict[str, str] = {}
-    with timed(run, "encode") as cost, Progress("encode", len(todo), "models", quiet) as progress:
-        for outcome in executor.run_all(encode_model, todo, str(run.root)):
-            model = outcome.item[0]
-            if outcome.error is None:
-                cost["core_seconds"] += outcome.value
-                cost["done"] += 1
-                progress.advance(1)
-            else:
-                failures[str(model)] = f"{type(outcome.error).__name__}: {outcome.error}"
-                note_failure(run, f"encode-{model.train_id}", f"{model}\n\n{outcome.traceback}")
-    if failures:
-        raise StageFailed("encode", failures, run.failures, len(todo))
+    needed = {task.task_id: task for job in todo for task in job.tasks}.values()
+    require("encode", "simulate", "shard", [task for task in needed if run.shard(task) not in listing])
+    with stage_work("encode", run, execution, len(todo), "models") as work:
+        for seconds in work.carry_out(encode_model, todo, _failure):
+            work.advance(seconds)
+
+
+def _failure(job: EncodeJob) -> Failure:
+    return Failure(_failure_file(job.model), str(job.model))
+
+
+def _failure_file(model: ModelPlan) -> str:
+    return f"encode-{model.train_id}"

@@ -74,9 +74,9 @@ def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) 
     if len(trained) < len(models) or all(model.train_id == model.first for model in models):
         # Before all are trained it is open which restarts will be kept, but not how many.
         return [model for model in models if model.train_id == model.first]
-    from workflow.train.restarts import kept
+    from workflow.train.restarts import best_restarts
 
-    return list(kept(models, run))
+    return list(best_restarts(models, run))
 
 
 def _encoded(run: RunDirectory, model: PlannedModel, plan: Planned, there: Listing) -> bool:

@@ -26,6 +26,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def say(text: str) -> None:
+    """Print a line to stderr: what commands print to stdout is their result."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class Progress:
     """Progress of one stage over ``total`` units of work; ``with Progress(...) as progress: progress.advance(1)``."""
 
@@ -82,7 +87,7 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(text, highlight=False)
         elif not self._quiet:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
     def _rate(self) -> float:
         return (self._done - self._before) / max(time.monotonic() - self._start, 1e-9)
@@ -94,8 +99,7 @@ class Progress:
         if not final and self._rate():
             tail += f", {duration(left)} left"
         if not self._quiet:
-            text = f"{self._stage:>10}  {self._done:,.0f}/{self._total:,.0f} {self._unit}  {tail}"
-            print(text, file=sys.stderr, flush=True)
+            say(f"{self._stage:>10}  {self._done:,.0f}/{self._total:,.0f} {self._unit}  {tail}")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

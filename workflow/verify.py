@@ -69,7 +69,7 @@ def verify_run(root: Place, rebuild_manifest: bool = False) -> Findings:
 def _schema(run: RunDirectory, tasks: list[ShardTask], findings: Findings) -> None:
     before = findings.failed
     for task in tasks:
-        path = run.shard(task.system, task.size, task.task_id)
+        path = run.shard(task)
         try:
             shard = shards.read(path)
         except shards.ShardError as error:
@@ -87,7 +87,7 @@ def _schema(run: RunDirectory, tasks: list[ShardTask], findings: Findings) -> No
 def _certificates(run: RunDirectory, tasks: list[SimulationTask], findings: Findings) -> None:
     certified = 0
     for task in tasks:
-        certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
+        certificate = shards.read_metadata(run.shard(task))["certificate"]
         if certificate["certified"]:
             certified += 1
         else:
@@ -103,7 +103,7 @@ def _energies(run: RunDirectory, tasks: list[SimulationTask], findings: Findings
         exact = contract.load(task.system).exact_energy(task.point)
         if exact is None:
             continue
-        certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
+        certificate = shards.read_metadata(run.shard(task))["certificate"]
         energy = certificate["observables"]["energy"]
         measured = certificate["measurements"] * certificate["chains"]
         # Deep in an ordered phase few samples are excited at all and the measured error is small by chance: the exact

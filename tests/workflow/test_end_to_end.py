@@ -47,7 +47,7 @@ def test_every_file_of_the_contract_is_there(run: RunDirectory) -> None:
     assert run.study.exists()
     assert len(run.manifest.read_text().splitlines()) == len(TASKS)
     for task in TASKS:
-        assert run.shard(task.system, task.size, task.task_id).exists()
+        assert run.shard(task).exists()
     for item in RUNS:
         training = run.training(item.train_id)
         names = {"config.json", "metrics.jsonl", "weights.safetensors", "result.json"}

@@ -35,7 +35,7 @@ def verify(run: RunDirectory, *options: str) -> Result:
 
 
 def path_of(run: RunDirectory, task: SimulationTask) -> Path:
-    return run.shard(task.system, task.size, task.task_id)
+    return run.shard(task)
 
 
 def replace(run: RunDirectory, task: SimulationTask, temperature: float) -> None:

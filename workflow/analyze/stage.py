@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from workflow.analyze.model import ModelJob, analyze_model
 from workflow.analyze.sizes import SizeJob, analyze_size
 from workflow.dataset.certified import require_certified
 from workflow.dataset.inputs import Input, objection, seen
 from workflow.dataset.origins import ShardTask
-from workflow.encode import encoded, shards_of
-from workflow.execution.executors import Executor
-from workflow.execution.failures import StageFailed, forget_failures, note_failure, require
-from workflow.execution.stage_costs import timed
+from workflow.encode import shards_of, without_latents
+from workflow.execution.failures import forget_failures, require
+from workflow.execution.stage import Execution, Failure, stage_work
 from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
 from workflow.storage import places as storage
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
-from workflow.terminal import Progress
-from workflow.train.restarts import kept
+from workflow.train.restarts import best_restarts
 from workflow.verdict.summary import lost_signs, write_summary
 
+Job = ModelJob | SizeJob
 
-def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = False) -> None:
+
+def analyze(study: Study, run: RunDirectory, execution: Execution) -> None:
     """Analyze every trained model and every size of ``study`` that is missing, then gather the summary.
 
     Raises:
@@ -32,11 +31,44 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
         StageFailed: some analyses failed; the others' results are there and are kept.
     """
     tasks = shard_tasks(study)
-    runs = kept(model_plans(study), run)
+    models = best_restarts(model_plans(study), run)
+    sizes = _size_jobs(study, tasks, models)
+    jobs: list[Job] = [*_model_jobs(study, tasks, models, sizes), *sizes]
+    listing = storage.listing(run.root)
+    require("analyze", "simulate", "shard", [task for task in tasks if run.shard(task) not in listing])
+    unencoded = [model for model in models if without_latents(run, model, tasks, listing)]
+    require("analyze", "encode", "encoded model", unencoded)
+    require_certified(run, tasks, "analyze", study.allow_uncertified)
+    forget_failures(run, [_failure(job).file for job in jobs])
+    todo = [job for job in jobs if run.analysis / f"{_name(job)}.json" not in listing]
+    with stage_work("analyze", run, execution, len(todo), "results") as work:
+        for seconds in work.carry_out(analyze_one, todo, _failure):
+            work.advance(seconds)
+    for text in lost_signs(write_summary(study, run)):
+        execution.say(text)
+
+
+def analyze_one(job: Job, root: str) -> float:
+    """One task of the stage."""
+    return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
+
+
+def _name(job: Job) -> str:
+    """Of the job's result, without the ending."""
+    return job.model.train_id if isinstance(job, ModelJob) else job.name
+
+
+def _failure(job: Job) -> Failure:
+    return Failure(f"analyze-{_name(job)}", str(job.model) if isinstance(job, ModelJob) else job.name)
+
+
+def _model_jobs(
+    study: Study, tasks: Sequence[ShardTask], models: Sequence[ModelPlan], sizes: Sequence[SizeJob]
+) -> list[ModelJob]:
+    """One for each model, with the name of the size that it was trained on."""
     # The same for all seeds.
-    firsts = {(model.stack, model.beta): model.train_id for model in reversed(runs)} if study.analyze.ideal else {}
-    sizes = _size_jobs(study, tasks, runs)
-    models = [
+    firsts = {(model.stack, model.beta): model.train_id for model in reversed(models)} if study.analyze.ideal else {}
+    return [
         ModelJob(
             model,
             tuple(shards_of(model, tasks)),
@@ -47,59 +79,25 @@ def analyze(study: Study, run: RunDirectory, executor: Executor, quiet: bool = F
             ),
             model.train_id in firsts.values(),
         )
-        for model in runs
+        for model in models
     ]
-    there = storage.listing(run.root)
-    jobs: list[ModelJob | SizeJob] = [job for job in models if run.analysis / f"{job.model.train_id}.json" not in there]
-    jobs += [job for job in sizes if run.analysis / f"{job.name}.json" not in there]
-    require("analyze", "simulate", "shard", [t for t in tasks if run.shard(t.system, t.size, t.task_id) not in there])
-    require("analyze", "encode", "encoded model", [model for model in runs if not encoded(run, model, tasks, there)])
-    require_certified(run, tasks, "analyze", study.allow_uncertified)
-    forget_failures(
-        run, [f"analyze-{name}" for name in (*[model.train_id for model in runs], *[job.name for job in sizes])]
-    )
-    failures: dict[str, str] = {}
-    with timed(run, "analyze") as cost, Progress("analyze", len(jobs), "results", quiet) as progress:
-        for outcome in executor.run_all(analyze_one, jobs, str(run.root)):
-            if outcome.error is None:
-                cost["core_seconds"] += outcome.value
-                cost["done"] += 1
-                progress.advance(1)
-                continue
-            job = outcome.item
-            name = job.model.train_id if isinstance(job, ModelJob) else job.name
-            failures[str(job.model) if isinstance(job, ModelJob) else job.name] = (
-                f"{type(outcome.error).__name__}: {outcome.error}"
-            )
-            note_failure(run, f"analyze-{name}", outcome.traceback)
-    if failures:
-        raise StageFailed("analyze", failures, run.failures, len(jobs))
-    records = write_summary(study, run)
-    if not quiet:
-        for text in lost_signs(records):
-            print(text, file=sys.stderr)
 
 
-def analyze_one(job: ModelJob | SizeJob, root: str) -> float:
-    """One task of the stage."""
-    return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
-
-
-def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[ModelPlan, ...]) -> list[SizeJob]:
+def _size_jobs(study: Study, tasks: Sequence[ShardTask], models: Sequence[ModelPlan]) -> list[SizeJob]:
     """One for all shards of a size, or one for each way in which models see them and each shape that comes of it."""
     jobs = []
     for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
-        mine = [model for model in runs if (model.system, model.size) == (system, size)]
-        listed = [task for task in tasks if (task.system, task.size) == (system, size)]
-        ways: dict[Input, None] = dict.fromkeys(model.given_as for model in mine) or {"raw": None}
-        for given_as in ways:
-            alike = _alike(listed, given_as)
-            for kind, some in alike.items():
-                there = {task.task_id for task in some}
-                reading = [model for model in mine if model.given_as == given_as and there.issuperset(model.task_ids)]
-                trained = tuple(sorted({task_id for model in reading for task_id in model.task_ids}))
-                fraction = min((float(model["held_out"]) for model in reading), default=0.25)
-                data = system, size, fraction, trained, tuple(some)
+        models_here = [model for model in models if (model.system, model.size) == (system, size)]
+        tasks_here = [task for task in tasks if (task.system, task.size) == (system, size)]
+        inputs: dict[Input, None] = dict.fromkeys(model.given_as for model in models_here) or {"raw": None}
+        for given_as in inputs:
+            alike = _alike(tasks_here, given_as)
+            for kind, readable in alike.items():
+                task_ids = {task.task_id for task in readable}
+                readers = [m for m in models_here if m.given_as == given_as and task_ids.issuperset(m.task_ids)]
+                trained = tuple(sorted({task_id for model in readers for task_id in model.task_ids}))
+                fraction = min((float(model["held_out"]) for model in readers), default=0.25)
+                data = system, size, fraction, trained, tuple(readable)
                 name = kind if len(alike) > 1 else ""
                 jobs.append(SizeJob(*data, study.analyze, study.seed, given_as, name))
     return jobs
@@ -107,10 +105,10 @@ def _size_jobs(study: Study, tasks: tuple[ShardTask, ...], runs: tuple[ModelPlan
 
 def _alike(tasks: Iterable[ShardTask], given_as: Input) -> dict[str, list[ShardTask]]:
     """Shards whose configurations have one shape and variable to a model, by these in words."""
-    found: dict[str, list[ShardTask]] = {}
+    groups: dict[str, list[ShardTask]] = {}
     for task in tasks:
         if objection(task.info, given_as) is None:
-            given = seen(task.info, given_as)
-            shape = "x".join(map(str, given.shape))
-            found.setdefault(f"{shape}-{given.variable}-{given.states}", []).append(task)
-    return found
+            info = seen(task.info, given_as)
+            shape = "x".join(map(str, info.shape))
+            groups.setdefault(f"{shape}-{info.variable}-{info.states}", []).append(task)
+    return groups

@@ -19,6 +19,7 @@ from workflow.bench._figure import Figure, Gate, Reference
 from workflow.execution.executors import Executor, Outcome
 from workflow.execution.ray_executor import RayExecutor
 from workflow.execution.run_folder import opened
+from workflow.execution.stage import Execution
 from workflow.simulate.stage import simulate
 from workflow.study.loading import parse
 
@@ -102,7 +103,7 @@ def drive(points: int, run_dir: Path) -> Drive:
     try:
         with opened(study, run_dir) as run, contextlib.redirect_stderr(io.StringIO()):
             start, processor = time.perf_counter(), time.process_time()
-            records = simulate(study, run, noted)
+            records = simulate(study, run, Execution(noted))
             seconds, processor = time.perf_counter() - start, time.process_time() - processor
     finally:
         executor.close()

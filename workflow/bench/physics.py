@@ -16,6 +16,7 @@ from workflow.dataset import shards
 from workflow.encode import encode
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import open_run
+from workflow.execution.stage import Execution
 from workflow.plan.tasks import simulation_tasks
 from workflow.simulate.stage import simulate
 from workflow.storage.run_directory import RunDirectory
@@ -62,12 +63,12 @@ def _energies(root: Path, sizes: tuple[int, ...]) -> Iterator[Figure]:
     grid = {"system": "ising", "size": list(sizes), "coupling": COUPLINGS, "temperature": TEMPERATURES}
     study = parse({"name": "bench-energies", "seed": SEED, "simulate": [{**grid, "samples": SAMPLES}]})
     run = open_run(study, root)
-    simulate(study, run, SerialExecutor(), quiet=True)
+    simulate(study, run, Execution(SerialExecutor(), quiet=True))
     z: dict[tuple[int, float], dict[float, float]] = {}
     for task in simulation_tasks(study):
         spec = dict(task.spec)
         size, coupling, temperature = task.size, float(spec["coupling"]), float(spec["temperature"])
-        certificate = shards.read_metadata(run.shard(task.system, size, task.task_id))["certificate"]
+        certificate = shards.read_metadata(run.shard(task))["certificate"]
         measured = certificate["observables"]["energy"]
         expected = exact.ising(size, size, temperature, coupling).energy
         z.setdefault((size, coupling), {})[temperature] = (measured["mean"] - expected) / measured["error"]
@@ -87,11 +88,8 @@ def run_study(root: Path) -> RunDirectory:
     """The stages up to the analysis, in this process, in the folder ``root``."""
     study = parse(STUDY)
     run = open_run(study, root)
-    executor = SerialExecutor()
-    simulate(study, run, executor, quiet=True)
-    train(study, run, executor, device="cpu", quiet=True)
-    encode(study, run, executor, quiet=True)
-    analyze(study, run, executor, quiet=True)
+    for stage in (simulate, train, encode, analyze):
+        stage(study, run, Execution(SerialExecutor(), "cpu", quiet=True))
     return run
 
 

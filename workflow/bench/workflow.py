@@ -22,6 +22,7 @@ from workflow.dataset import codec, shards
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.ray_executor import RayExecutor
 from workflow.execution.run_folder import open_run
+from workflow.execution.stage import Execution
 from workflow.plan.tasks import SimulationJob, simulation_tasks
 from workflow.simulate.stage import simulate
 from workflow.simulate.worker import draw, run_job
@@ -128,7 +129,7 @@ def run_stage(study: Study, size: int) -> Stage:
         run = open_run(study, Path(folder) / "run")
         start = time.perf_counter()
         try:
-            records = simulate(study, run, executor, quiet=True)
+            records = simulate(study, run, Execution(executor, quiet=True))
             seconds = time.perf_counter() - start
         finally:
             executor.close()
@@ -210,7 +211,7 @@ def _mean(one: float, other: float) -> float:
 
 def _certificates(run: RunDirectory, study: Study) -> Iterator[Mapping[str, Any]]:
     for task in simulation_tasks(study):
-        yield shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
+        yield shards.read_metadata(run.shard(task))["certificate"]
 
 
 def nothing(item: int) -> int:

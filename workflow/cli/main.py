@@ -17,7 +17,6 @@ from workflow.cli.failures import _failures, _leave
 from workflow.execution import ray_executor
 
 if TYPE_CHECKING:
-    from workflow.execution.executors import Executor
     from workflow.storage.places import Place
     from workflow.storage.run_directory import RunDirectory
     from workflow.study.blocks import Study
@@ -77,22 +76,15 @@ def _stages(stages: tuple[str, ...], study: str, run_dir: str | None, seed: int 
                 options["executor"], options["workers"], options["address"], options["verbose"]
             )
             try:
+                from workflow.execution.stage import Execution
+
+                execution = Execution(executor, options["device"], options["quiet"])
                 for stage in stages:
-                    _run_stage(stage, loaded, run, executor, options)
+                    getattr(__import__("importlib").import_module(MODULES[stage]), stage)(loaded, run, execution)
             finally:
                 executor.close()
         if not options["quiet"]:
             _closing(run, stages)
-
-
-def _run_stage(stage: str, study: Study, run: RunDirectory, executor: Executor, options: dict[str, Any]) -> None:
-    import importlib
-
-    work = getattr(importlib.import_module(MODULES[stage]), stage)
-    if stage == "train":
-        work(study, run, executor, options["device"], options["quiet"])
-    else:
-        work(study, run, executor, options["quiet"])
 
 
 def _closing(run: RunDirectory, stages: tuple[str, ...]) -> None:

@@ -44,7 +44,7 @@ def require_certified(run: RunDirectory, tasks: Iterable[ShardTask], stage: str,
 def objections(run: RunDirectory, tasks: Iterable[ShardTask]) -> Iterable[tuple[SimulationTask, list[str]]]:
     """The simulated tasks whose shards are not certified, with the reasons; other data were not simulated here."""
     simulated = [task for task in tasks if isinstance(task, SimulationTask)]
-    paths = [run.shard(task.system, task.size, task.task_id) for task in simulated]
+    paths = [run.shard(task) for task in simulated]
     for task, metadata in zip(simulated, storage.each(shards.read_metadata, paths), strict=True):
         if not metadata["certificate"]["certified"]:
             yield task, metadata["certificate"]["reasons"]

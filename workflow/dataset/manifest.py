@@ -124,7 +124,7 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
     for task_id, task in wanted.items():
         if task_id in records or task_id in complaints:
             continue
-        path = run.shard(task.system, task.size, task_id)
+        path = run.shard(task)
         if path in there:
             try:
                 records[task_id] = describe(run, path)

@@ -91,7 +91,7 @@ def training_data(
     info = DatasetInfo(shape=(1, size, size), encoding="bits", variable="spins")
     with Gathered(most_in_memory(memory)) as gathered:
         for task_id in task_ids:
-            shard = read_for(run.shard(system, size, task_id), given_as, SPLIT_COLUMNS)
+            shard = read_for(run.shard_file(system, size, task_id), given_as, SPLIT_COLUMNS)
             chains = int(shard.metadata["task"]["chains"])
             gathered.add(numbers(shard, given_as, ~unseen(shard.columns, chains, fraction)))
             kind = stored_of(shard.metadata["task"])

@@ -8,7 +8,7 @@ from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.plan.tasks import ModelPlan
 
 
-def _is_multiple(model: ModelPlan) -> bool:
+def is_multiple(model: ModelPlan) -> bool:
     """Whether beta / lam is known before there are data."""
     return model.beta.relative and model.beta.eigenvalue == 1
 
@@ -30,6 +30,6 @@ def expected_warnings(models: Sequence[ModelPlan]) -> list[str]:
     spins, as the covariance of N of them has the trace N."""
     numbers = [model for model in models if not model.beta.relative and model["likelihood"] == "bernoulli"]
     return [
-        *warnings_of([(model, model.beta.value) for model in models if _is_multiple(model)]),
+        *warnings_of([(model, model.beta.value) for model in models if is_multiple(model)]),
         *warnings_of([(model, model.beta.value / model.size**2) for model in numbers], "is at least"),
     ]

@@ -14,7 +14,7 @@ from workflow.plan.tasks import ModelPlan
 from workflow.report.curves import metrics
 from workflow.report.models import Analyzed, by_seed, words, written
 from workflow.storage.run_directory import RunDirectory
-from workflow.train.restarts import kept, quality
+from workflow.train.restarts import best_restarts, quality
 from workflow.verdict.decoder_records import point_label
 from workflow.verdict.gates import COLLAPSED
 from workflow.verdict.judging import shown
@@ -30,7 +30,7 @@ SETTLED = 0.1
 def restart_rows(plans: Iterable[ModelPlan], run: RunDirectory) -> list[dict[str, Any]]:
     """Every restart of every seed with what it is chosen by, the kept one marked."""
     plans = list(plans)
-    best = set(kept(plans, run))
+    best = set(best_restarts(plans, run))
     counts: dict[str, int] = {}
     for model in plans:
         counts[model.without_restart.train_id] = counts.get(model.without_restart.train_id, 0) + 1

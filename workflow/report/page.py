@@ -12,8 +12,8 @@ import jinja2
 
 from simulators.sampling.certificate import FEWEST_SIGN_ERRORS
 from workflow import __version__
-from workflow.execution.executors import Executor
-from workflow.execution.stage_costs import costs, timed
+from workflow.execution.stage import Execution, stage_work
+from workflow.execution.stage_costs import costs
 from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.report import tables as report_tables
 from workflow.report.details import (
@@ -34,35 +34,33 @@ from workflow.report.verdict import headline, verdict_markdown, verdict_tables
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
 from workflow.study.blocks import Study
-from workflow.terminal import Progress, duration
-from workflow.train.restarts import kept
+from workflow.terminal import duration
+from workflow.train.restarts import best_restarts
 from workflow.verdict.gates import COLLAPSED, HOT_ENERGIES
 from workflow.verdict.judging import Record, shown
 
 PACKAGES = ("ray", "torch", "numpy", "numba", "scipy", "pyarrow", "matplotlib")
 
 
-def report(study: Study, run: RunDirectory, executor: Executor, quiet: bool = False) -> None:
-    """Write ``report/index.html`` and its figures from what the other stages left behind.
+def report(study: Study, run: RunDirectory, execution: Execution) -> None:
+    """Write ``report/index.html`` and its figures from what the other stages left behind, in this process.
 
     Raises:
         OSError: a result is missing (run ``analyze`` first), or the page cannot be written.
     """
-    del executor  # Drawn in the driver: the results are small and on disk.
     if not run.summary.exists():
         raise FileNotFoundError(f"{run.summary} is missing: the analyze stage has not been carried out")
-    with timed(run, "report") as cost, Progress("report", 1, "pages", quiet) as progress:
+    with stage_work("report", run, execution, 1, "pages") as work:
         write_whole(run.page, _page(study, run))
         write_whole(run.markdown, verdict_markdown(json.loads(run.verdict.read_text())))
-        cost["done"] = 1
-        progress.advance(1)
+        work.advance(0.0)
 
 
 def _page(study: Study, run: RunDirectory) -> str:
     records: list[Record] = json.loads(run.summary.read_text())
     verdicts = json.loads(run.verdict.read_text())
     plans, tasks = model_plans(study), shard_tasks(study)
-    models = load_analyzed(run, kept(plans, run), tasks)
+    models = load_analyzed(run, best_restarts(plans, run), tasks)
     several = groups([model for model in models if not model.is_one_point])
     local = temperature_rows(models)
     return (

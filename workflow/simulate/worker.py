@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
 import zipfile
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 from simulators import contract
 from simulators.sampling.order import Order
 from simulators.sampling.sampler import Sampler, Samples
+from workflow import terminal
 from workflow.dataset import codec, shards
 from workflow.dataset.origins import SimulationTask
 from workflow.dataset.records import ShardRecord
@@ -74,7 +74,7 @@ def _resume(work: Sampler, saved: Place) -> None:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         # It would have saved time only.
-        print(f"  {saved} is damaged ({error}); the simulation begins again", file=sys.stderr)
+        terminal.say(f"  {saved} is damaged ({error}); the simulation begins again")
         return
     work.restore(state)
 
@@ -94,7 +94,7 @@ def run_job(job: SimulationJob, root: str) -> list[ShardRecord]:
     unfinished = run.unfinished(job.job_id)
     written = []
     for task, samples in zip(job.tasks, run_sampler(sampler(job), unfinished), strict=True):
-        path = run.shard(task.system, task.size, task.task_id)
+        path = run.shard(task)
         written.append((task, path, *shards.write(task, samples, path)))
     unfinished.unlink(missing_ok=True)
     seconds = round((time.monotonic() - start) / len(job.tasks), 4)

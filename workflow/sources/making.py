@@ -36,7 +36,7 @@ def make(task: DataTask, source: DataSource, run: RunDirectory) -> ShardRecord:
         SourceError: its source is missing, or not what the study says.
     """
     start = time.monotonic()
-    path = run.shard(task.system, task.size, task.task_id)
+    path = run.shard(task)
     rows, size, digest = shards.write(task, _rows(task, source), path)
     return ShardRecord(
         task_id=task.task_id,

@@ -16,7 +16,6 @@ import os
 import platform
 import secrets
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from workflow.storage.errors import LITTLE_PATIENCE, FolderError, patience
 from workflow.storage.places import ObjectPath, Place
 from workflow.storage.stores import PROBE
 from workflow.storage.whole_files import write_whole
-from workflow.terminal import duration
+from workflow.terminal import duration, say
 
 REFRESH = 15.0
 """Seconds between two refreshes."""
@@ -134,7 +133,7 @@ def _take_over(file: Place, mine: Owner) -> None:
         raise _refusal(file, theirs, age)
     if theirs is not None and not theirs.is_here:
         _watch(file, theirs, age)
-    print(f"  the lock {file} is taken over: {_epitaph(theirs, age)}", file=sys.stderr)
+    say(f"  the lock {file} is taken over: {_epitaph(theirs, age)}")
     taken = _put(file, mine) if isinstance(file, ObjectPath) else _replace(Path(str(file)), theirs, mine)
     if not taken:
         raise FolderError(f"{file}: another driver was faster: {read(file)}")
@@ -148,7 +147,7 @@ def _watch(file: Place, theirs: Owner, age: float) -> None:
     Raises:
         FolderError: it has refreshed the lock.
     """
-    print(f"  {file} belongs to {theirs}: waiting for a sign of life", file=sys.stderr)
+    say(f"  {file} belongs to {theirs}: waiting for a sign of life")
     end = time.monotonic() + min(max(STALE - age, 2 * REFRESH), STALE)
     while time.monotonic() < end and file.exists():
         time.sleep(REFRESH / 3)

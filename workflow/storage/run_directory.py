@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, overload
 
 from workflow.storage import places as storage
 from workflow.storage.errors import FolderError
 from workflow.storage.places import Place
+
+
+class Stored(Protocol):
+    """What the place of a shard follows from: the task that makes it."""
+
+    @property
+    def system(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def task_id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,18 @@ class RunDirectory:
     def shard_folder(self, system: str, size: int) -> Place:
         return self.dataset / system / f"L={size}"
 
-    def shard(self, system: str, size: int, task_id: str) -> Place:
+    def shard_file(self, system: str, size: int, task_id: str) -> Place:
         return self.shard_folder(system, size) / f"{task_id}.parquet"
+
+    @overload
+    def shard(self, task: Stored) -> Place: ...
+    @overload
+    def shard(self, task: str, size: int, task_id: str) -> Place: ...
+    def shard(self, task: Stored | str, size: int = 0, task_id: str = "") -> Place:
+        """The file that ``task`` makes; the second spelling is that of ``shard_file``, until none uses it any more."""
+        if isinstance(task, str):
+            return self.shard_file(task, size, task_id)
+        return self.shard_file(task.system, task.size, task.task_id)
 
     @property
     def unfinished_jobs(self) -> Place:

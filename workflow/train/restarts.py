@@ -25,7 +25,7 @@ class Training(Protocol):
 Trained = TypeVar("Trained", bound=Training)
 
 
-def kept(models: Iterable[Trained], folder: RunDirectory) -> tuple[Trained, ...]:
+def best_restarts(models: Iterable[Trained], folder: RunDirectory) -> tuple[Trained, ...]:
     """The best restart of every group of ``models`` that differ in their restart alone, in their order.
 
     Raises:
@@ -41,7 +41,7 @@ def best(group: Sequence[Trained], folder: RunDirectory) -> Trained:
     """The best of several restarts; what there is only one of needs no result.
 
     Raises:
-        FileNotFoundError: as in ``kept``.
+        FileNotFoundError: as in ``best_restarts``.
     """
     return min(group, key=lambda model: quality(model, folder).order) if group[1:] else group[0]
 

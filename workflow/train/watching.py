@@ -49,7 +49,7 @@ class Watched:
 
 
 @contextlib.contextmanager
-def _watch(watched: Watched, progress: Progress) -> Iterator[None]:
+def watch(watched: Watched, progress: Progress) -> Iterator[None]:
     """Follow the trainings, as fit() blocks."""
     stop = threading.Event()
 

@@ -12,7 +12,7 @@ from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
 from workflow.study.blocks import Study
-from workflow.train.restarts import kept
+from workflow.train.restarts import best_restarts
 from workflow.verdict.decoder_records import decoder_records
 from workflow.verdict.gates import components, subject_of
 from workflow.verdict.judging import Record, judge
@@ -110,7 +110,7 @@ def write_summary(study: Study, run: RunDirectory) -> list[Record]:
     """Gather ``summary.json`` and ``verdict.json`` from the results of all models and sizes; returns the records."""
     records: list[Record] = []
     tasks = {task.task_id: task for task in shard_tasks(study)}
-    for model in kept(model_plans(study), run):
+    for model in best_restarts(model_plans(study), run):
         content = json.loads((run.analysis / f"{model.train_id}.json").read_text())
         records += records_of(content, is_one_point(model, tasks))
     for path in sorted(run.analysis.glob("*-L=*.json")):

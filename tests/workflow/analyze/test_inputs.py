@@ -233,7 +233,7 @@ def test_latents_are_of_what_the_network_was_trained_on(run: RunDirectory) -> No
     }
     for item in model_plans(study):
         for task in shards_of(item, shard_tasks(study)):
-            x_SCHW = shards.read(run.shard(task.system, task.size, task.task_id)).configurations()
+            x_SCHW = shards.read(run.shard(task)).configurations()
             given = by_hand[item.given_as](x_SCHW.astype(float))
             packed = np.packbits(given.reshape(len(given), -1) > 0, axis=1)
             content = packed if item.given_as != "tau-average" else given.reshape(len(given), -1)
@@ -333,7 +333,7 @@ def test_squares_beside_their_baselines(run: RunDirectory) -> None:
     ]
     (task,) = tasks
     held = held_out_samples(run, tasks, set(raw.task_ids), 0.25)
-    columns = shards.read(run.shard(task.system, task.size, task.task_id)).columns
+    columns = shards.read(run.shard(task)).columns
     structure, field = (columns[name][held.rows] for name in ("spin_structure", "staggered_field"))
     expected = np.corrcoef((field - field.mean()) ** 2, structure)[0, 1]
     baselines = [content["spin_structure"]["baselines"] for content in contents]
@@ -364,7 +364,7 @@ def test_what_squares_say_at_every_point(run: RunDirectory) -> None:
         middle = held.order_SK[:, 0].mean()
         for h, task in enumerate(tasks):
             rows = held.rows[held.labelled.shard[held.rows] == h] - int(np.searchsorted(held.labelled.shard, h))
-            shard = shards.read(run.shard(task.system, task.size, task.task_id))
+            shard = shards.read(run.shard(task))
             columns = {name: values[rows] for name, values in shard.columns.items()}
             known = contract.load("hubbard").fluctuations(task.point)[0]
             square = ((columns["staggered_field"] - middle) ** 2).mean()
@@ -393,7 +393,7 @@ def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory)
         weight_CHW = curves._direction(1)
         linear_S, square_S = curves._of_channels(weight_CHW.sum(axis=0))
         (task,) = tasks
-        x_SCHW = shards.read(run.shard(task.system, task.size, task.task_id)).configurations()[held.rows] * frame
+        x_SCHW = shards.read(run.shard(task)).configurations()[held.rows] * frame
         given = samples_of(np.packbits(x_SCHW.reshape(len(x_SCHW), -1) > 0, axis=1), x_SCHW.shape[1:], "spins")
         direction_HW = inference.response(load_model(run, item), given, 1).sum(axis=0)
         part_SC = (x_SCHW * direction_HW).sum(axis=(2, 3))

@@ -23,6 +23,7 @@ from workflow.dataset import shards
 from workflow.dataset.origins import SimulationTask
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import open_run
+from workflow.execution.stage import Execution
 from workflow.plan.tasks import simulation_tasks
 from workflow.simulate.stage import simulate
 from workflow.storage.run_directory import RunDirectory
@@ -57,7 +58,7 @@ class Simulated:
         block = {"system": system, "size": 6, "samples": 256, "algorithm": ALGORITHM, **POINTS[system], **changed}
         study: Study = parse({"name": system, "simulate": [block], "analyze": {"resamples": 50}})
         self.run: RunDirectory = open_run(study, root / system)
-        simulate(study, self.run, SerialExecutor(), quiet=True)
+        simulate(study, self.run, Execution(SerialExecutor(), quiet=True))
         self.tasks: tuple[SimulationTask, ...] = simulation_tasks(study)
         self.settings: AnalyzeBlock = study.analyze
         self.ids = tuple(task.task_id for task in self.tasks)
@@ -211,7 +212,7 @@ def test_labels_that_came_with_the_data_are_the_phases(tmp_path: Path, monkeypat
     """Shards without an order parameter and with a column of labels."""
     data = Simulated("ising", tmp_path)
     for k, task in enumerate(data.tasks):
-        path = data.run.shard(task.system, task.size, task.task_id)
+        path = data.run.shard(task)
         table = pq.read_table(path)
         about = json.loads(table.schema.metadata[b"latentphase"]) | {"label_names": {str(k): "abc"[k]}}
         table = table.append_column("label", pa.array([k] * len(table), pa.int32()))
@@ -239,7 +240,7 @@ def test_labels_that_came_with_the_data_are_the_phases(tmp_path: Path, monkeypat
 def test_latents_against_every_other_number_that_is_measured(simulated: dict[str, Simulated]) -> None:
     data = simulated["blume-capel"]
     samples = data.samples()
-    loaded = [shards.read(data.run.shard(t.system, t.size, t.task_id)).columns for t in data.tasks]
+    loaded = [shards.read(data.run.shard(t)).columns for t in data.tasks]
     energy_S, share_S = (np.concatenate([c[name] for c in loaded])[samples.rows] for name in ("energy", "quadrupole"))
     noise = np.random.default_rng(0).normal(size=(3, len(energy_S)))
     mean_SZ = np.stack([noise[0], 2 - 3 * energy_S, share_S + 0.2 * noise[1], noise[2]], axis=1)
@@ -261,7 +262,7 @@ def test_couplings_of_both_signs_are_taken_out_of_the_energy(tmp_path: Path) -> 
     """A latent that is the sum over bonds: all of it is found, and little of it in the energy."""
     data = Simulated("ising", tmp_path, coupling=[1.0, -1.0])
     samples = data.samples()
-    loaded = [shards.read(data.run.shard(t.system, t.size, t.task_id)) for t in data.tasks]
+    loaded = [shards.read(data.run.shard(t)) for t in data.tasks]
     parts = [read.configurations().astype(float) for read in loaded]
     bonds_S = np.concatenate([(x * (np.roll(x, 1, -1) + np.roll(x, 1, -2))).mean((1, 2, 3)) for x in parts])
     mean_SZ = bonds_S[samples.rows, None]

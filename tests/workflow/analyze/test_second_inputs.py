@@ -84,7 +84,7 @@ def test_a_matrix_for_every_temperature(run: RunDirectory) -> None:
         ("green", "gaussian", (1, 16, 16)),
     ]
     assert shards_of(matrix, tasks) == shards_of(cold, tasks) == list(tasks)
-    stored = [shards.read(run.shard(t.system, t.size, t.task_id), columns=(COLUMN, "chain")) for t in tasks]
+    stored = [shards.read(run.shard(t), columns=(COLUMN, "chain")) for t in tasks]
     by_task = dict(zip([t.task_id for t in tasks], stored, strict=True))
     expected = [by_task[name].columns[COLUMN][by_task[name].columns["chain"] < 12] for name in matrix.task_ids]
     data = training_data(run, "hubbard", 4, matrix.task_ids, 0.25, given_as="green")

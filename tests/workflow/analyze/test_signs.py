@@ -14,6 +14,7 @@ from workflow.analyze.measured import measured
 from workflow.dataset import shards
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import open_run
+from workflow.execution.stage import Execution
 from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.report.details import sign_rows
 from workflow.report.models import load_analyzed
@@ -121,7 +122,7 @@ def test_measured_columns_are_correlated_with_reweighted_covariances(tmp_path: P
     block |= {"trotter_step": 0.25, "samples": 256, "chains": 16, "thermalization": 4, "spacing": 1}
     study = parse({"name": "h", "simulate": [block], "allow_uncertified": True})
     run = open_run(study, tmp_path / "run")
-    simulate(study, run, SerialExecutor(), quiet=True)
+    simulate(study, run, Execution(SerialExecutor(), quiet=True))
     tasks = shard_tasks(study)
     samples = held_out_samples(run, tasks, {tasks[0].task_id}, 0.5)
     rng = np.random.default_rng(1)
@@ -130,7 +131,7 @@ def test_measured_columns_are_correlated_with_reweighted_covariances(tmp_path: P
         **{n: getattr(samples.labelled, n) for n in samples.labelled.__slots__} | {"sign": sign}
     )
     signed = samples._replace(labelled=labelled)
-    columns = shards.read(run.shard("hubbard", 2, tasks[0].task_id)).columns
+    columns = shards.read(run.shard(tasks[0])).columns
     value_S, weight_S = columns["spin_structure"][samples.rows], sign[samples.rows]
     mean_SZ = (value_S + 0.3 * rng.standard_normal(len(value_S)) + 0.2 * weight_S)[:, None]
 

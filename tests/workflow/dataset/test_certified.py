@@ -34,7 +34,7 @@ def simulated(folder: Path, raw: dict[str, Any]) -> tuple[RunDirectory, Result]:
 
 
 def reasons(run: RunDirectory, task: SimulationTask) -> list[str]:
-    certificate = shards.read_metadata(run.shard(task.system, task.size, task.task_id))["certificate"]
+    certificate = shards.read_metadata(run.shard(task))["certificate"]
     assert certificate["certified"] == (not certificate["reasons"])
     return list(certificate["reasons"])
 

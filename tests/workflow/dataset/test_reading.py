@@ -12,6 +12,7 @@ from workflow.dataset.reading import held_out, label_samples, training_data
 from workflow.dataset.shards import ShardError
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import open_run
+from workflow.execution.stage import Execution
 from workflow.plan.tasks import simulation_tasks
 from workflow.simulate.stage import simulate
 from workflow.storage.run_directory import RunDirectory
@@ -24,7 +25,7 @@ NAMES = ("magnetization", "staggered_magnetization")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     study = parse(small())
     folder = open_run(study, tmp_path_factory.mktemp("data") / "run")
-    simulate(study, folder, SerialExecutor(), quiet=True)
+    simulate(study, folder, Execution(SerialExecutor(), quiet=True))
     return folder
 
 
@@ -58,7 +59,7 @@ def test_training_data_leave_out_the_held_out_rows(run: RunDirectory, tasks: tup
     assert packed.shape == (1, 4, 4)
     expected = []
     for task_id in ids:
-        shard = shards.read(run.shard("ising", 4, task_id))
+        shard = shards.read(run.shard_file("ising", 4, task_id))
         expected.append(shard.packed_SB[shard.columns["chain"] < 48])
     np.testing.assert_array_equal(packed.configurations_SN, np.concatenate(expected))
     assert len(packed.configurations_SN) == 4 * 96
@@ -95,7 +96,7 @@ def test_a_missing_shard_is_named(run: RunDirectory) -> None:
 
 
 def test_labels_of_several_shards(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:
-    paths = [run.shard("ising", 4, task.task_id) for task in tasks]
+    paths = [run.shard(task) for task in tasks]
     labelled = label_samples(paths, NAMES, 0.25)
     assert labelled.task_ids == tuple(path.stem for path in paths)
     np.testing.assert_array_equal(labelled.shard, np.repeat(np.arange(4), 128))
@@ -109,7 +110,7 @@ def test_labels_of_several_shards(run: RunDirectory, tasks: tuple[SimulationTask
 
 def test_the_order_parameter_tells_the_phases(run: RunDirectory, tasks: tuple[SimulationTask, ...]) -> None:
     """T = 1.2 is deep in the phase that the sign of the coupling asks for, T = 4.5 in neither."""
-    labelled = label_samples([run.shard("ising", 4, task.task_id) for task in tasks], NAMES, 0.25)
+    labelled = label_samples([run.shard(task) for task in tasks], NAMES, 0.25)
     for index, point in enumerate(labelled.points):
         own, other = NAMES if point["coupling"] > 0 else NAMES[::-1]
         mine = labelled.shard == index

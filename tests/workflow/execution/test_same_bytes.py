@@ -16,6 +16,7 @@ from workflow.execution.executors import BUNDLE_SECONDS, Outcome, SerialExecutor
 from workflow.execution.interruption import INTERRUPTED, TERMINATED
 from workflow.execution.ray_executor import RayExecutor
 from workflow.execution.run_folder import open_run
+from workflow.execution.stage import Execution
 from workflow.plan.tasks import SimulationJob, simulation_tasks
 from workflow.simulate.stage import simulate
 from workflow.simulate.worker import run_job
@@ -58,7 +59,7 @@ def check_manifest(run: RunDirectory) -> None:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """The study by the serial executor in one go."""
     run = open_run(parse(STUDY), tmp_path_factory.mktemp("serial") / "run")
-    simulate(parse(STUDY), run, SerialExecutor(), quiet=True)
+    simulate(parse(STUDY), run, Execution(SerialExecutor(), quiet=True))
     return run
 
 
@@ -80,14 +81,14 @@ def test_any_changed_byte_changes_the_digest(uninterrupted: RunDirectory) -> Non
 def test_the_study_seed_changes_the_digest(uninterrupted: RunDirectory, tmp_path: Path) -> None:
     study = parse(small(train=[], seed=1))
     run = open_run(study, tmp_path / "run")
-    simulate(study, run, SerialExecutor(), quiet=True)
+    simulate(study, run, Execution(SerialExecutor(), quiet=True))
     assert digest_of(run) != digest_of(uninterrupted)
 
 
 @pytest.mark.ray
 def test_two_ray_workers(uninterrupted: RunDirectory, ray_executor: RayExecutor, tmp_path: Path) -> None:
     run = open_run(parse(STUDY), tmp_path / "run")
-    simulate(parse(STUDY), run, ray_executor, quiet=True)
+    simulate(parse(STUDY), run, Execution(ray_executor, quiet=True))
     assert digest_of(run) == digest_of(uninterrupted)
     check_manifest(run)
 
@@ -128,7 +129,7 @@ def test_three_killed_workers(
 
     monkeypatch.setattr("workflow.simulate.stage.run_job", dying)
     run = open_run(parse(STUDY), tmp_path / "run")
-    simulate(parse(STUDY), run, ray_executor, quiet=True)
+    simulate(parse(STUDY), run, Execution(ray_executor, quiet=True))
     assert {path.name for path in marked.iterdir()} == {task.task_id for task in victims}
     assert digest_of(run) == digest_of(uninterrupted)
     check_manifest(run)
@@ -226,7 +227,7 @@ def test_temperatures_added_later_leave_the_other_shards_alone(uninterrupted: Ru
     more = small(train=[])
     more["simulate"][0]["temperature"] = [1.2, 2.0, 4.5]
     run = open_run(parse(more), tmp_path / "run")
-    records = simulate(parse(more), run, SerialExecutor(), quiet=True)
+    records = simulate(parse(more), run, Execution(SerialExecutor(), quiet=True))
     old = manifest.load(uninterrupted)
     assert len(records) == 6
     assert {task_id: records[task_id].sha256 for task_id in old} == {t: r.sha256 for t, r in old.items()}

@@ -66,7 +66,7 @@ def test_after_every_death_it_goes_on(algorithm: str, tmp_path: Path, monkeypatc
     assert deaths == 5
     died = RunDirectory(Path(root))
     for task in first.tasks:
-        one, other = (r.shard(task.system, task.size, task.task_id).read_bytes() for r in (died, run))
+        one, other = (r.shard(task).read_bytes() for r in (died, run))
         assert one == other
     assert not died.unfinished(first.job_id).exists()
     assert reference.root == run.root
@@ -84,7 +84,7 @@ def test_a_damaged_state_is_said_and_begun_again(tmp_path: Path, capsys: pytest.
     worker.run_job(job, str(run.root))
     assert f"{path} is damaged" in capsys.readouterr().err
     (task,) = job.tasks
-    one, other = (r.shard(task.system, task.size, task.task_id).read_bytes() for r in (run, reference))
+    one, other = (r.shard(task).read_bytes() for r in (run, reference))
     assert one == other
 
 
@@ -106,7 +106,7 @@ def test_a_ladder_is_one_job_and_gives_a_shard_per_temperature(tmp_path: Path) -
     assert len({task.task_id for task in tasks}) == 6 and len({job.job_id for job in jobs}) == 2
     run = whole(tmp_path, "tempering")
     for task in tasks:
-        shard = shards.read(run.shard(task.system, task.size, task.task_id))
+        shard = shards.read(run.shard(task))
         assert len(shard.packed_SB) == 128
         assert (shard.columns["temperature"] == dict(task.spec)["temperature"]).all()
         assert len(shard.metadata["certificate"]["tempering"]["exchange_rates"]) == 2

@@ -13,6 +13,7 @@ from workflow.dataset.info import DatasetInfo
 from workflow.dataset.origins import SimulationTask
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.ray_executor import RayExecutor
+from workflow.execution.stage import Execution
 from workflow.plan import costs
 from workflow.plan import tasks as plan
 from workflow.plan.costs import LARGEST_STACK
@@ -21,7 +22,7 @@ from workflow.study.blocks import Beta
 from workflow.study.loading import parse
 from workflow.train import on_ray as train_ray
 from workflow.train.lanes import lanes
-from workflow.train.stage import _settled, automatic_workers
+from workflow.train.stage import automatic_workers, settle_workers
 
 
 def by_id(raw: dict[str, Any]) -> dict[str, SimulationTask]:
@@ -217,14 +218,14 @@ def test_auto_workers_are_settled_by_what_there_is(monkeypatch: pytest.MonkeyPat
     raw["train"][0] |= {"workers": "auto", "size": 4}
     runs = model_plans(parse(raw))
     assert len(runs) == 2
-    assert {run.workers for run in _settled(runs, runs, SerialExecutor(), "auto")} == {1}
+    assert {run.workers for run in settle_workers(runs, runs, Execution(SerialExecutor()))} == {1}
     monkeypatch.setattr(train_ray, "find_room", lambda *_: train_ray.Room("cuda", 8, 0))
-    ray = RayExecutor(workers=1)
-    settled = _settled(runs, runs, ray, "auto")
+    ray = Execution(RayExecutor(workers=1))
+    settled = settle_workers(runs, runs, ray)
     assert [run.workers for run in settled] == [4, 4]
     assert [run.train_id for run in settled] == [run.train_id for run in runs]
-    assert {run.workers for run in _settled(runs, runs[:1], ray, "auto")} == {8}
+    assert {run.workers for run in settle_workers(runs, runs[:1], ray)} == {8}
     # Eight CPUs are no reason: their cores serve one worker's threads as well.
     monkeypatch.setattr(train_ray, "find_room", lambda *_: train_ray.Room("cpu", 8, 8))
-    assert {run.workers for run in _settled(runs, runs, ray, "auto")} == {1}
-    assert {run.workers for run in _settled(model_plans(parse(TINY)), runs, ray, "auto")} == {1}
+    assert {run.workers for run in settle_workers(runs, runs, ray)} == {1}
+    assert {run.workers for run in settle_workers(model_plans(parse(TINY)), runs, ray)} == {1}

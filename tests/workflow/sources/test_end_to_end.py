@@ -45,7 +45,7 @@ def test_a_round_trip(folder: Path) -> None:
     tasks = shard_tasks(load(str(folder / "study.toml")))
     assert [task.part for task in tasks] == ["L=4/a.parquet", "L=4/b.parquet"]
     for task, name, seed in zip(tasks, "ab", (1, 2), strict=True):
-        shard = shards.read(run.shard("elsewhere", 4, task.task_id))
+        shard = shards.read(run.shard(task))
         table = pq.ParquetFile(folder / "files" / "L=4" / f"{name}.parquet").read()
         np.testing.assert_array_equal(shard.configurations(), spins(seed, 40))
         for column in ("magnetization", "energy", "temperature", "label"):
@@ -53,7 +53,7 @@ def test_a_round_trip(folder: Path) -> None:
         assert sorted(set(shard.columns["chain"])) == list(range(task.chains))
         assert shard.metadata["task_id"] == task.task_id
         assert shard.metadata["certificate"] is None
-    first = shards.read(run.shard("elsewhere", 4, tasks[0].task_id))
+    first = shards.read(run.shard(tasks[0]))
     np.testing.assert_array_equal(first.columns["chain"], np.arange(40) % 5)
     np.testing.assert_array_equal(first.columns["sweep"], np.arange(40) // 5)
     assert first.metadata["label_names"] == {"0": "0", "1": "1"}
@@ -143,10 +143,10 @@ def test_a_split_of_its_own_counts_wherever_rows_are_split(tmp_path: Path, monke
     run = simulated(tmp_path, {"name": "digits", "source": "mnist", "path": "idx"})
     tasks = shard_tasks(load(str(tmp_path / "study.toml")))
     data = training_data(run, "digits", 28, [task.task_id for task in tasks], 0.25)
-    train = shards.read(run.shard("digits", 28, tasks[0].task_id))
+    train = shards.read(run.shard(tasks[0]))
     np.testing.assert_array_equal(data.configurations_SN, train.configurations().reshape(8, -1))
     assert data.stored == ("values", 2, 0)
-    labelled = label_samples([run.shard("digits", 28, task.task_id) for task in tasks], (), 0.25)
+    labelled = label_samples([run.shard(task) for task in tasks], (), 0.25)
     np.testing.assert_array_equal(labelled.unseen, [False] * 8 + [True] * 6)
     without = {"chain": train.columns["chain"]}
     assert unseen(train.columns, 8, 0.25).sum() == 0

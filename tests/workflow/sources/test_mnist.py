@@ -172,7 +172,7 @@ def test_the_shards(files: dict[str, bytes], tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     assert serial("simulate", study, run.root).exit_code == 0
     for task in parse(FROM_FOLDER, folder=tmp_path).data[0].tasks:
-        shard = shards.read(run.shard("digits", 28, task.task_id))
+        shard = shards.read(run.shard(task))
         images, digits = mnist.read(tmp_path / "idx", mnist.PARTS[task.part])
         assert (shard.encoding, shard.shape) == ("float32", (1, 28, 28))
         np.testing.assert_array_equal(shard.configurations(), images)

@@ -13,7 +13,7 @@ from models.vae import VAEOutput, objective
 from workflow.plan.tasks import model_plans
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
-from workflow.train.restarts import kept
+from workflow.train.restarts import best_restarts
 
 FAILED = 1
 STEPS = 3
@@ -36,7 +36,7 @@ def test_what_has_most_directions_and_then_the_lowest_loss_goes_on(tmp_path: Pat
     with pytest.raises(
         FileNotFoundError, match=r"restart 1 has not been trained|has not been trained, so its restarts"
     ):
-        kept(runs, run)
+        best_restarts(runs, run)
     assert serial("simulate", study, run.root).exit_code == 0
     assert serial("train", study, run.root).exit_code == 0
     for item, (active, rank, loss) in zip(runs, [(2, 1, 5.0), (2, 2, 7.0), (2, 2, 6.5)], strict=True):
@@ -44,7 +44,7 @@ def test_what_has_most_directions_and_then_the_lowest_loss_goes_on(tmp_path: Pat
         result = json.loads(path.read_text())
         assert {"active_units", "rank", "loss"} <= set(result)
         path.write_text(json.dumps(result | {"active_units": active, "rank": rank, "loss": loss}))
-    assert kept(runs, run) == (runs[2],)
+    assert best_restarts(runs, run) == (runs[2],)
     for stage in ("encode", "analyze", "report"):
         outcome = serial(stage, study, run.root)
         assert outcome.exit_code == 0, outcome.output

@@ -22,6 +22,7 @@ from workflow.execution.executors import Executor, SerialExecutor
 from workflow.execution.failures import StageFailed
 from workflow.execution.ray_executor import RayExecutor
 from workflow.execution.run_folder import open_run
+from workflow.execution.stage import Execution
 from workflow.plan.tasks import ModelPlan, model_plans
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
@@ -99,7 +100,7 @@ def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def resume(run: RunDirectory, executor: Executor | None = None) -> None:
-    train(parse(STUDY), run, executor or SerialExecutor(), "cpu", quiet=True)
+    train(parse(STUDY), run, Execution(executor or SerialExecutor(), "cpu", quiet=True))
 
 
 def checkpoints(run: RunDirectory, item: ModelPlan) -> list[str]:
@@ -289,7 +290,7 @@ def test_a_killed_controller_is_replaced(run: RunDirectory, ray_executor: RayExe
     run.study.write_text(tomli_w.dumps(parse(raw).resolved))
     killer = threading.Thread(target=kill_it)
     killer.start()
-    train(parse(raw), run, ray_executor, "cpu", quiet=True)
+    train(parse(raw), run, Execution(ray_executor, "cpu", quiet=True))
     killer.join()
     assert hits == [True]
     assert [line["epoch"] for line in metrics(run, item)] == list(range(1, 3001))
@@ -310,7 +311,7 @@ def test_two_data_parallel_workers_agree_with_one(
     raw = small(train=[{**STUDY["train"][0], "workers": 2}])
     run = open_run(parse(raw), tmp_path / "run")
     shutil.copytree(whole.dataset, run.dataset)
-    train(parse(raw), run, ray_executor, "cpu", quiet=True)
+    train(parse(raw), run, Execution(ray_executor, "cpu", quiet=True))
     rounding = EPOCHS * STEPS * float(np.finfo(np.float32).eps)
     alone = [metrics(whole, item)[-1]["reconstruction"] for item in runs_of()]
     for item, expected in zip(runs_of(raw), alone, strict=True):

@@ -13,6 +13,7 @@ from studies import small
 from models.training.trainer import Trainer
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import open_run
+from workflow.execution.stage import Execution
 from workflow.plan.tasks import model_plans
 from workflow.simulate.stage import simulate
 from workflow.storage.run_directory import RunDirectory
@@ -33,7 +34,7 @@ def study(**more: Any) -> dict[str, Any]:
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("stop") / "run"
     parsed = parse(study())
-    simulate(parsed, open_run(parsed, root), SerialExecutor(), quiet=True)
+    simulate(parsed, open_run(parsed, root), Execution(SerialExecutor(), quiet=True))
     return root
 
 
@@ -44,7 +45,7 @@ def trained(raw: dict[str, Any], simulated: Path, root: Path) -> tuple[RunDirect
     if not run.dataset.exists():
         shutil.copytree(simulated / "dataset", root / "dataset")
         (root / "manifest.jsonl").write_bytes((simulated / "manifest.jsonl").read_bytes())
-    found = train(parsed, run, SerialExecutor(), quiet=True)
+    found = train(parsed, run, Execution(SerialExecutor(), quiet=True))
     return run, sorted(found.values(), key=lambda result: result["beta"])
 
 
