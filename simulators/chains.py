@@ -1,8 +1,8 @@
 """Many independent Markov chains of one spec: what every system's simulation shares.
 
-A system's ``Simulation`` derives from ``Chains`` and names, for each algorithm, the class of its updates.  Those hold
-all chains in the layout that the algorithm is fastest in: ``RowMajor`` one lattice after the other, for clusters;
-``Lanes`` with the same site of several chains side by side, for vector instructions.
+A system's ``Simulation`` derives from ``ChainSimulation`` and names, for each algorithm, the class of its updates.
+Those hold all chains in the layout that the algorithm is fastest in: ``RowMajor`` one lattice after the other, for
+clusters; ``Lanes`` with the same site of several chains side by side, for vector instructions.
 
 Axes: R chains, I rows, J columns; G groups of K lanes, R <= G K, chain r in lane r % K of group r // K.
 """
@@ -129,7 +129,7 @@ class Lanes:
         return self.nanoseconds * self.states_GIJK.size
 
 
-class Chains:
+class ChainSimulation:
     """The simulation of one spec by one algorithm.
 
     A subclass sets ``kinds`` and defines ``start`` and ``observables``.

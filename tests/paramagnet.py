@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.chains import Chains, RowMajor
+from simulators.chains import ChainSimulation, RowMajor
 from simulators.contract import ExactEnergy, require
 from simulators.rng.sfc64 import uniform
 
@@ -61,7 +61,7 @@ class HeatBath(RowMajor):
         self.counts_2 += sweeps * self.states_RIJ.size
 
 
-class Simulation(Chains):
+class Simulation(ChainSimulation):
     kinds: ClassVar[dict[str, type[HeatBath]]] = {"heat-bath": HeatBath}
 
     @staticmethod

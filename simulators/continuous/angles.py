@@ -1,6 +1,6 @@
 """Names of what is measured of spins with an angle, clock and XY: what is a column, and what decides a certificate."""
 
-from simulators.contract import OrderParameter, Spec
+from simulators.contract import OrderDeclaration, Spec
 
 HELICITY = ("helicity_cosine_x", "helicity_sine_x", "helicity_cosine_y", "helicity_sine_y")
 
@@ -11,11 +11,11 @@ def order_parameters(spec: Spec) -> tuple[str, ...]:
     return uniform if spec.size % 2 else (*uniform, *(f"staggered_{name}" for name in uniform))
 
 
-def orders(spec: Spec, directions: int, staggered_directions: int) -> tuple[OrderParameter, ...]:
+def orders(spec: Spec, directions: int, staggered_directions: int) -> tuple[OrderDeclaration, ...]:
     """The magnetizations as vectors that point in one of so many directions; 1: in any, by a continuous symmetry."""
     given = {"magnetization": directions, "staggered_magnetization": staggered_directions}
     return tuple(
-        OrderParameter(name, (f"{name}_x", f"{name}_y"), "continuous" if number == 1 else "angles", number)
+        OrderDeclaration(name, (f"{name}_x", f"{name}_y"), "continuous" if number == 1 else "angles", number)
         for name, number in given.items()
         if name == "magnetization" or spec.size % 2 == 0
     )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import Chains
+from simulators.chains import ChainSimulation
 from simulators.fermions import hirsch, on_request
 from simulators.fermions.auxiliary_field import FieldUpdates
 from simulators.fermions.determinants import Matrices, one_thread
@@ -71,7 +71,7 @@ def coarse(spec: FieldSpec, error: float) -> str | None:
     )
 
 
-class FieldChains(Chains):
+class FieldChains(ChainSimulation):
     """Independent chains of one spec; a system says ``columns`` and ``of_slice``."""
 
     kinds: ClassVar[Mapping[str, type[Any]]] = {"metropolis": Metropolis, "lines": Lines}

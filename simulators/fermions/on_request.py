@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.contract import Extra
+from simulators.contract import RequestedMeasurement
 from simulators.fermions.determinants import Matrices
 from simulators.fermions.greens_functions import GreensFunctions
 from simulators.fermions.hirsch import FieldSpec
@@ -33,19 +33,24 @@ PASS_SWEEPS, ORIGIN_SWEEPS = 0.8, 1.3
 """Measured cost in sweeps, good to a half: of a pass over all slices, and of all tau from one origin."""
 
 
-def offered(spec: FieldSpec) -> dict[str, Extra]:
-    """What can be measured at ``spec``.
+def measurements(spec: FieldSpec) -> dict[str, RequestedMeasurement]:
+    """The measurements that are possible at ``spec``, by name.
 
-    With a complex twist pairs cannot be uniform: they see it twice.
+    Pairs need real twists: a pair carries the twist of both its electrons, so that with a complex one it cannot be
+    uniform.
     """
     stars = tuple(f"spin_structure_q_{x}_{y}" for x, y in stars_of(spec.size))
     times = tuple(f"{name}_tau_{t:03d}" for name in ("green", "spin_structure") for t in distances(spec.slices))
     sites = spec.size**2
+    structure_factors = RequestedMeasurement(columns=stars, sweeps=PASS_SWEEPS)
+    pairs = RequestedMeasurement(columns=("pair_structure",), sweeps=PASS_SWEEPS)
+    imaginary_time = RequestedMeasurement((*times, "spin_susceptibility"), sweeps=ORIGIN_SWEEPS * origins(spec))
+    green = RequestedMeasurement(shape=(1 if spec.one_species else 2, sites, sites), sweeps=PASS_SWEEPS)
     return {
-        "structure-factors": Extra(columns=stars, sweeps=PASS_SWEEPS),
-        **({"pairs": Extra(columns=("pair_structure",), sweeps=PASS_SWEEPS)} if real_twists(spec) else {}),
-        "imaginary-time": Extra(columns=(*times, "spin_susceptibility"), sweeps=ORIGIN_SWEEPS * origins(spec)),
-        "green": Extra(shape=(1 if spec.one_species else 2, sites, sites), sweeps=PASS_SWEEPS),
+        "structure-factors": structure_factors,
+        **({"pairs": pairs} if real_twists(spec) else {}),
+        "imaginary-time": imaginary_time,
+        "green": green,
     }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.contract import Names, System
+from simulators.contract import ObservableNames, System
 from simulators.sampling.ladder import Arrays, Group
 from simulators.sampling.pilot import Pilot, pack, unpack
 
@@ -37,7 +37,9 @@ class Choice:
         build: makes a freshly started group that uses an algorithm; called when the algorithm is tried.
     """
 
-    def __init__(self, system: System, spec: Any, names: Names, chains: int, build: Callable[[str], Group]) -> None:
+    def __init__(
+        self, system: System, spec: Any, names: ObservableNames, chains: int, build: Callable[[str], Group]
+    ) -> None:
         self._system, self._spec, self._names, self._build = system, spec, names, build
         self._sites = chains * math.prod(spec.shape)
         """Of all chains."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.contract import Names
+from simulators.contract import ObservableNames
 from simulators.sampling.autocorrelation import autocorrelation_time
 from simulators.sampling.ladder import Arrays, Group
 
@@ -40,13 +40,13 @@ class Times(NamedTuple):
     converged: bool
 
 
-def measure(group: Group, names: Names) -> NDArray[np.float64]:
+def measure(group: Group, names: ObservableNames) -> NDArray[np.float64]:
     """(P, Q, R) all columns now."""
     values = [simulation.measure() for simulation in group.simulations]
     return np.stack([np.stack([one[name] for name in names.columns]) for one in values])
 
 
-def series(measured: list[NDArray[np.float64]], point: int, names: Names) -> dict[str, NDArray[np.float64]]:
+def series(measured: list[NDArray[np.float64]], point: int, names: ObservableNames) -> dict[str, NDArray[np.float64]]:
     """x_RT of the columns of one point, and of the magnitudes of order parameters and judged columns."""
     series_QRT = np.stack([values_PQR[point] for values_PQR in measured], axis=2)
     signed = dict(zip(names.columns, series_QRT, strict=True))
@@ -67,7 +67,7 @@ class Pilot:
         enough: autocorrelation time in sweeps from which on the run may stop, because it is too slow to be chosen.
     """
 
-    def __init__(self, group: Group, names: Names, enough: float = math.inf) -> None:
+    def __init__(self, group: Group, names: ObservableNames, enough: float = math.inf) -> None:
         self.group = group
         self.sweeps = 0
         self.times: Times | None = None

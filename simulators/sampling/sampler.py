@@ -35,8 +35,8 @@ Keep = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Samples of one point."""
+class PointSamples:
+    """Samples of one parameter point."""
 
     configurations: NDArray[Any]
     """(S, channels, rows, columns), or what ``keep`` made of it."""
@@ -90,7 +90,7 @@ class Sampler:
         self.names = system.names(self.specs[0], order.measure)
         self._usual = system.names(self.specs[0])
         """What pilots measure, which is enough for them."""
-        self._inputs = [name for name in order.measure if system.extras(self.specs[0])[name].shape is not None]
+        self._inputs = [name for name in order.measure if system.on_request(self.specs[0])[name].shape is not None]
         # A stream for each algorithm, so that none depends on which others were tried.
         self._rngs = dict(zip((*system.algorithms, TEMPERING), rng.spawn(len(system.algorithms) + 1), strict=True))
         self._hot_R = np.arange(order.chains) % 2 == 0
@@ -266,7 +266,7 @@ class Sampler:
         times = self._schedule.times
         return objections(summaries, self.names.judged, times is None or times.converged)
 
-    def result(self) -> list[Samples]:
+    def result(self) -> list[PointSamples]:
         """The samples of every spec.
 
         Raises:
@@ -277,7 +277,7 @@ class Sampler:
         reports = self._group.report()
         return [self._samples(point, report) for point, report in enumerate(reports)]
 
-    def _samples(self, point: int, report: dict[str, Any] | None) -> Samples:
+    def _samples(self, point: int, report: dict[str, Any] | None) -> PointSamples:
         assert self._group is not None and self._schedule is not None
         order, schedule, names = self.order, self._schedule, self.names
         series = pilot.series(self._measured, point, names)
@@ -301,7 +301,7 @@ class Sampler:
         )
         kept_KR = self._kept[point]
         sweep_K = schedule.thermalization + schedule.spacing * (self._kept_K + 1)
-        return Samples(
+        return PointSamples(
             configurations=kept_KR.reshape(-1, *kept_KR.shape[2:])[: order.samples],
             chain=np.tile(np.arange(order.chains, dtype=np.int32), order.kept)[: order.samples],
             sweep=np.repeat(sweep_K, order.chains)[: order.samples],
@@ -380,7 +380,7 @@ def sample(
     rng: np.random.Generator,
     keep: Keep = np.asarray,
     measure: tuple[str, ...] = (),
-) -> Samples:
+) -> PointSamples:
     """What a ``Sampler`` of one spec gives when it is run to its end; arguments as there and in ``Order``."""
     order = Order(
         chains=chains,

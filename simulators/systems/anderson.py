@@ -55,7 +55,7 @@ ENERGY_ERROR = 0.09
 
 site_nanoseconds = field_chains.site_nanoseconds
 SYMMETRIES = hirsch.symmetries
-EXTRAS = on_request.offered
+MEASURED_ON_REQUEST = on_request.measurements
 FLUCTUATIONS = hirsch.fluctuations
 
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import Chains, RowMajor
+from simulators.chains import ChainSimulation, RowMajor
 from simulators.clusters import swendsen_wang as clusters
 from simulators.clusters import wolff
 from simulators.contract import require
@@ -201,7 +201,7 @@ class Wolff(wolff.TableClusters):
         return spin_one.sums(self.states_RIJ[..., None])[..., 0]
 
 
-class Simulation(Chains):
+class Simulation(ChainSimulation):
     """Independent chains of one spec, advanced by one of ``ALGORITHMS``."""
 
     kinds: ClassVar[Mapping[str, type[Any]]] = {

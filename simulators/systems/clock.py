@@ -26,11 +26,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import Chains
+from simulators.chains import ChainSimulation
 from simulators.clusters import discrete as discrete_clusters
 from simulators.clusters import wolff
 from simulators.continuous import angles
-from simulators.contract import OrderParameter, require
+from simulators.contract import OrderDeclaration, require
 from simulators.discrete import clock_sums, differences, transitions
 from simulators.discrete.local import Local
 
@@ -88,7 +88,7 @@ def STATES(spec: Spec) -> range:
     return range(spec.states)
 
 
-def ORDERS(spec: Spec) -> tuple[OrderParameter, ...]:
+def ORDERS(spec: Spec) -> tuple[OrderDeclaration, ...]:
     """One direction per value. An odd number of values has no opposite ones, so that the staggered magnetization then
     has no such directions: its phases aren't told apart."""
     return angles.orders(spec, spec.states, 1 if spec.states % 2 else spec.states)
@@ -167,7 +167,7 @@ class Wolff(wolff.TableClusters):
         return discrete_clusters.mirrors(bond_energies(spec), spec.temperature)
 
 
-class Simulation(Chains):
+class Simulation(ChainSimulation):
     """Independent chains of one spec, advanced by one of ``ALGORITHMS``.
 
     Raises:

@@ -42,7 +42,7 @@ ENERGY_ERROR = 0.15
 
 expected_tau, site_nanoseconds = field_chains.expected_tau, field_chains.site_nanoseconds
 SYMMETRIES = hirsch.symmetries
-EXTRAS = on_request.offered
+MEASURED_ON_REQUEST = on_request.measurements
 FLUCTUATIONS = hirsch.fluctuations
 
 

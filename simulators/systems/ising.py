@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import Arrays, Chains, RowMajor, cut
+from simulators.chains import Arrays, ChainSimulation, RowMajor, cut
 from simulators.clusters import swendsen_wang as clusters
 from simulators.clusters import wolff
 from simulators.contract import BondSum, ExactEnergy, require
@@ -224,7 +224,7 @@ class Wolff(wolff.TableClusters):
         return checkerboard.count(*checkerboard.pack(self.states_RIJ))[:, : len(self.states_RIJ)]
 
 
-class Simulation(Chains):
+class Simulation(ChainSimulation):
     """Independent chains of one spec, advanced by one of ``ALGORITHMS``."""
 
     kinds: ClassVar[Mapping[str, type[Any]]] = {"metropolis": Metropolis, "swendsen-wang": SwendsenWang, "wolff": Wolff}

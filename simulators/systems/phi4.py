@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import Chains, Lanes, RowMajor, cut
+from simulators.chains import ChainSimulation, Lanes, RowMajor, cut
 from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
 from simulators.continuous import scalar_field
 from simulators.continuous.scalar_field import HITS, Rule
@@ -250,7 +250,7 @@ def sweep_clusters(
     return turned, sweeps * states_RIJ.size
 
 
-class Simulation(Chains):
+class Simulation(ChainSimulation):
     """Independent chains of one spec, advanced by one of ``ALGORITHMS``.
 
     Raises:

@@ -31,11 +31,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.chains import Chains, RowMajor, cut
+from simulators.chains import ChainSimulation, RowMajor, cut
 from simulators.clusters import discrete as discrete_clusters
 from simulators.clusters.swendsen_wang import bond_threshold
 from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
-from simulators.contract import BondSum, OrderParameter, require
+from simulators.contract import BondSum, OrderDeclaration, require
 from simulators.discrete import differences, potts_metropolis, transitions
 from simulators.discrete.local import Local
 from simulators.discrete.multispin import thresholds
@@ -115,16 +115,16 @@ def ORDER_PARAMETERS(spec: Spec) -> tuple[str, ...]:
     return tuple(name for kind in kinds for name in (kind, *(f"{kind}_{s}" for s in range(spec.states))))
 
 
-def ORDERS(spec: Spec) -> tuple[OrderParameter, ...]:
+def ORDERS(spec: Spec) -> tuple[OrderDeclaration, ...]:
     """The shares of the values; on sublattices the order depends on q, and for q = 2 it is that of the Ising model."""
     q = spec.states
-    uniform = OrderParameter("magnetization", tuple(f"magnetization_{s}" for s in range(q)), "states", q)
+    uniform = OrderDeclaration("magnetization", tuple(f"magnetization_{s}" for s in range(q)), "states", q)
     if spec.size % 2:
         return (uniform,)
     name = "staggered_magnetization"
     if q == 2:
-        return uniform, OrderParameter(name, (f"{name}_0",))
-    return uniform, OrderParameter(name, tuple(f"{name}_{s}" for s in range(q)), "sublattices", 1)
+        return uniform, OrderDeclaration(name, (f"{name}_0",))
+    return uniform, OrderDeclaration(name, tuple(f"{name}_{s}" for s in range(q)), "sublattices", 1)
 
 
 def JUDGED(spec: Spec) -> tuple[str, ...]:
@@ -255,7 +255,7 @@ def count(states_RIJ: NDArray[np.int8], states: int) -> tuple[NDArray[np.int64],
     return sites_R2S, equal_R
 
 
-class Simulation(Chains):
+class Simulation(ChainSimulation):
     """Independent chains of one spec, advanced by one of ``ALGORITHMS``.
 
     Raises:

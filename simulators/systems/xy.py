@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import Chains, Lanes, RowMajor, cut
+from simulators.chains import ChainSimulation, Lanes, RowMajor, cut
 from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
 from simulators.continuous import angles, planar
 from simulators.contract import require
@@ -231,7 +231,7 @@ def pairs(spins_RIJ: NDArray[np.complex128]) -> NDArray[np.float64]:
     return spins_RIJ.view(np.float64).reshape(len(spins_RIJ), -1, 2)
 
 
-class Simulation(Chains):
+class Simulation(ChainSimulation):
     """Independent chains of one spec, advanced by one of ``ALGORITHMS``.
 
     Raises:

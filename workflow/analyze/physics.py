@@ -34,5 +34,5 @@ def physics(task: ShardTask, given_as: Input = "raw") -> Physics:
     if isinstance(task, DataTask):
         return Physics(signs(task.info.order_parameters), variable, "temperature")
     system = contract.load(task.system)
-    orders = tuple(OrderParameter(*order) for order in system.orders_of(task.point))
+    orders = tuple(OrderParameter(*declaration) for declaration in system.orders_of(task.point))
     return Physics(orders, variable, system.ladder, not is_second(given_as))

@@ -44,11 +44,11 @@ class DatasetInfo:
 
 def simulated(system: contract.System, spec: Any, measure: Iterable[str] = ()) -> DatasetInfo:
     """The same for what ``system`` simulates at ``spec``, with what it measures there on request."""
-    asked, extras = set(measure), system.extras(spec)
+    requests, possible = set(measure), system.on_request(spec)
     return DatasetInfo(
         shape=tuple(spec.shape),
         encoding=system.encoding,
         **stored(system, spec)._asdict(),
         order_parameters=system.names(spec).order_parameters,
-        further=tuple((name, extra.shape) for name, extra in extras.items() if name in asked and extra.shape),
+        further=tuple((name, each.shape) for name, each in possible.items() if name in requests and each.shape),
     )

@@ -58,9 +58,9 @@ class DataTask:
         return self.info.shape[1]
 
     @property
-    def names(self) -> contract.Names:
+    def names(self) -> contract.ObservableNames:
         """Columns as simulated tasks have them; nothing is judged, since nothing was simulated here."""
-        return contract.Names(self.info.order_parameters, self.columns, (), ())
+        return contract.ObservableNames(self.info.order_parameters, self.columns, (), ())
 
     @property
     def content(self) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class SimulationTask:
         return contract.load(self.system).spec(**dict(self.spec))
 
     @property
-    def names(self) -> contract.Names:
+    def names(self) -> contract.ObservableNames:
         """Observables of this task."""
         return contract.load(self.system).names(self.point, self.measure)
 

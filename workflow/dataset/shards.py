@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from simulators.sampling.sampler import Samples
+from simulators.sampling.sampler import PointSamples
 from workflow import __version__
 from workflow.dataset.codec import ENCODINGS, decode, encode, packed_rows
 from workflow.storage.places import Place, StorageError, place, read_with
@@ -108,7 +108,7 @@ def _versions() -> dict[str, str]:
     return {"latentphase": __version__, "python": platform.python_version()} | libraries
 
 
-def _table(task: Origin, samples: Samples | Rows) -> pa.Table:
+def _table(task: Origin, samples: PointSamples | Rows) -> pa.Table:
     packed_SB = samples.configurations
     rows, width = packed_SB.shape
     binary = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(packed_SB)])
@@ -148,7 +148,7 @@ def _table(task: Origin, samples: Samples | Rows) -> pa.Table:
     return pa.table(columns, schema=pa.schema(fields, metadata={"latentphase": text}))
 
 
-def write(task: Origin, samples: Samples | Rows, path: Place) -> tuple[int, int, str]:
+def write(task: Origin, samples: PointSamples | Rows, path: Place) -> tuple[int, int, str]:
     """Write the shard of ``task`` whole; equal tasks give equal bytes.
 
     Args:

@@ -50,11 +50,11 @@ def simulation_cost(task: SimulationTask) -> Cost:
     thermalization = 30 * tau if task.thermalization == "auto" else float(task.thermalization)
     spacing = 2 * tau if task.spacing == "auto" else float(task.spacing)
     rounds = max(16, -(-task.samples // task.chains))
-    extras = [system.extras(spec)[name] for name in task.measure]
-    measuring = sum(extra.sweeps for extra in extras)
+    requested = [system.on_request(spec)[name] for name in task.measure]
+    measuring = sum(measurement.sweeps for measurement in requested)
     updates = (thermalization + (spacing + measuring) * rounds) * sites * task.chains
     bytes_per_sample = encoding.bits / 8 * sites
-    bytes_per_sample += sum(8 * len(extra.columns) + 4 * prod(extra.shape or (0,)) for extra in extras)
+    bytes_per_sample += sum(8 * len(each.columns) + 4 * prod(each.shape or (0,)) for each in requested)
     return Cost(
         core_seconds=0.05 + updates * system.nanoseconds(algorithm, spec) * 1e-9,
         # Observables and bookkeeping take about 40 bytes a row after compression.

@@ -65,17 +65,17 @@ def _on_request(study: Study) -> list[str]:
     for number, block in enumerate(study.simulate):
         if block.measure:
             system = contract.load(block.system)
-            offered = system.extras(system.spec(**dict(block.points[0].values)))
-            words = ", ".join(f"{name} ({_stored(offered[name])})" for name in block.measure)
-            sweeps = sum(offered[name].sweeps for name in block.measure)
+            possible = system.on_request(system.spec(**dict(block.points[0].values)))
+            words = ", ".join(f"{name} ({_stored(possible[name])})" for name in block.measure)
+            sweeps = sum(possible[name].sweeps for name in block.measure)
             found.append(f"simulate.{number} measures on request: {words}; about {sweeps:.2g} sweeps a measurement")
     return found
 
 
-def _stored(extra: contract.Extra) -> str:
-    if extra.shape is not None:
-        return f"an input of {' x '.join(map(str, extra.shape))}"
-    return f"{len(extra.columns)} column{'s' if len(extra.columns) > 1 else ''}"
+def _stored(measurement: contract.RequestedMeasurement) -> str:
+    if measurement.shape is not None:
+        return f"an input of {' x '.join(map(str, measurement.shape))}"
+    return f"{len(measurement.columns)} column{'s' if len(measurement.columns) > 1 else ''}"
 
 
 def _short_of_memory(found: Expected, cpus: int) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from simulators import contract
 from simulators.sampling.order import Order
-from simulators.sampling.sampler import Sampler, Samples
+from simulators.sampling.sampler import PointSamples, Sampler
 from workflow import terminal
 from workflow.dataset import codec, shards
 from workflow.dataset.origins import SimulationTask
@@ -42,12 +42,12 @@ def sampler(job: SimulationJob) -> Sampler:
     return Sampler(system, [task.point for task in job.tasks], order, job.generator(), keep)
 
 
-def draw(task: SimulationTask) -> Samples:
+def draw(task: SimulationTask) -> PointSamples:
     """The samples of a task that runs alone."""
     return run_sampler(sampler(SimulationJob((task,))), None)[0]
 
 
-def run_sampler(work: Sampler, saved: Place | None, save_seconds: float = SAVE_SECONDS) -> list[Samples]:
+def run_sampler(work: Sampler, saved: Place | None, save_seconds: float = SAVE_SECONDS) -> list[PointSamples]:
     """Run ``work`` to its end, from ``saved`` if that is there, and save it there every minute and when interrupted.
 
     The clock decides when to save and nothing else, so the samples do not depend on it.

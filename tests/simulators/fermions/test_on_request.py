@@ -19,7 +19,7 @@ CHAINS = 128
 
 
 def everything(spec: Any) -> tuple[str, ...]:
-    return tuple(name for name in on_request.offered(spec) if name != "green")
+    return tuple(name for name in on_request.measurements(spec) if name != "green")
 
 
 def simulated(spec: Any, chains: int, sweeps: int, seed: int = 1) -> Any:
@@ -173,7 +173,7 @@ FIELDS = {
 def test_what_must_be_equal_in_every_field(name: str) -> None:
     spec = FIELDS[name]
     simulation = simulated(spec, 4, 3)
-    usual, found = simulation.measure(), simulation.measure_on_request(tuple(on_request.offered(spec)))
+    usual, found = simulation.measure(), simulation.measure_on_request(tuple(on_request.measurements(spec)))
     half, last = spec.size // 2, spec.slices
     same: dict[str, tuple[Any, Any]] = {
         "S(pi, pi)": (found[f"spin_structure_q_{half}_{half}"], usual["spin_structure"]),

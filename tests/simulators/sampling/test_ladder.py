@@ -11,7 +11,7 @@ from simulators import contract
 from simulators.reference.exact import enumerate_ising
 from simulators.sampling.ladder import Ladder
 from simulators.sampling.order import Order
-from simulators.sampling.sampler import Sampler, Samples
+from simulators.sampling.sampler import PointSamples, Sampler
 from simulators.systems import ising
 
 TEMPERATURES = (1.8, 2.4, 3.2)
@@ -109,7 +109,7 @@ def test_a_ladder_cut_in_two_and_restored_is_the_same() -> None:
     assert one.report() == other.report()
 
 
-def tempered(seed: int) -> list[Samples]:
+def tempered(seed: int) -> list[PointSamples]:
     order = Order(chains=16, samples=64, algorithm="tempering", thermalization="auto", spacing="auto")
     sampler = Sampler(contract.load("ising"), specs(), order, np.random.default_rng(seed))
     while not sampler.done:

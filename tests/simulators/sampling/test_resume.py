@@ -7,7 +7,7 @@ import pytest
 
 from simulators import contract
 from simulators.sampling.order import Order
-from simulators.sampling.sampler import Sampler, Samples
+from simulators.sampling.sampler import PointSamples, Sampler
 from simulators.systems import ising
 
 ISING = contract.load("ising")
@@ -43,7 +43,7 @@ def through_a_file(one: Sampler, case: str) -> Sampler:
     return other
 
 
-def equal(one: list[Samples], other: list[Samples]) -> None:
+def equal(one: list[PointSamples], other: list[PointSamples]) -> None:
     for first, second in zip(one, other, strict=True):
         np.testing.assert_array_equal(first.configurations, second.configurations)
         np.testing.assert_array_equal(first.sweep, second.sweep)

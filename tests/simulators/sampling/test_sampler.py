@@ -13,7 +13,7 @@ from simulators.contract import System
 from simulators.sampling import pilot
 from simulators.sampling.ladder import Single
 from simulators.sampling.pilot import Pilot
-from simulators.sampling.sampler import Samples, sample
+from simulators.sampling.sampler import PointSamples, sample
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Chains:
 PROCESS = System("process", 1, Process, Chains, ("only",), ("order",), "float32", "gaussian", Process(tau=1.0))
 
 
-def run(spec: Process, **changes: Any) -> Samples:
+def run(spec: Process, **changes: Any) -> PointSamples:
     arguments = {
         "chains": 32,
         "samples": 100,

@@ -10,6 +10,7 @@ import pytest
 
 from analysis.orders import KINDS, OrderParameter
 from simulators import contract
+from simulators.contract.declarations import ORDER_KINDS
 
 
 @pytest.mark.parametrize("name", contract.names())
@@ -17,11 +18,11 @@ def test_components_are_columns_and_kinds_are_known(name: str) -> None:
     system = contract.load(name)
     columns = system.names(system.example).columns
     orders = system.orders_of(system.example)
-    assert KINDS == contract.KINDS
+    assert KINDS == ORDER_KINDS
     assert orders
     for order in orders:
         assert set(order.components) <= set(columns)
-        assert order.kind in contract.KINDS
+        assert order.kind in ORDER_KINDS
         assert len(OrderParameter(*order).phases) == order.directions
 
 
@@ -78,6 +79,6 @@ def test_clock_of_an_odd_number_of_values_has_no_directions_on_sublattices() -> 
 
 def test_orders_that_are_no_columns_are_refused() -> None:
     system = contract.load("ising")
-    bad = replace(system, orders=lambda spec: (contract.OrderParameter("nematic", ("q_xx",)),))
+    bad = replace(system, orders=lambda spec: (contract.OrderDeclaration("nematic", ("q_xx",)),))
     with pytest.raises(contract.IncompleteSystem, match="q_xx"):
         bad.orders_of(bad.example)

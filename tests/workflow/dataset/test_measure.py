@@ -81,7 +81,7 @@ def test_a_shard_holds_it(tmp_path: Path) -> None:
     asked = task(measure=list(EVERYTHING), chemical_potential=-0.5)
     samples, path = draw(asked), tmp_path / "shard.parquet"
     shards.write(asked, samples, path)
-    offered = on_request.offered(asked.point)
+    offered = on_request.measurements(asked.point)
     shard = shards.read(path)
     more = [name for key in EVERYTHING for name in offered[key].columns]
     assert set(more) <= set(shard.columns) and "configuration_green" not in shard.columns

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from simulators.sampling.sampler import Samples
+from simulators.sampling.sampler import PointSamples
 from workflow.dataset import codec, shards
 from workflow.dataset.origins import SimulationTask
 from workflow.dataset.shards import ShardError
@@ -47,12 +47,12 @@ SCHEMA = [
 
 
 @pytest.fixture(scope="module")
-def samples() -> Samples:
+def samples() -> PointSamples:
     return draw(TASK)
 
 
 @pytest.fixture
-def path(samples: Samples, tmp_path: Path) -> Path:
+def path(samples: PointSamples, tmp_path: Path) -> Path:
     file = tmp_path / f"{TASK.task_id}.parquet"
     shards.write(TASK, samples, file)
     return file
@@ -109,7 +109,7 @@ def test_configurations_are_compressed_without_a_dictionary(path: Path) -> None:
     assert not column.has_dictionary_page
 
 
-def test_what_was_sampled_is_what_is_read(path: Path, samples: Samples) -> None:
+def test_what_was_sampled_is_what_is_read(path: Path, samples: PointSamples) -> None:
     shard = shards.read(path)
     np.testing.assert_array_equal(shard.packed_SB, samples.configurations)
     np.testing.assert_array_equal(shards.load_samples(path), shard.configurations())
@@ -147,13 +147,15 @@ def test_equal_tasks_give_equal_bytes(path: Path, tmp_path: Path) -> None:
     assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_another_seed_gives_other_configurations(samples: Samples) -> None:
+def test_another_seed_gives_other_configurations(samples: PointSamples) -> None:
     """Negative control of equal bytes."""
     other = draw(dataclasses.replace(TASK, seed=6))
     assert not np.array_equal(other.configurations, samples.configurations)
 
 
-def test_long_shards_are_cut_into_row_groups(samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_shards_are_cut_into_row_groups(
+    samples: PointSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shards, "ROW_GROUP_BYTES", 16 * 36)
     file = tmp_path / "groups.parquet"
     shards.write(TASK, samples, file)

@@ -2,12 +2,8 @@
 
 import dataclasses
 import json
-import os
 import pickle
-import subprocess
-import sys
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +11,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import simulators.systems
 from simulators import contract
 from simulators.contract import Simulation, System
 from simulators.sampling.certificate import Certificate
-from simulators.sampling.sampler import Samples, sample
+from simulators.sampling.sampler import PointSamples, sample
 
 CHAINS = 6
 MIXED = np.arange(CHAINS) % 2 == 0
 DTYPES = {"bits": np.int8, "int8": np.int8, "float32": np.float32}
-
-PARAMAGNET = (Path(__file__).parents[1] / "paramagnet.py").read_text()
 
 
 def start(system: System, spec: Any, algorithm: str, seed: int = 1, hot: NDArray[np.bool_] = MIXED) -> Simulation:
     return system.simulation(spec, hot, algorithm, np.random.default_rng(seed))
 
 
-def short_samples(system: System, spec: Any, algorithm: str, seed: int = 1) -> Samples:
+def short_samples(system: System, spec: Any, algorithm: str, seed: int = 1) -> PointSamples:
     return sample(
         system,
         spec,
@@ -202,7 +195,7 @@ def certifies_in_plain_json(system: System, spec: Any, algorithm: str) -> None:
 
 
 def measures_on_request_what_it_offers(system: System, spec: Any, algorithm: str) -> None:
-    offered = system.extras(spec)
+    offered = system.on_request(spec)
     if not offered:
         assert system.cannot_measure(spec, ("anything",)) is not None
         return
@@ -272,21 +265,6 @@ def test_every_system(name: str, keeps: Callable[[System, Any, str], None]) -> N
         keeps(system, system.example, algorithm)
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of systems outside the checkout; what is imported from it is forgotten afterwards."""
-    folder = tmp_path / "simulators" / "systems"
-    folder.mkdir(parents=True)
-    (folder / "free_spins.py").write_text(PARAMAGNET)
-    monkeypatch.setattr(simulators.systems, "__path__", [*simulators.systems.__path__, str(folder)])
-    before = set(sys.modules)
-    yield folder
-    for name in set(sys.modules) - before:
-        if name.startswith("simulators.systems."):
-            del sys.modules[name]
-            vars(simulators.systems).pop(name.rpartition(".")[2], None)
-
-
 @pytest.mark.parametrize("keeps", PROPERTIES, ids=lambda function: function.__name__)
 def test_a_system_outside_the_checkout(elsewhere: Path, keeps: Callable[[System, Any, str], None]) -> None:
     system = contract.load("free-spins")
@@ -310,58 +288,3 @@ def test_its_samples_have_the_exact_magnetization(elsewhere: Path) -> None:
     # Student's t with 63 degrees of freedom beyond 5.5: 7e-7.
     assert abs(magnetization.mean + np.tanh(0.5)) < 5.5 * magnetization.error
     assert abs(magnetization.mean + np.tanh(0.5 * 1.05)) > 5.5 * magnetization.error, "negative control"
-
-
-def test_a_folder_on_the_python_path_adds_its_systems(elsewhere: Path) -> None:
-    """No __init__.py there, nothing edited here."""
-    program = "from simulators import contract; print(*contract.names()); print(contract.load('free-spins').version)"
-    checkout = Path(simulators.__file__).parents[1]
-    path = os.pathsep.join((str(checkout), str(elsewhere.parents[1])))
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names, version = done.stdout.splitlines()
-    assert {"ising", "free-spins"} <= set(names.split())
-    assert version == "1"
-
-
-def test_an_unknown_system_is_told_what_exists() -> None:
-    with pytest.raises(contract.UnknownSystem, match=r"'izing'; there are: .*ising"):
-        contract.load("izing")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('LIKELIHOOD = "bernoulli"', "", "lacks LIKELIHOOD"),
-        ('ENCODING = "bits"', 'ENCODING = "bytes"', "ENCODING must be one of bits, int8, float32, got 'bytes'"),
-        ('ALGORITHMS = ("heat-bath",)', "ALGORITHMS = ()", "ALGORITHMS must name at least one"),
-        ('LIKELIHOOD = "bernoulli"', 'LIKELIHOOD = "multinomial"', "lacks STATES, which likelihood multinomial needs"),
-    ],
-)
-def test_an_incomplete_system_is_told_what_is_missing(elsewhere: Path, old: str, new: str, message: str) -> None:
-    (elsewhere / "half_done.py").write_text(PARAMAGNET.replace(old, new))
-    with pytest.raises(contract.IncompleteSystem, match=message):
-        contract.load("half-done")
-
-
-def test_private_modules_are_no_systems(elsewhere: Path) -> None:
-    (elsewhere / "_shared.py").write_text(textwrap.dedent("RULE = 1"))
-    assert not any("shared" in name for name in contract.names())
-
-
-def test_require_reports_every_rule_at_once() -> None:
-    rules = (
-        (False, "size", "must be even, got 5"),
-        (True, "field", "fine"),
-        (False, "temperature", "must be positive"),
-    )
-    with pytest.raises(contract.SpecError, match="size: must be even, got 5; temperature: must be positive") as caught:
-        contract.require(*rules)
-    assert caught.value.problems == (("size", "must be even, got 5"), ("temperature", "must be positive"))
-    assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
-    contract.require((True, "size", "fine"))
