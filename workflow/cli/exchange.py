@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from workflow.cli.failures import exit_on_failure
+
 LAYOUTS = ("alf", "smoqydqmc", "plain")
 FORMATS = ("npy", "npz", "hdf5", "arrow")
 POINT = (
@@ -54,23 +56,22 @@ def import_(
     PATHS are files, or folders to search, all of one parameter point; docs/import.md has the layouts. What the files do
     not state of the point is given by options, or by a TOML file with the same names (chemical_potential).
     """
-    from workflow.cli.failures import _failures
-
-    with _failures(verbose=False):
+    with exit_on_failure():
         from workflow.exchange.importing import import_fields
 
-        given = _given(point, {name: value for name, value in options.items() if value is not None})
-        made = import_fields(layout, paths, output, given, dataset, pieces, quiet)
+        values = _point_values(point, {name: value for name, value in options.items() if value is not None})
+        folder = import_fields(layout, paths, output, values, dataset, pieces, quiet)
         if not quiet:
-            spec = made.spec
+            spec = folder.spec
             click.echo(
-                f"{made.samples} fields of {made.chains} chains, {spec.slices} slices of {spec.size} x {spec.size}, "
-                f"T = {spec.temperature:.6g}, U = {spec.interaction:g}, {spec.channel} channel: mean sign "
-                f"{made.sign:.4g}, mean |staggered field| {made.order:.4g}\n{made.path}"
+                f"{folder.samples} fields of {folder.chains} chains, "
+                f"{spec.slices} slices of {spec.size} x {spec.size}, "
+                f"T = {spec.temperature:.6g}, U = {spec.interaction:g}, {spec.channel} channel: "
+                f"mean sign {folder.sign:.4g}, mean |staggered field| {folder.order:.4g}\n{folder.path}"
             )
 
 
-def _given(point: Path | None, options: dict[str, Any]) -> dict[str, Any]:
+def _point_values(point: Path | None, options: dict[str, Any]) -> dict[str, Any]:
     """The point of a TOML file and of options, which may not say the same thing twice."""
     import tomllib
 
@@ -104,12 +105,10 @@ def export(run_dir: str, kind: str, output: Path, system: str | None, quiet: boo
     npz and hdf5 are the plain layout of docs/import.md, which `import` reads; npy is a folder of arrays per shard;
     arrow is the shard's own table.  RUN_DIR is a path or a URI.
     """
-    from workflow.cli.failures import _failures
-
-    with _failures(verbose=False):
+    with exit_on_failure():
         from workflow.exchange.exporting import export_run
-        from workflow.storage import places as storage
+        from workflow.storage import places
 
-        count = export_run(storage.place(run_dir), kind, output, system, quiet)
+        count = export_run(places.place(run_dir), kind, output, system, quiet)
         if not quiet:
             click.echo(f"{count} shards as {kind} in {output}")

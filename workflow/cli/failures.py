@@ -12,7 +12,7 @@ import click
 
 
 @contextmanager
-def _failures(verbose: bool) -> Iterator[dict[str, str]]:
+def exit_on_failure(verbose: bool = False) -> Iterator[dict[str, str]]:
     """Turn what users can cause into a message and an exit code: 2 bad study, 1 failed work, 130 and 143 signals."""
     from workflow.execution.interruption import INTERRUPTED, TERMINATED, Terminated, terminable
 
@@ -22,16 +22,16 @@ def _failures(verbose: bool) -> Iterator[dict[str, str]]:
             yield context
     except KeyboardInterrupt as error:
         how, number = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
-        _leave(f"{how}; finished work is kept, go on with\n  {context.get('resume', 'the same command')}", number)
+        leave(f"{how}; finished work is kept, go on with\n  {context.get('resume', 'the same command')}", number)
     except Exception as error:
         code = _exit_code(error)
         if code is None or (code == 1 and verbose):
             raise
         if code == 2:
-            _leave(str(error), code)
+            leave(str(error), code)
         if isinstance(error, json.JSONDecodeError):
-            _leave(f"a result file of the run folder is damaged ({error}); --verbose says which", code)
-        _leave(f"{error}\n  finished work is kept; go on with\n  {context.get('resume', 'the same command')}", code)
+            leave(f"a result file of the run folder is damaged ({error}); --verbose says which", code)
+        leave(f"{error}\n  finished work is kept; go on with\n  {context.get('resume', 'the same command')}", code)
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -50,6 +50,6 @@ def _exit_code(error: Exception) -> int | None:
     return 1 if isinstance(error, json.JSONDecodeError | StageFailed | ShardError | Uncertified | OSError) else None
 
 
-def _leave(message: str, code: int) -> NoReturn:
+def leave(message: str, code: int) -> NoReturn:
     click.echo(f"latentphase: {message}", err=True)
     sys.exit(code)

@@ -13,7 +13,10 @@ from workflow import __version__
 from workflow.cli.main import main
 from workflow.execution.failures import StageFailed
 
-HEAVY = ("ray", "torch", "numpy", "numba", "scipy", "matplotlib", "pyarrow", "pydantic", "pandas")
+HEAVY = (
+    *("ray", "torch", "numpy", "numba", "scipy", "matplotlib", "pyarrow", "pydantic", "pandas"),
+    *("simulators", "models", "analysis"),
+)
 HELP_SECONDS = 0.5
 """Of processor time: what a user waits on an idle machine, and what other programs do not disturb."""
 
