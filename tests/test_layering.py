@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PURE = ("simulators", "models", "analysis")
-FORBIDDEN = {"ray", "click", "pyarrow", "workflow", "tests", *PURE}
+FACE = "latentphase"
+FORBIDDEN = {"ray", "click", "pyarrow", "workflow", "tests", FACE, *PURE}
 ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
     "workflow": (
         ("__main__",),
@@ -20,6 +21,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("bench",),
         ("analyze",),
         ("verdict",),
+        ("runs",),
         ("encode", "status", "sync", "verify"),
         ("train",),
         ("simulate",),
@@ -32,6 +34,8 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("dataset",),
         ("storage",),
         ("terminal",),
+        ("__init__",),
+        ("own_packages",),
     ),
     "simulators": (
         ("sampling",),
@@ -113,10 +117,15 @@ def circle(graph: Mapping[str, set[str]]) -> str | None:
     return None
 
 
+def rooms_name(package: str, name: str) -> str:
+    """The room that ``ORDER`` calls ``name``; ``__init__`` is the package itself."""
+    return f"{package}.{name}".removesuffix(".__init__")
+
+
 def upward(graph: Mapping[str, set[str]], package: str, order: Sequence[Sequence[str]]) -> list[str]:
     """The imports within ``package`` that do not go down, in words."""
-    # The package itself, below all: it holds the version alone.
-    level = {package: len(order)} | {f"{package}.{name}": line for line, names in enumerate(order) for name in names}
+    # The package itself stands below all that ``order`` does not say otherwise of.
+    level = {package: len(order)} | {rooms_name(package, name): line for line, row in enumerate(order) for name in row}
     return [
         f"{module} imports {name}"
         for module, names in sorted(graph.items())
@@ -137,9 +146,16 @@ def test_pure_packages_import_none_of_the_others(package: str) -> None:
 @pytest.mark.parametrize("package", ORDER)
 def test_a_folder_imports_only_what_stands_below_it(package: str) -> None:
     graph = file_graph(ROOT, [package])
-    listed = {package} | {f"{package}.{name}" for names in ORDER[package] for name in names}
+    listed = {package} | {rooms_name(package, name) for row in ORDER[package] for name in row}
     assert listed == {room(module) for module in graph}, "ORDER holds every folder and every file beside them"
     assert upward(graph, package, ORDER[package]) == []
+
+
+def test_the_face_imports_workflow_alone_and_nobody_imports_it() -> None:
+    names = {path: {name.partition(".")[0] for name in imported(path)} for path in sorted((ROOT / FACE).rglob("*.py"))}
+    assert names and not set().union(*names.values()) & (FORBIDDEN - {"workflow"})
+    for path in sorted((ROOT / "workflow").rglob("*.py")):
+        assert not {name for name in imported(path) if name.partition(".")[0] == FACE}, path
 
 
 def test_no_imports_run_in_circles() -> None:

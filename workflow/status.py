@@ -15,7 +15,7 @@ from workflow.storage.run_directory import RunDirectory
 from workflow.terminal import duration, table
 
 
-def _plan_of(root: Place) -> tuple[RunDirectory, Planned]:
+def plan_of(root: Place) -> tuple[RunDirectory, Planned]:
     """The run folder at ``root`` with its plan, made anew where no driver has noted it."""
     run = RunDirectory.existing(root)
     if (plan := planned.read(run)) is None:
@@ -34,7 +34,7 @@ def status_table(root: Place) -> str:
     Raises:
         FolderError: as in ``load_run``.
     """
-    run, plan = _plan_of(root)
+    run, plan = plan_of(root)
     recorded = records.load(run)
     there = storage.listing(run.root)
     failed = {Path(name).stem for name in there.names if name.startswith("failures/")}

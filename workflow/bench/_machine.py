@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from workflow import ROOT
 from workflow.dataset.gathered import machine_memory
 
 PACKAGES = ("latentphase", "numpy", "numba", "torch", "ray", "pyarrow", "mcising", "peapods", "pythae")
@@ -60,7 +61,7 @@ def _version(package: str) -> str | None:
 
 def _commit() -> str | None:
     """The commit of the checkout this runs from, marked where files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parents[2]), "describe", "--always", "--dirty", "--abbrev=12"]
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

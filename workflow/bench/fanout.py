@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import tomli_w
 
+from workflow import ROOT
 from workflow.bench._figure import Figure, Gate, Reference
 from workflow.execution.executors import Executor, Outcome
 from workflow.execution.ray_executor import RayExecutor
@@ -149,7 +150,7 @@ class Command(NamedTuple):
 MEASURED = """
 import os, sys, time
 start = time.perf_counter()
-arguments = [sys.executable, "-m", "workflow", *sys.argv[1:]]
+arguments = [sys.executable, "-m", "latentphase", *sys.argv[1:]]
 child = os.posix_spawn(sys.executable, arguments, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
 _, status, usage = os.wait4(child, 0)
 print(time.perf_counter() - start, usage.ru_maxrss * 1024)
@@ -165,7 +166,7 @@ def command(*arguments: str) -> Command:
         RuntimeError: it failed; with what it said.
     """
     program = [sys.executable, "-c", MEASURED, *arguments]
-    done = subprocess.run(program, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(program, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise RuntimeError(f"latentphase {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
     seconds, most = done.stdout.split()

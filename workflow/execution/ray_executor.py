@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from workflow import ROOT
 from workflow.execution.executors import Executor, Outcome, Seconds, SerialExecutor, Unavailable, bundles
 from workflow.execution.interruption import GRACE_SECONDS, raise_on_sigterm
+from workflow.execution.shipping import copy_packages
+from workflow.own_packages import importing
 
 WINDOW = 4
 """Ray tasks in flight per worker: enough to keep every worker busy, few enough that the driver stays small."""
 CLUSTER_WINDOW = 256
 """The same at least on a cluster that is joined: waiting tasks are what makes it start nodes."""
-NOT_SHIPPED = [".git", ".venv", "venv", "__pycache__", "runs"]
-"""Parts of a checkout that the nodes of a cluster do not need."""
 SYSTEM_RETRIES = 5
 """How often a task is started again when its worker or node dies; errors of the task itself are not retried."""
 WORKER_ENVIRONMENT = {
@@ -72,17 +75,14 @@ class RayExecutor:
 
         # Token authentication is Ray's default and stays on; it is no news to whoever starts a study.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
-        environment: dict[str, Any] = {"env_vars": WORKER_ENVIRONMENT}
         options: dict[str, Any] = {"address": self._address}
         joined = not self.local
-        if joined and IN_JOB not in os.environ:
-            # Nodes of a cluster run exactly this checkout; those of a Ray job have what came with the job.
-            environment |= {"working_dir": str(Path(__file__).parents[2]), "excludes": NOT_SHIPPED}
         if not joined:
             # "local", or a Ray that somebody else started on this machine would be joined.
             options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
         try:
-            ray.init(**options, logging_level=logging.WARNING, log_to_driver=self._verbose, runtime_env=environment)
+            with _runtime_environment(joined) as environment:
+                ray.init(**options, logging_level=logging.WARNING, log_to_driver=self._verbose, runtime_env=environment)
         except (ConnectionError, ValueError, TimeoutError) as error:
             where = self._address or os.environ.get("RAY_ADDRESS", "this machine")
             raise Unavailable(f"cannot use the Ray cluster at {where}: {error}") from None
@@ -162,6 +162,21 @@ class RayExecutor:
             self._cancel()
             ray.shutdown()
             self._started = False
+
+
+@contextmanager
+def _runtime_environment(joined: bool) -> Iterator[dict[str, Any]]:
+    """What workers run in, for the time of ``ray.init``, which copies the files."""
+    environment: dict[str, Any] = {"env_vars": WORKER_ENVIRONMENT}
+    if not joined or IN_JOB in os.environ:
+        # This machine has our packages, as have nodes of a Ray job what came with the job. Ray puts the driver's
+        # directory, which is the user's, before all that workers find modules in.
+        yield environment | {"worker_process_setup_hook": importing(ROOT)}
+        return
+    with tempfile.TemporaryDirectory(prefix="latentphase-") as folder:
+        # Nodes of a cluster run exactly these packages: they stand first there, and the driver's directory nowhere.
+        copy_packages(Path(folder))
+        yield environment | {"working_dir": folder}
 
 
 def _each(function: Callable[..., Any], bundle: list[Any], *shared: object) -> list[Outcome]:

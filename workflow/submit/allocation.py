@@ -1,7 +1,7 @@
 """Inside a batch job: a free port for Ray, and whether the nodes of the allocation have come together.
 
-``python -m workflow.allocation free-port 21234`` and ``... wait --address 10.0.0.1:21234 --nodes 2 --gpus 4``; the
-script that ``latentphase submit --to slurm`` writes calls both.
+``python -m workflow.submit.allocation free-port 21234`` and ``... wait --address 10.0.0.1:21234 --nodes 2 --gpus 4``;
+the script that ``latentphase submit --to slurm`` writes calls both.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,9 +15,10 @@ from typing import Any
 
 from workflow.execution.executors import Unavailable
 from workflow.execution.interruption import INTERRUPTED, TERMINATED, Terminated
-from workflow.submit.submission import CHECKOUT, Submission
+from workflow.execution.shipping import copy_packages
+from workflow.own_packages import PACKAGES
+from workflow.submit.submission import Submission
 
-PACKAGES = ("simulators", "models", "analysis", "workflow")
 STUDY = "study.toml"
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 POLL_SECONDS = 0.5
@@ -45,7 +45,7 @@ def run_folder(job: Submission) -> str:
 
 def request(job: Submission, working_dir: str) -> dict[str, Any]:
     """What ``JobSubmissionClient.submit_job`` is given."""
-    words = ["python", "-m", "workflow", *job.arguments(STUDY, run_folder(job)), "--address", "auto"]
+    words = ["python", "-m", "latentphase", *job.arguments(STUDY, run_folder(job)), "--address", "auto"]
     # The study is shipped with its seed.
     return {
         "entrypoint": shlex.join(words),
@@ -67,8 +67,7 @@ def reserved(job: Submission) -> str:
 
 def stage(job: Submission, folder: Path) -> None:
     """Put into ``folder`` what the job needs: our packages and the study, and so no runs, environments or secrets."""
-    for name in PACKAGES:
-        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_packages(folder)
     (folder / STUDY).write_text(job.study_text())
 
 

@@ -13,10 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from workflow import ROOT
 from workflow.execution.executors import Unavailable
 from workflow.storage.whole_files import write_whole
 from workflow.study.cluster_blocks import Slurm
-from workflow.submit.submission import CHECKOUT, Submission
+from workflow.submit.submission import Submission
 
 SCHEDULER_SECONDS = 5.0
 """How long to wait for the scheduler's first word on a job."""
@@ -79,7 +80,7 @@ def shown(job: Submission) -> str:
         site=job.site,
         options=directives(job.site),
         python=job.site.python or sys.executable,
-        checkout=CHECKOUT,
+        root=ROOT,
         runs=where.run.parent,
         log=where.log,
         script=where.script,

@@ -14,9 +14,6 @@ from workflow.study.blocks import Study
 from workflow.study.cluster_blocks import Target, read_site, settings
 from workflow.study.loading import StudyError, load
 
-CHECKOUT = Path(__file__).parents[2]
-"""The four packages that the nodes run."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from studies import small, write_study
 
 from workflow.cli.main import main
+from workflow.own_packages import PACKAGES
 from workflow.study.cluster_blocks import Slurm
 from workflow.study.loading import parse
 from workflow.submit import ray_job as submit_ray
@@ -71,7 +72,7 @@ def test_the_script_asks_for_what_the_study_says(tmp_path: Path) -> None:
         "open-mode": "append",
         "no-kill": "",
     }
-    assert f"-m workflow run {tmp_path}/study.toml --run-dir {tmp_path}/run --device auto --seed 5 --address" in text
+    assert f"-m latentphase run {tmp_path}/study.toml --run-dir {tmp_path}/run --device auto --seed 5 --address" in text
     assert "--num-gpus=0" not in text, "Ray finds them"
     assert "--gpus 4" in text
 
@@ -135,7 +136,7 @@ def test_the_request_of_a_ray_job(tmp_path: Path) -> None:
     text = dry(tmp_path, "ray", "--run-dir", "/shared/small", "--device", "cuda", cluster={"ray": {"cpus": 2}})
     request = json.loads("\n".join(line for line in text.splitlines() if not line.startswith("#")))
     assert request["entrypoint"] == (
-        "python -m workflow run study.toml --run-dir /shared/small --device cuda --address auto"
+        "python -m latentphase run study.toml --run-dir /shared/small --device cuda --address auto"
     )
     assert request["entrypoint_num_cpus"] == 2
     assert "# plan: " in text
@@ -147,7 +148,7 @@ def test_a_job_is_shipped_without_runs_and_environments(tmp_path: Path) -> None:
     folder.mkdir()
     job = prepare(study, "ray", seed=5)
     submit_ray.stage(job, folder)
-    assert {path.name for path in folder.iterdir()} == {"simulators", "models", "analysis", "workflow", "study.toml"}
+    assert {path.name for path in folder.iterdir()} == {*PACKAGES, "study.toml"}
     assert not list(folder.rglob("__pycache__"))
     assert sum(path.stat().st_size for path in folder.rglob("*")) < 5e6
     shipped = CliRunner().invoke(main, ["plan", str(folder / "study.toml")])
@@ -155,7 +156,7 @@ def test_a_job_is_shipped_without_runs_and_environments(tmp_path: Path) -> None:
     assert "seed = 5" in (folder / "study.toml").read_text()
     # The packages stand alone.
     done = subprocess.run(
-        [sys.executable, "-m", "workflow", "--version"],
+        [sys.executable, "-m", "latentphase", "--version"],
         cwd=folder,
         capture_output=True,
         text=True,
