@@ -4,6 +4,9 @@ Systems live in ``simulators.systems``, one module each.  A folder ``simulators/
 ``PYTHONPATH`` adds its modules to ours.
 """
 
-from pkgutil import extend_path
+import sys
+from pathlib import Path
 
-__path__ = extend_path(__path__, __name__)
+# Not pkgutil.extend_path, which passes over a folder that has a file simulators.py beside it.
+_folders = (Path(entry, "simulators").absolute() for entry in sys.path)
+__path__ = list(dict.fromkeys((*__path__, *(str(folder) for folder in _folders if folder.is_dir()))))

@@ -1,5 +1,7 @@
 """One module per system; every module found on the extended path is a system."""
 
-from pkgutil import extend_path
+import sys
+from pathlib import Path
 
-__path__ = extend_path(__path__, __name__)
+_folders = (Path(portion, "systems") for portion in sys.modules["simulators"].__path__)
+__path__ = [str(folder) for folder in _folders if folder.is_dir()]

@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def python_path(tmp_path: Path) -> str:
-    """A folder with a package of each name, one of them with our user's system in it."""
+    """A folder with a package of each name, one of them with a system in it."""
     elsewhere = tmp_path / "elsewhere"
     for name in NAMES:
         (elsewhere / name).mkdir(parents=True)
@@ -80,11 +80,15 @@ def test_the_modules_of_the_user_would_be_found_otherwise(home: Path, python_pat
 
 
 @pytest.mark.parametrize("order", ["home:elsewhere", "elsewhere:home"])
-def test_a_folder_without_init_hides_nothing(order: str, tmp_path: Path) -> None:
-    """A namespace portion alone on the path would hide a package that a finder behind the path knows."""
+@pytest.mark.parametrize("is_beside", [False, True])
+def test_a_folder_without_init_hides_nothing(order: str, is_beside: bool, tmp_path: Path) -> None:
+    """A namespace portion alone on the path would hide a package that a finder behind the path knows; with a file
+    ``simulators.py`` beside it, it is no portion."""
     systems = tmp_path / "elsewhere" / "simulators" / "systems"
     systems.mkdir(parents=True)
     (systems / "free_spins.py").write_text(FREE_SPINS)
+    if is_beside:
+        (tmp_path / "elsewhere" / "simulators.py").write_text(BROKEN)
     (tmp_path / "home").mkdir()
     program = INSTALLED + "import latentphase; from simulators import contract; print(*contract.names())"
     path = ":".join(str(tmp_path / name) for name in order.split(":"))
