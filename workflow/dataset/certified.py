@@ -9,7 +9,7 @@ from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.storage import places as storage
 from workflow.storage.run_directory import RunDirectory
 
-SHOWN = 10
+MOST_LISTED = 10
 
 
 class Uncertified(RuntimeError):
@@ -24,15 +24,19 @@ def require_certified(run: RunDirectory, tasks: Iterable[ShardTask], stage: str,
     """
     if allowed:
         return
-    found = [f"{task.task_id} ({task}): {'; '.join(reasons)}" for task, reasons in objections(run, tasks)]
-    if found:
-        more = [f"and {len(found) - SHOWN} more; `latentphase verify` lists all"] if len(found) > SHOWN else []
-        count = "1 shard that is" if len(found) == 1 else f"{len(found)} shards that are"
+    complaints = [f"{task.task_id} ({task}): {'; '.join(reasons)}" for task, reasons in objections(run, tasks)]
+    if complaints:
+        more = (
+            [f"and {len(complaints) - MOST_LISTED} more; `latentphase verify` lists all"]
+            if len(complaints) > MOST_LISTED
+            else []
+        )
+        count = "1 shard that is" if len(complaints) == 1 else f"{len(complaints)} shards that are"
         raise Uncertified(
             "\n  ".join(
                 [
                     f"{stage} refuses {count} not certified:",
-                    *found[:SHOWN],
+                    *complaints[:MOST_LISTED],
                     *more,
                     "more chains, another algorithm (cluster updates, tempering) or longer thermalization may help;"
                     " allow_uncertified = true in the study uses them as they are",

@@ -71,18 +71,20 @@ def rebuild(run: RunDirectory) -> dict[str, ShardRecord]:
     return records
 
 
-def damaged(run: RunDirectory, records: Iterable[ShardRecord], there: Listing, contents: bool = True) -> dict[str, str]:
+def damaged(
+    run: RunDirectory, records: Iterable[ShardRecord], listing: Listing, contents: bool = True
+) -> dict[str, str]:
     """Task id and complaint of every recorded shard that is missing or whose bytes are not the recorded ones.
 
     Args:
         run: the folder.
         records: what it should hold.
-        there: what it holds, below its root.
+        listing: what it holds, below its root.
         contents: whether to read every shard and compare its checksum, or to look at sizes alone.
     """
 
     def complaint(record: ShardRecord) -> str | None:
-        size = there.names.get(record.path)
+        size = listing.names.get(record.path)
         if size is None:
             return f"{record.path} is missing"
         if size != record.bytes:
@@ -96,8 +98,8 @@ def damaged(run: RunDirectory, records: Iterable[ShardRecord], there: Listing, c
     part = min(MOST_AT_ONCE, len(listed) // 64 + 1)
     parts = [listed[first : first + part] for first in range(0, len(listed), part)]
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda part: [(record.task_id, complaint(record)) for record in part], parts)
-        return {task_id: text for part in found for task_id, text in part if text}
+        complaints = pool.map(lambda part: [(record.task_id, complaint(record)) for record in part], parts)
+        return {task_id: text for part in complaints for task_id, text in part if text}
 
 
 def digest(records: Mapping[str, ShardRecord]) -> str:
@@ -114,18 +116,18 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
 
     A shard that was written but not recorded (the driver was killed in between) counts as there.
     """
-    wanted = {task.task_id: task for task in tasks}
-    records = {task_id: record for task_id, record in load(run).items() if task_id in wanted}
-    there = storage.listing(run.root)
+    by_id = {task.task_id: task for task in tasks}
+    records = {task_id: record for task_id, record in load(run).items() if task_id in by_id}
+    listing = storage.listing(run.root)
     # A store keeps checksums of its own; to read all shards again would take longer than many a stage.
-    complaints = damaged(run, records.values(), there, contents=isinstance(run.root, Path))
+    complaints = damaged(run, records.values(), listing, contents=isinstance(run.root, Path))
     for task_id in complaints:
         del records[task_id]
-    for task_id, task in wanted.items():
+    for task_id, task in by_id.items():
         if task_id in records or task_id in complaints:
             continue
         path = run.shard(task)
-        if path in there:
+        if path in listing:
             try:
                 records[task_id] = describe(run, path)
             except ShardError as error:

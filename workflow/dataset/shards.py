@@ -215,9 +215,11 @@ def _values(column: pa.ChunkedArray, field: pa.Field) -> NDArray[Any]:
 
 def _columns(source: Any, columns: tuple[str, ...] | None, inputs: bool) -> tuple[pa.Schema, pa.Table]:
     file = pq.ParquetFile(source)
-    there = file.schema_arrow.names
-    wanted = [n for n in there if inputs or not n.startswith(INPUT)] if columns is None else (*columns, "configuration")
-    names = [n for n in there if n in wanted]
+    stored = file.schema_arrow.names
+    chosen = (
+        [n for n in stored if inputs or not n.startswith(INPUT)] if columns is None else (*columns, "configuration")
+    )
+    names = [n for n in stored if n in chosen]
     return file.schema_arrow, file.read(columns=names).combine_chunks()
 
 

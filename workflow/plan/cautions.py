@@ -12,24 +12,24 @@ ROUNDED_SHOWN = 6
 
 def cautions(study: Study) -> list[str]:
     """What users should know of points that are allowed, each text once."""
-    found: dict[str, None] = {}
+    texts: dict[str, None] = {}
     for number, block in enumerate(study.simulate):
         system = contract.load(block.system)
         for point in block.points:
             text = system.caution(system.spec(**dict(point.values)))
             if text is not None:
-                found[f"simulate.{number}: {text}"] = None
-        found |= dict.fromkeys(f"simulate.{number}.{text}" for text in _rounded(block))
-    return list(found)
+                texts[f"simulate.{number}: {text}"] = None
+        texts |= dict.fromkeys(f"simulate.{number}.{text}" for text in _rounded(block))
+    return list(texts)
 
 
 def _rounded(block: SimulateBlock) -> Iterable[str]:
     """Values that a system has rounded to what is possible, such as a Trotter step of which beta is a multiple."""
     if block.points.rounded is None:
         return
-    for name, asked in block.points.axes.items():
-        taken = sorted({point[name] for point in block.points} - set(asked))
-        if taken:
-            text = ", ".join(f"{value:.4g}" for value in taken[:ROUNDED_SHOWN])
-            more = f" and {len(taken) - ROUNDED_SHOWN} more" if len(taken) > ROUNDED_SHOWN else ""
+    for name, values in block.points.axes.items():
+        nearest = sorted({point[name] for point in block.points} - set(values))
+        if nearest:
+            text = ", ".join(f"{value:.4g}" for value in nearest[:ROUNDED_SHOWN])
+            more = f" and {len(nearest) - ROUNDED_SHOWN} more" if len(nearest) > ROUNDED_SHOWN else ""
             yield f"{name}: the nearest possible are taken: {text}{more}"

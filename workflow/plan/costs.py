@@ -1,4 +1,7 @@
-"""What tasks and trainings are expected to take; ``plan`` and the order of work depend on it, no result does."""
+"""Estimated costs of one task and of one training: time, disk, memory.
+
+``plan`` prints them and work is ordered by them; no result depends on them.
+"""
 
 from __future__ import annotations
 
@@ -77,9 +80,9 @@ def training_cost(model: ModelPlan, samples: int = 1) -> float:
 
 
 STACKED = frozenset({"shallow"})
-"""Networks whose runs train as one stacked model; the others train in turn."""
+"""Networks whose models train as one stack; those of other networks train in turn."""
 LARGEST_STACK = 64
-"""Runs in one stack: more would gain nothing and fill the caches."""
+"""Models in one stack: more would gain nothing and fill the caches."""
 PARAMETER_BYTES = 16
 """Weight, gradient and Adam's two moments."""
 ACTIVATION_BYTES = {"shallow": 16, "table-1": 750, "convolutional": 200}
@@ -91,7 +94,7 @@ FULLY_CONNECTED = 2 * 1024 * 128 // 16
 
 
 def parameters(model: ModelPlan) -> int:
-    """About how many parameters one run has."""
+    """About how many parameters one model has."""
     if model.network == "table-1":
         return FULLY_CONNECTED * model.features
     if model.network == "shallow":
@@ -103,10 +106,10 @@ def training_memory(model: ModelPlan, held: float, stacked: int = 1) -> int:
     """Estimated memory of a worker that trains ``model``.
 
     Args:
-        model: one of the models.
-        held: bytes of all its training samples as they are stored; while they are read, they are there twice, or in a
-            file where that is more than the block's ``memory``.
-        stacked: how many runs train as one stack in this worker.
+        model: any member of the stack.
+        held: bytes of all its training samples as they are stored. While they are read, memory holds them twice, or
+            not at all where that is more than the block's ``memory``: they are in a file then.
+        stacked: how many models train as one stack in this worker.
     """
     # With "auto" several share a batch only where there are GPUs to spare.
     workers = 1 if model.workers == "auto" else model.workers

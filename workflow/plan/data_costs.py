@@ -1,4 +1,4 @@
-"""What ``[[data]]`` blocks would take, for ``plan``."""
+"""Estimated cost of any shard, and the lines of ``plan`` about ``[[data]]`` blocks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from workflow.sources import mnist
 from workflow.study.blocks import Study
 
 BYTES_PER_SECOND = 2.5e7
-"""Configurations that become shards in a second, from MNIST and the synthetic set."""
+"""Of configurations that become shards; measured with MNIST and the synthetic set."""
 
 
 def shard_cost(task: ShardTask) -> Cost:
-    """Estimated cost of one shard, simulated or not."""
+    """Estimated cost of one shard, whether it is simulated or made of other data."""
     if isinstance(task, SimulationTask):
         return simulation_cost(task)
     content = task.samples * sample_bytes(task.info)
@@ -30,7 +30,7 @@ def shard_cost(task: ShardTask) -> Cost:
 
 
 def sample_bytes(info: DatasetInfo) -> float:
-    """Of one configuration as it is stored."""
+    """Bytes of one configuration as it is stored; a fraction where sites are bits."""
     return prod(info.shape) * ENCODINGS[info.encoding].bits / 8
 
 

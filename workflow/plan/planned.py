@@ -48,12 +48,12 @@ def of(tasks: Sequence[ShardTask], models: Sequence[ModelPlan]) -> Planned:
     if not models:
         # Nobody asks for kinds, which take longer to find than ids.
         return Planned([[task.task_id for task in tasks]], [])
-    found = kinds(tasks)
+    by_kind = kinds(tasks)
     planned = [
-        PlannedModel(model.train_id, model.first, [place for place, kind in enumerate(found) if model.reads(kind)])
+        PlannedModel(model.train_id, model.first, [place for place, kind in enumerate(by_kind) if model.reads(kind)])
         for model in models
     ]
-    return Planned([[task.task_id for task in mine] for mine in found.values()], planned)
+    return Planned([[task.task_id for task in members] for members in by_kind.values()], planned)
 
 
 def note(run: RunDirectory, study: Study) -> None:
@@ -62,8 +62,8 @@ def note(run: RunDirectory, study: Study) -> None:
     from workflow.plan.tasks import model_plans, shard_tasks
 
     systems = {block.system: contract.load(block.system).version for block in study.simulate}
-    found = _content(run)
-    if found is not None and found["systems"] == systems:
+    noted = _content(run)
+    if noted is not None and noted["systems"] == systems:
         return
     tasks = shard_tasks(study)
     plan = of(tasks, model_plans(study, tasks))
@@ -89,8 +89,8 @@ def read(run: RunDirectory) -> Planned | None:
 def _content(run: RunDirectory) -> dict[str, Any] | None:
     try:
         content = json.loads(run.plan.read_text())
-        known = content["program"], content["format"], content["study"]
-        fits = known == (__version__, FORMAT, _digest(run))
+        program = content["program"], content["format"], content["study"]
+        fits = program == (__version__, FORMAT, _digest(run))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # None yet, or damaged: it can be made anew.
         return None

@@ -1,4 +1,4 @@
-"""The table of ``plan``: what a study would take."""
+"""The table of ``plan``: the estimated cost of a study, and what users should know before it starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workflow.dataset.gathered import machine_memory
 from workflow.plan.cautions import cautions
 from workflow.plan.costs import SAMPLES_PER_SECOND
 from workflow.plan.data_costs import data_lines
-from workflow.plan.estimate import Expected, expected
+from workflow.plan.study_cost import StudyCost, study_cost
 from workflow.plan.tasks import ModelPlan
 from workflow.plan.warnings import expected_warnings
 from workflow.study.blocks import Study
@@ -19,10 +19,10 @@ from workflow.terminal import duration, size, table
 
 
 def plan_table(study: Study, workers: int | None = None) -> str:
-    """What carrying out ``study`` would take, stage by stage."""
+    """The estimated cost of ``study`` stage by stage, with its warnings, as text."""
     cpus = workers or os.cpu_count() or 1
-    found = expected(study, cpus)
-    shards, models = found.shards, found.models
+    cost = study_cost(study, cpus)
+    shards, models = cost.shards, cost.models
     body = [
         [
             "simulate",
@@ -44,7 +44,7 @@ def plan_table(study: Study, workers: int | None = None) -> str:
     ]
     header = ["stage", "work", "core-hours", f"on {cpus} cores", "disk", "memory/worker"]
     lines = [f"{study.name}: {shards.samples:,} samples at {shards.count} points", table(header, body)]
-    lines += _short_of_memory(found, cpus)
+    lines += _short_of_memory(cost, cpus)
     lines += data_lines(study)
     lines += _algorithms(shards.algorithms)
     lines += _on_request(study)
@@ -61,15 +61,15 @@ def plan_table(study: Study, workers: int | None = None) -> str:
 
 def _on_request(study: Study) -> list[str]:
     """What each block measures beside its system's columns, at its first point."""
-    found = []
+    lines = []
     for number, block in enumerate(study.simulate):
         if block.measure:
             system = contract.load(block.system)
             possible = system.on_request(system.spec(**dict(block.points[0].values)))
             words = ", ".join(f"{name} ({_stored(possible[name])})" for name in block.measure)
             sweeps = sum(possible[name].sweeps for name in block.measure)
-            found.append(f"simulate.{number} measures on request: {words}; about {sweeps:.2g} sweeps a measurement")
-    return found
+            lines.append(f"simulate.{number} measures on request: {words}; about {sweeps:.2g} sweeps a measurement")
+    return lines
 
 
 def _stored(measurement: contract.RequestedMeasurement) -> str:
@@ -78,45 +78,45 @@ def _stored(measurement: contract.RequestedMeasurement) -> str:
     return f"{len(measurement.columns)} column{'s' if len(measurement.columns) > 1 else ''}"
 
 
-def _short_of_memory(found: Expected, cpus: int) -> list[str]:
+def _short_of_memory(cost: StudyCost, cpus: int) -> list[str]:
     """A warning for each stage whose workers, side by side, would take more memory than this machine has."""
     workers = {
-        "simulate": (found.shards.memory_bytes, min(cpus, found.shards.count)),
-        "train": (found.models.memory_bytes, min(cpus, len(found.models.models))),
+        "simulate": (cost.shards.memory_bytes, min(cpus, cost.shards.count)),
+        "train": (cost.models.memory_bytes, min(cpus, len(cost.models.models))),
     }
-    there = machine_memory()
+    memory = machine_memory()
     return [
         f"  {stage}: {count} worker{'s' if count > 1 else ''} of {size(each)} may take {size(count * each)}, but this "
-        f"machine has {size(there)}: {_advice(stage, each, there)}"
+        f"machine has {size(memory)}: {_advice(stage, each, memory)}"
         for stage, (each, count) in workers.items()
-        if count * each > there
+        if count * each > memory
     ]
 
 
-def _advice(stage: str, each: int, there: int) -> str:
-    if (room := there // each) >= 1:
+def _advice(stage: str, each: int, memory: int) -> str:
+    if (room := memory // each) >= 1:
         return f"take --workers {room}"
     return "take fewer chains or samples per point" if stage == "simulate" else "take a smaller batch"
 
 
 def _inputs(models: Iterable[ModelPlan]) -> list[str]:
-    """A line per block and input where networks are not given what is stored, or samples are turned."""
-    found: dict[str, None] = {}
+    """A line per block and input where networks do not get configurations as stored, or samples are turned."""
+    lines: dict[str, None] = {}
     for model in models:
         if model.given_as == "raw" and not model["augment"]:
             continue
         shape = " x ".join(map(str, model.seen.shape))
         text = f"train {model.name}: input = {model.given_as}, {shape} {model.seen.variable}, {model['likelihood']}"
         turned = ", ".join(model["augment"])
-        found[f"{text}; every sample turned at random by {turned}" if turned else text] = None
-    return list(found)
+        lines[f"{text}; every sample turned at random by {turned}" if turned else text] = None
+    return list(lines)
 
 
-def _algorithms(expected: Mapping[tuple[str, int], Counter[str]]) -> list[str]:
+def _algorithms(algorithms: Mapping[tuple[str, int], Counter[str]]) -> list[str]:
     """What ``auto`` is expected to choose, from rough autocorrelation times and the table of costs."""
     return [
         f"algorithm = auto, {system}, L = {size}: expected "
         + ", ".join(f"{name} at {count} points" for name, count in chosen.most_common())
         + "; a seeded pilot of each task decides, and its certificate says why"
-        for (system, size), chosen in expected.items()
+        for (system, size), chosen in algorithms.items()
     ]

@@ -1,4 +1,4 @@
-"""What a study amounts to: simulation tasks and trainings, their ids, random streams and costs."""
+"""From a study to its work: one task per shard, one plan per model, and which tasks a worker simulates together."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ SITES_PER_TASK = 2**28
 
 def kinds(tasks: Iterable[ShardTask]) -> dict[ShardKind, list[ShardTask]]:
     """``tasks`` by kind."""
-    found: dict[ShardKind, list[ShardTask]] = {}
+    by_kind: dict[ShardKind, list[ShardTask]] = {}
     for task in tasks:
-        found.setdefault(ShardKind(task.system, task.size, task.info), []).append(task)
-    return found
+        by_kind.setdefault(ShardKind(task.system, task.size, task.info), []).append(task)
+    return by_kind
 
 
 class SimulationJob(NamedTuple):
@@ -76,7 +76,7 @@ def shard_tasks(study: Study) -> tuple[ShardTask, ...]:
 
 
 def stream_tasks(study: Study) -> Iterator[ShardTask]:
-    """The same one after the other, for those who need not hold them all."""
+    """The tasks of ``shard_tasks`` one after the other: a study may have more than fit in memory."""
     for block in study.simulate:
         for point in block.points:
             yield from _tasks(block, point, study.seed)
@@ -120,20 +120,20 @@ def model_plans(study: Study, tasks: Sequence[ShardTask] | None = None) -> tuple
         tasks = shard_tasks(study) if study.train else ()
     models: dict[str, ModelPlan] = {}
     for block in study.train:
-        for run in _block_runs(block, study, tasks):
-            models.setdefault(run.train_id, run)
+        for model in _block_models(block, study, tasks):
+            models.setdefault(model.train_id, model)
     return tuple(models.values())
 
 
-def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> Iterable[ModelPlan]:
+def _block_models(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> Iterable[ModelPlan]:
     points = selected(block, (*study.simulate, *study.data))
     chosen = {(source.system, point.values) for source, point in points}
-    mine = [task for task in tasks if (task.system, task.spec) in chosen]
-    sizes = sorted({task.size for task in mine}) if block.size is None else listed(block.size)
+    selection = [task for task in tasks if (task.system, task.spec) in chosen]
+    sizes = sorted({task.size for task in selection}) if block.size is None else listed(block.size)
     for size, given_as in product(sizes, block.inputs):
-        shards = [task for task in mine if task.size == size]
+        shards = [task for task in selection if task.size == size]
         seen = inputs.seen(shards[0].info, given_as)
-        settings = tuple(_settings(block, given_as, seen, shards).items())
+        settings = _settings(block, given_as, seen, shards)
         task_ids = tuple(sorted(task.task_id for task in shards))
         for network, beta, seed, restart in product(block.networks, block.betas, block.seeds, range(block.restarts)):
             yield ModelPlan(
@@ -155,12 +155,12 @@ def _block_runs(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -> 
 
 def _settings(
     block: TrainBlock, given_as: inputs.Input, seen: DatasetInfo, shards: Sequence[ShardTask]
-) -> dict[str, Any]:
-    """The rest of a block, for one of its inputs."""
-    settings = {name: getattr(block, name) for name in SETTINGS}
-    if block.likelihood == "auto":
-        settings["likelihood"] = seen.stored.likelihood
-    settings["input"] = given_as
-    # What it is turned by decides the weights, too.
-    settings["augment"] = symmetries_of(shards, given_as) if block.augment else ()
-    return settings
+) -> tuple[tuple[str, Any], ...]:
+    """The settings of the models of a block that have one input, in the order of ``SETTINGS``."""
+    particular: dict[str, object] = {
+        "likelihood": seen.stored.likelihood if block.likelihood == "auto" else block.likelihood,
+        "input": given_as,
+        # The symmetries by which samples are turned decide the weights, too.
+        "augment": symmetries_of(shards, given_as) if block.augment else (),
+    }
+    return tuple((name, particular.get(name, getattr(block, name))) for name in SETTINGS)

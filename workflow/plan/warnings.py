@@ -15,14 +15,14 @@ def is_multiple(model: ModelPlan) -> bool:
 
 def warnings_of(ratios: Sequence[tuple[ModelPlan, float]], verb: str = "is") -> list[str]:
     """What to say of values of beta / lam that are too large."""
-    found: dict[str, None] = {}
+    texts: dict[str, None] = {}
     for model, ratio in ratios:
         where = f"{model.name}: beta = {model.beta} at L = {model.size} {verb} {ratio:.3g} lam"
         if ratio >= COLLAPSE_FRACTION:
-            found[f"  {where}: the latents are expected to collapse (from {COLLAPSE_FRACTION:g} lam)"] = None
+            texts[f"  {where}: the latents are expected to collapse (from {COLLAPSE_FRACTION:g} lam)"] = None
         elif ratio >= WARN_FRACTION:
-            found[f"  {where}: the axes align too slowly (from {WARN_FRACTION:g} lam)"] = None
-    return list(found)
+            texts[f"  {where}: the axes align too slowly (from {WARN_FRACTION:g} lam)"] = None
+    return list(texts)
 
 
 def expected_warnings(models: Sequence[ModelPlan]) -> list[str]:

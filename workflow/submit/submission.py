@@ -93,10 +93,10 @@ def submit(job: Submission, target: Target, dry_run: bool, say: Callable[[str], 
 
 def cost_text(job: Submission, reserved: str) -> str:
     """Core-hours from ``plan``, and what is set aside for them; as lines that a shell takes for comments."""
-    from workflow.plan.estimate import expected
+    from workflow.plan.study_cost import study_cost
 
-    found = expected(job.study)
-    simulate, train = found.shards.core_seconds / 3600, found.models.core_seconds / 3600
+    cost = study_cost(job.study)
+    simulate, train = cost.shards.core_seconds / 3600, cost.models.core_seconds / 3600
     return (
         f"# plan: {simulate:.4f} core-hours to simulate, {train:.4f} core-hours to train on CPUs (estimates)\n"
         f"# {reserved}"

@@ -10,7 +10,7 @@ from studies import TINY, changed, small
 from workflow.plan import costs
 from workflow.plan import table as plan_table
 from workflow.plan.data_costs import shard_cost
-from workflow.plan.estimate import expected
+from workflow.plan.study_cost import study_cost
 from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
 from workflow.study.loading import load, parse
 
@@ -26,7 +26,7 @@ def run_of(network: str, size: int, **settings: Any) -> ModelPlan:
 def test_shards_are_summed() -> None:
     study = parse(TINY)
     tasks = shard_tasks(study)
-    found = expected(study).shards
+    found = study_cost(study).shards
     estimates = [shard_cost(task) for task in tasks]
     assert (found.count, found.samples) == (8, 2048)
     assert found.core_seconds == pytest.approx(sum(cost.core_seconds for cost in estimates))
@@ -36,11 +36,11 @@ def test_shards_are_summed() -> None:
 
 
 def test_every_model_reads_every_shard_of_its_size() -> None:
-    found = expected(parse(TINY)).models
+    found = study_cost(parse(TINY)).models
     assert (len(found.models), found.files) == (8, 32)
     # Two latents of a mean and a spread, and about as much again for the row.
     assert found.latent_bytes == 8 * 1024 * 32
-    again = expected(parse(changed("train", 0, "restarts", to=3))).models
+    again = study_cost(parse(changed("train", 0, "restarts", to=3))).models
     assert (len(again.models), again.files) == (24, 32), "one restart of each seed goes on"
     assert again.core_seconds == pytest.approx(3 * found.core_seconds)
 
@@ -50,10 +50,10 @@ def test_nothing_to_train_holds_no_task() -> None:
     raw = small(train=[])
     raw["simulate"][0]["temperature"] = {"start": 1.0, "stop": 5.0, "count": 1000}
     study = parse(raw)
-    expected(study)
+    study_cost(study)
     tracemalloc.start()
     try:
-        assert expected(study).shards.count == 2000
+        assert study_cost(study).shards.count == 2000
         _, peak = tracemalloc.get_traced_memory()
         tasks = shard_tasks(study)
         held, _ = tracemalloc.get_traced_memory()
@@ -110,6 +110,6 @@ def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_large_preset_fits_two_cores_and_24_gib() -> None:
-    found = expected(load("ising-large"), 2)
+    found = study_cost(load("ising-large"), 2)
     assert found.shards.count == 3
     assert max(found.shards.memory_bytes, found.models.memory_bytes) * 2 < 24 * 2**30

@@ -1,4 +1,4 @@
-"""What carrying out a study would take, summed over its tasks: one pass, which holds none of them."""
+"""Estimated cost of a whole study, summed over its tasks in one pass that holds none of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from workflow.study.blocks import Study
 
 
 @dataclass
-class Shards:
-    """What the simulate stage would take."""
+class ShardCosts:
+    """Estimated cost of the simulate stage."""
 
     count: int = 0
     samples: int = 0
@@ -38,8 +38,8 @@ class Shards:
 
 
 @dataclass
-class TrainingCost:
-    """What the train and encode stages would take."""
+class ModelCosts:
+    """Estimated cost of the train and encode stages."""
 
     models: tuple[ModelPlan, ...] = ()
     core_seconds: float = 0.0
@@ -52,46 +52,46 @@ class TrainingCost:
 
 
 @dataclass
-class Expected:
-    """What a study would take."""
+class StudyCost:
+    """Estimated cost of a study."""
 
-    shards: Shards
-    models: TrainingCost
+    shards: ShardCosts
+    models: ModelCosts
 
 
-def expected(study: Study, lanes: int = 1) -> Expected:
-    """An estimate for ``study`` where as many as ``lanes`` models are trained side by side.
+def study_cost(study: Study, lanes: int = 1) -> StudyCost:
+    """The estimated cost of ``study`` where as many as ``lanes`` models are trained side by side.
 
     Tasks are held only where something is trained on them, as a model is named by its shards.
     """
-    shards = Shards()
+    shards = ShardCosts()
     tasks: Iterable[ShardTask] = shard_tasks(study) if study.train else stream_tasks(study)
     for task in tasks:
         shards.add(task)
     if not isinstance(tasks, tuple):
-        return Expected(shards, TrainingCost())
-    return Expected(shards, _models(model_plans(study, tasks), tasks, lanes))
+        return StudyCost(shards, ModelCosts())
+    return StudyCost(shards, _model_costs(model_plans(study, tasks), tasks, lanes))
 
 
-def _models(models: tuple[ModelPlan, ...], tasks: tuple[ShardTask, ...], lanes: int) -> TrainingCost:
-    found = TrainingCost(models)
-    rows = {kind: [task.samples for task in mine] for kind, mine in kinds(tasks).items()}
+def _model_costs(models: tuple[ModelPlan, ...], tasks: tuple[ShardTask, ...], lanes: int) -> ModelCosts:
+    total = ModelCosts(models)
+    rows = {kind: [task.samples for task in members] for kind, members in kinds(tasks).items()}
     stacks = Counter(model.stack for model in models if model.network in STACKED)
     by_id = {task.task_id: task for task in tasks}
     for model, samples in _with_samples(models, by_id):
-        found.core_seconds += training_cost(model, samples)
+        total.core_seconds += training_cost(model, samples)
         held = samples * sample_bytes(model.seen)
         stacked = min(-(-stacks.get(model.stack, 1) // lanes), LARGEST_STACK)
-        found.memory_bytes = max(found.memory_bytes, training_memory(model, held, stacked))
+        total.memory_bytes = max(total.memory_bytes, training_memory(model, held, stacked))
         if not model.restart:
-            readable = [samples for kind, mine in rows.items() if model.reads(kind) for samples in mine]
-            found.files += len(readable)
-            found.latent_bytes += sum(readable) * (8 * int(model["latent"]) + 16)
-    return found
+            readable = [samples for kind, members in rows.items() if model.reads(kind) for samples in members]
+            total.files += len(readable)
+            total.latent_bytes += sum(readable) * (8 * int(model["latent"]) + 16)
+    return total
 
 
 def _with_samples(models: Iterable[ModelPlan], by_id: dict[str, ShardTask]) -> Iterator[tuple[ModelPlan, int]]:
-    """Each run with about how many samples it is trained on, counted once for all runs with the same shards."""
+    """Each model with about how many samples it is trained on, counted once for all models with the same shards."""
     counted: dict[tuple[tuple[str, ...], float], int] = {}
     for model in models:
         key = model.task_ids, float(model["held_out"])
