@@ -1,4 +1,7 @@
-"""What a ``[[data]]`` block amounts to: one task, and one shard, per source file, row of probabilities or part."""
+"""What a shard comes from: a simulation at one parameter point, or one piece of data that were made elsewhere.
+
+A ``[[data]]`` block has one task, and so one shard, per source file, row of probabilities or part of MNIST.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators import contract
-from workflow.dataset.identity import sha256_of, stream
+from workflow.dataset.identity import Identified, sha256_of, stream
 from workflow.dataset.info import DatasetInfo, simulated
 from workflow.dataset.points import Point, Scalar
 
-Kind = Literal["folder", "multinomial", "mnist"]
-VERSIONS: dict[Kind, int] = {"folder": 1, "multinomial": 1, "mnist": 1}
-"""Raised when the bytes that a kind of source is turned into change."""
+SourceName = Literal["folder", "multinomial", "mnist"]
+VERSIONS: dict[SourceName, int] = {"folder": 1, "multinomial": 1, "mnist": 1}
+"""By source; raised when the shards that are made of it change."""
 PSEUDO_CHAINS = 64
 """Chains that samples without chain numbers are cut into."""
 FEWEST_CHAINS = 4
@@ -29,12 +32,12 @@ class SourceError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataTask:
-    """One shard's worth of data that is not simulated: all that decides the shard's bytes, but not where it lies."""
+class DataTask(Identified):
+    """The data of one shard that is not simulated: all that decides its bytes, but not where the source lies."""
 
     system: str
-    """The data's name, which stands where simulated shards have their system's."""
-    source: Kind
+    """Name of the ``[[data]]`` block. It stands where simulated shards have the name of their system."""
+    source: SourceName
     version: int
     part: str
     """File below the folder, row of probabilities, or part of MNIST."""
@@ -50,7 +53,7 @@ class DataTask:
     """Further columns of the shard, besides ``chain`` and ``sweep``."""
     info: DatasetInfo
     seed: int | None
-    """Of the study, where data are drawn; None where they are read."""
+    """Of the study where samples are drawn; None where they are read."""
 
     @property
     def size(self) -> int:
@@ -59,25 +62,19 @@ class DataTask:
 
     @property
     def names(self) -> contract.ObservableNames:
-        """Columns as simulated tasks have them; nothing is judged, since nothing was simulated here."""
+        """Columns as simulated tasks have them; no certificate judges any of them."""
         return contract.ObservableNames(self.info.order_parameters, self.columns, (), ())
 
     @property
     def content(self) -> dict[str, Any]:
-        """Everything that decides the shard: not the names of all labels, or another row of probabilities would change
-        every shard. Data have no second inputs."""
+        """Everything that decides the shard's bytes.
+
+        The names of all labels do not: with them, another row of probabilities would change every shard. Data have no
+        second inputs.
+        """
         content = asdict(self)
         del content["info"]["labels"], content["info"]["further"]
         return content
-
-    @cached_property
-    def digest(self) -> str:
-        """sha256 over the task's whole content."""
-        return sha256_of(self.content)
-
-    @property
-    def task_id(self) -> str:
-        return self.digest[:16]
 
     def generator(self) -> np.random.Generator:
         """The random stream of a task that draws its samples."""
@@ -90,7 +87,7 @@ class DataTask:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """A checked ``[[data]]`` block; like a ``SimulateBlock`` it has a system and points."""
+    """A checked ``[[data]]`` block; it has a system (its name) and points, as a ``SimulateBlock`` has."""
 
     system: str
     """The block's name."""
@@ -98,7 +95,7 @@ class DataSource:
     """Where its files lie; None: drawn, or fetched."""
     tasks: tuple[DataTask, ...]
     resolved: dict[str, Any]
-    """The block with its defaults filled in, and what was found in its files."""
+    """The block as TOML, with its defaults and the contents of its files."""
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -135,8 +132,8 @@ def position_in_chain(chain: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimulationTask:
-    """One shard's worth of Monte Carlo: small enough to send, and all that decides the shard's bytes."""
+class SimulationTask(Identified):
+    """The simulation of one shard: all that decides its bytes, and small enough to send to a worker."""
 
     system: str
     version: int
@@ -175,23 +172,14 @@ class SimulationTask:
 
     @property
     def content(self) -> dict[str, Any]:
-        """Everything that decides the shard."""
+        """Everything that decides the shard's bytes, the system's version among it."""
         # All plain values: ``asdict`` would copy them one by one, which takes longer than the hash.
-        # Who asks for nothing more keeps the ids of before there was anything to ask for.
+        # Without ``measure`` where it is empty: such tasks keep the ids of before there was that entry.
         return {name: getattr(self, name) for name in TASK_FIELDS if name != "measure" or self.measure}
 
     @cached_property
-    def digest(self) -> str:
-        """sha256 over the task's whole content and the system's version."""
-        return sha256_of(self.content)
-
-    @property
-    def task_id(self) -> str:
-        return self.digest[:16]
-
-    @cached_property
     def job_digest(self) -> str:
-        """The same for all tasks of a ladder, which run together; else the task's own."""
+        """sha256 that the tasks of one ladder share, as they run together; of any other task its own digest."""
         if self.ladder is None:
             return self.digest
         content = self.content

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -20,7 +19,7 @@ from simulators.fermions.auxiliary_field import SingularField
 from simulators.systems import hubbard
 from simulators.systems.hubbard import Spec
 from workflow.dataset import codec, shards
-from workflow.dataset.identity import sha256_of
+from workflow.dataset.identity import Identified
 from workflow.dataset.info import DatasetInfo, simulated
 from workflow.dataset.manifest import sha256
 from workflow.dataset.origins import FEWEST_CHAINS, position_in_chain, pseudo_chains
@@ -39,7 +38,7 @@ REPLICA = re.compile(r"Temp_\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportTask:
+class ImportTask(Identified):
     """All that decides an imported shard's bytes, as ``shards.write`` takes it."""
 
     layout: str
@@ -55,17 +54,13 @@ class ImportTask:
 
     @property
     def content(self) -> dict[str, Any]:
-        """Everything that decides the shard."""
+        """Everything that decides the shard's bytes."""
         return asdict(self)
-
-    @cached_property
-    def task_id(self) -> str:
-        return sha256_of(self.content)[:16]
 
     @property
     def info(self) -> DatasetInfo:
         """What its configurations are."""
-        return simulated(contract.load(SYSTEM), Spec(**cast(dict[str, Any], dict(self.spec))))
+        return simulated(contract.load(SYSTEM), Spec(**cast(Any, dict(self.spec))))
 
 
 class Imported(NamedTuple):

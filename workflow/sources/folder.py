@@ -20,8 +20,8 @@ from workflow.dataset.manifest import sha256
 from workflow.dataset.origins import FEWEST_CHAINS, pseudo_chains, renumbered
 from workflow.dataset.points import Scalar
 
-Kind = Literal["float", "int", "string", "bool"]
-RESERVED: dict[str, Kind] = {
+ColumnType = Literal["float", "int", "string", "bool"]
+RESERVED: dict[str, ColumnType] = {
     "chain": "int",
     "sweep": "int",
     "energy": "float",
@@ -66,7 +66,7 @@ class FolderContents:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     encoding: EncodingName
-    columns: dict[str, Kind]
+    columns: dict[str, ColumnType]
     """All columns but the configuration, in their order."""
     files: tuple[FileContents, ...]
 
@@ -85,7 +85,7 @@ class FolderContents:
 
 
 def inspect_folder(folder: Path) -> tuple[FolderContents | None, list[str]]:
-    """Everything in the Parquet files below ``folder``, or what is wrong with them, each message with its file."""
+    """What the Parquet files below ``folder`` hold, or every message about what is wrong with them."""
     if not folder.is_dir():
         return None, [f"no such folder: {folder}"]
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet") if path.is_file())
@@ -94,12 +94,12 @@ def inspect_folder(folder: Path) -> tuple[FolderContents | None, list[str]]:
         return None, [f"{folder} holds no .parquet file"]
     problems: list[str] = []
     files: list[FileContents] = []
-    common: tuple[str, dict[str, Kind]] | None = None
+    common: tuple[str, dict[str, ColumnType]] | None = None
     for name in names:
-        found = inspect_file(folder / name, name, problems)
-        if found is None:
+        file = inspect_file(folder / name, name, problems)
+        if file is None:
             continue
-        encoding, columns, contents = found
+        encoding, columns, contents = file
         files.append(contents)
         if common is None:
             common = (encoding, columns)
@@ -111,7 +111,7 @@ def inspect_folder(folder: Path) -> tuple[FolderContents | None, list[str]]:
     return FolderContents(encoding=common[0], columns=common[1], files=tuple(files)), []  # type: ignore[arg-type]
 
 
-def _words(encoding: str, columns: dict[str, Kind]) -> str:
+def _words(encoding: str, columns: dict[str, ColumnType]) -> str:
     return f"{encoding} with columns " + (", ".join(f"{name} ({kind})" for name, kind in columns.items()) or "none")
 
 
@@ -132,25 +132,25 @@ def _clashes(files: list[FileContents]) -> Iterator[str]:
             )
 
 
-def inspect_file(path: Path, name: str, problems: list[str]) -> tuple[str, dict[str, Kind], FileContents] | None:
+def inspect_file(path: Path, name: str, problems: list[str]) -> tuple[str, dict[str, ColumnType], FileContents] | None:
     """Encoding, columns and contents of one file, or None after its problems were noted."""
-    found: list[str] = []
+    faults: list[str] = []
     try:
         with pq.ParquetFile(path) as file:
-            stored = _stored(file.schema_arrow, found)
-            columns = _kinds(file.schema_arrow, found)
+            stored = _stored(file.schema_arrow, faults)
+            columns = _column_types(file.schema_arrow, faults)
             table = file.read(columns=list(columns))
-            constants = _constants(table, columns, found)
-            values = _check_configurations(file, *stored, found) if stored else ()
+            constants = _constants(table, columns, faults)
+            values = _check_configurations(file, *stored, faults) if stored else ()
     except (OSError, pa.ArrowException) as error:
         problems.append(f"{name}: is not a Parquet file that can be read: {error}")
         return None
     if stored and "size" in constants and constants["size"] != stored[1][1]:
-        found.append(f"column size is {constants['size']}, but configurations have {stored[1][1]} rows")
-    rows, labels = table.num_rows, _labels(table, found)
-    chains, held_out = _split(table, found)
-    problems += [f"{name}: {text}" for text in found]
-    if found or stored is None:
+        faults.append(f"column size is {constants['size']}, but configurations have {stored[1][1]} rows")
+    rows, labels = table.num_rows, _labels(table, faults)
+    chains, held_out = _split(table, faults)
+    problems += [f"{name}: {text}" for text in faults]
+    if faults or stored is None:
         return None
     encoding, shape = stored
     contents = FileContents(
@@ -167,10 +167,10 @@ def inspect_file(path: Path, name: str, problems: list[str]) -> tuple[str, dict[
     return encoding, columns, contents
 
 
-def _stored(schema: pa.Schema, found: list[str]) -> tuple[str, tuple[int, int, int]] | None:
+def _stored(schema: pa.Schema, faults: list[str]) -> tuple[str, tuple[int, int, int]] | None:
     """Encoding and shape of the configurations."""
     if "configuration" not in schema.names:
-        found.append("has no column configuration")
+        faults.append("has no column configuration")
         return None
     field = schema.field("configuration")
     about = field.metadata or {}
@@ -178,88 +178,88 @@ def _stored(schema: pa.Schema, found: list[str]) -> tuple[str, tuple[int, int, i
         encoding = about[b"encoding"].decode()
         channels, rows, columns = (int(n) for n in json.loads(about[b"shape"]))
     except (KeyError, TypeError, ValueError):
-        found.append('the metadata of configuration must hold encoding and shape, such as "bits" and "[1, 32, 32]"')
+        faults.append('the metadata of configuration must hold encoding and shape, such as "bits" and "[1, 32, 32]"')
         return None
     if encoding not in ENCODINGS:
-        found.append(f"encoding must be bits, int8 or float32, got {encoding!r}")
+        faults.append(f"encoding must be bits, int8 or float32, got {encoding!r}")
         return None
     width = ENCODINGS[encoding].stored_bytes(channels * rows * columns)
     if min(channels, rows, columns) < 1:
-        found.append(f"shape must be channels, rows and columns, got {[channels, rows, columns]}")
+        faults.append(f"shape must be channels, rows and columns, got {[channels, rows, columns]}")
     elif not pa.types.is_fixed_size_binary(field.type) or field.type.byte_width != width:
-        found.append(f"configuration must be fixed_size_binary[{width}], got {field.type}")
+        faults.append(f"configuration must be fixed_size_binary[{width}], got {field.type}")
     else:
         return encoding, (channels, rows, columns)
     return None
 
 
-def _kinds(schema: pa.Schema, found: list[str]) -> dict[str, Kind]:
-    """Kind of every column but the configuration."""
-    tests: dict[Kind, Any] = {
+def _column_types(schema: pa.Schema, faults: list[str]) -> dict[str, ColumnType]:
+    """Type of every column but the configuration."""
+    tests: dict[ColumnType, Any] = {
         "float": lambda type_: pa.types.is_float32(type_) or pa.types.is_float64(type_),
         "int": pa.types.is_integer,
         "string": lambda type_: pa.types.is_string(type_) or pa.types.is_large_string(type_),
         "bool": pa.types.is_boolean,
     }
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, ColumnType] = {}
     for field in schema:
         if field.name == "configuration":
             continue
         kind = next((kind for kind, test in tests.items() if test(field.type)), None)
-        wanted = RESERVED.get(field.name)
-        if kind is None or (kind == "bool" and wanted != "bool"):
-            found.append(f"column {field.name} has type {field.type}; columns are floats, integers or strings")
-        elif wanted is not None and kind != wanted:
-            found.append(f"column {field.name} must be of kind {wanted}, got {field.type}")
+        reserved = RESERVED.get(field.name)
+        if kind is None or (kind == "bool" and reserved != "bool"):
+            faults.append(f"column {field.name} has type {field.type}; columns are floats, integers or strings")
+        elif reserved is not None and kind != reserved:
+            faults.append(f"column {field.name} must be of kind {reserved}, got {field.type}")
         else:
             kinds[field.name] = kind
-    if len(kinds) < len(set(schema.names)) - 1 and not found:
-        found.append("two columns have the same name")
+    if len(kinds) < len(set(schema.names)) - 1 and not faults:
+        faults.append("two columns have the same name")
     return kinds
 
 
-def _constants(table: pa.Table, columns: dict[str, Kind], found: list[str]) -> dict[str, Scalar]:
+def _constants(table: pa.Table, columns: dict[str, ColumnType], faults: list[str]) -> dict[str, Scalar]:
     """Columns with one value alone; notes missing, infinite and varying values that must not be."""
     constants: dict[str, Scalar] = {}
     for name, kind in columns.items():
         column = table.column(name)
         if column.null_count:
-            found.append(f"column {name} lacks {column.null_count} of its values")
+            faults.append(f"column {name} lacks {column.null_count} of its values")
         elif kind == "float" and not pc.all(pc.is_finite(column)).as_py():
-            found.append(f"column {name} holds values that are not finite")
+            faults.append(f"column {name} holds values that are not finite")
         elif name in RESERVED or not len(column):
             continue
         elif len(distinct := pc.unique(column)) == 1:
             constants[name] = value = distinct[0].as_py()
             if kind == "int" and not -(2**31) <= value < 2**31:
-                found.append(f"column {name} must fit into 32 bits, got {value}")
+                faults.append(f"column {name} must fit into 32 bits, got {value}")
         elif kind == "string" or name in PARAMETERS:
-            found.append(f"column {name} must be constant in a file (one parameter point), got {len(distinct)} values")
+            faults.append(f"column {name} must be constant in a file (one parameter point), got {len(distinct)} values")
     return constants
 
 
 def _check_configurations(
-    file: pq.ParquetFile, encoding: str, shape: tuple[int, int, int], found: list[str]
+    file: pq.ParquetFile, encoding: str, shape: tuple[int, int, int], faults: list[str]
 ) -> tuple[int, ...]:
     """The states that occur in int8 configurations; notes missing ones and numbers that are not finite."""
-    seen = np.zeros(256, dtype=bool)
+    occurs = np.zeros(256, dtype=bool)
     for batch in file.iter_batches(ROWS_AT_ONCE, columns=["configuration"]):
         column = batch.column(0)
         if column.null_count:
-            found.append(f"column configuration lacks {column.null_count} of its values")
+            faults.append(f"column configuration lacks {column.null_count} of its values")
             return ()
         if encoding == "bits":
             continue
         x_SCHW = decode(packed_rows(pa.chunked_array([column])), encoding, shape)
         if encoding == "int8":
-            seen |= np.bincount(x_SCHW.reshape(-1).view(np.uint8), minlength=256) > 0
+            occurs |= np.bincount(x_SCHW.reshape(-1).view(np.uint8), minlength=256) > 0
         elif not np.isfinite(x_SCHW).all():
-            found.append("configurations hold values that are not finite")
+            faults.append("configurations hold values that are not finite")
             return ()
-    return tuple(sorted(int(value) for value in np.flatnonzero(seen).astype(np.uint8).view(np.int8)))
+    return tuple(sorted(int(value) for value in np.flatnonzero(occurs).astype(np.uint8).view(np.int8)))
 
 
-def _split(table: pa.Table, found: list[str]) -> tuple[int, int | None]:
+def _split(table: pa.Table, faults: list[str]) -> tuple[int, int | None]:
     """How many chains there are, and how many samples the file holds out itself (None: it doesn't say)."""
     rows, own = table.num_rows, "chain" in table.column_names
     chain = renumbered(table.column("chain").to_numpy()) if own else pseudo_chains(rows)
@@ -267,17 +267,17 @@ def _split(table: pa.Table, found: list[str]) -> tuple[int, int | None]:
     if chains < FEWEST_CHAINS:
         remedy = "; without the column chain, rows are cut into consecutive pieces that stand for chains"
         what = "chains" if own else "samples"
-        found.append(f"has {chains} {what}; errors need at least {FEWEST_CHAINS}{remedy if own else ''}")
+        faults.append(f"has {chains} {what}; errors need at least {FEWEST_CHAINS}{remedy if own else ''}")
     if "held_out" not in table.column_names or not pa.types.is_boolean(table.schema.field("held_out").type):
         return chains, None
     held_out = table.column("held_out").to_numpy().astype(bool)
     if held_out.any() and len(np.unique(chain[held_out])) < 2:
         pieces = "" if own else f", which are {chains} consecutive pieces here"
-        found.append(f"all {held_out.sum()} held-out samples are of one chain; errors need two chains{pieces}")
+        faults.append(f"all {held_out.sum()} held-out samples are of one chain; errors need two chains{pieces}")
     return chains, int(held_out.sum())
 
 
-def _labels(table: pa.Table, found: list[str]) -> int:
+def _labels(table: pa.Table, faults: list[str]) -> int:
     if "label" not in table.column_names or not table.num_rows or table.column("label").null_count:
         return 0
     if not pa.types.is_integer(table.schema.field("label").type):
@@ -285,5 +285,5 @@ def _labels(table: pa.Table, found: list[str]) -> int:
     extremes = pc.min_max(table.column("label")).as_py()
     if extremes["min"] < 0 or extremes["max"] >= MOST_LABELS:
         text = f"labels are numbers from 0 below {MOST_LABELS}"
-        found.append(f"{text}, got {extremes['min']} to {extremes['max']}")
+        faults.append(f"{text}, got {extremes['min']} to {extremes['max']}")
     return int(extremes["max"]) + 1

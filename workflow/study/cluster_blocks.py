@@ -20,12 +20,12 @@ Whole = Annotated[int, Strict(), annotated_types.Ge(1)]
 Count = Annotated[int, Strict(), annotated_types.Ge(0)]
 
 
-def _like(pattern: str, wanted: str) -> AfterValidator:
-    """Text that is ``pattern`` as a whole; so none of it can end a line of a script."""
+def _like(pattern: str, expected: str) -> AfterValidator:
+    """Check that all of a text matches ``pattern``, so that no part of it can end a line of a script."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"must be {wanted}")
+            raise ValueError(f"must be {expected}")
         return text
 
     return AfterValidator(check)
@@ -129,7 +129,7 @@ SITE_ONLY: dict[Target, tuple[str, ...]] = {
     "ray": ("address", "runs"),
     "kubernetes": ("image", "training_image", "claim", "mount"),
 }
-"""What names code or places. A study is data that may come from anybody, so it must not say these."""
+"""Entries that name code or places. Anybody may have written a study, so these belong in a site file."""
 
 
 def parse_cluster(raw: Any, problems: list[Problem], site: bool = False) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from workflow.sources import mnist, synthetic
 from workflow.sources.folder import FolderContents, inspect_folder
 from workflow.study.blocks import Whole
 from workflow.study.checking import build
-from workflow.study.data_columns import folder_source
+from workflow.study.data_columns import StatedVariable, folder_source
 from workflow.study.grid import Problem
 
 Name = Annotated[str, annotated_types.Predicate(lambda s: bool(re.fullmatch(r"\w[\w.-]*", s)))]
@@ -39,12 +39,12 @@ class FolderBlock:
     lowest: Annotated[int, Strict()] | None = None
     order_parameters: list[str] | None = None
     contents: FolderContents | None = None
-    """What was found in the files; written by the program, and then only compared when a file is read."""
+    """What the files hold. The program writes it, and later compares it with every file that it reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MultinomialBlock:
-    """The paper's synthetic set (``workflow.synthetic``)."""
+    """The paper's synthetic set (``workflow.sources.synthetic``)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: Name
@@ -57,7 +57,7 @@ class MultinomialBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class MnistBlock:
-    """MNIST (``workflow.mnist``)."""
+    """MNIST (``workflow.sources.mnist``)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: Name
@@ -65,7 +65,7 @@ class MnistBlock:
     path: str | None = None
     """Folder with the four IDX files; None: the npm package."""
     contents: dict[str, str] | None = None
-    """Checksums of the files, as of a folder's."""
+    """Checksums of the files, which the program writes."""
 
 
 def parse_sources(
@@ -80,15 +80,15 @@ def parse_sources(
         problems: the list to add to.
     """
     sources = [_parse(raw, f"data.{i}", folder, seed, problems) for i, raw in enumerate(blocks)]
-    seen: dict[str, int] = {}
+    first_of: dict[str, int] = {}
     for i, raw in enumerate(blocks):
         name = raw.get("name")
         if not isinstance(name, str):
             continue
         if name in contract.names():
             problems.append(Problem(f"data.{i}.name", f"must not be that of a system, got {name!r}"))
-        elif seen.setdefault(name, i) != i:
-            problems.append(Problem(f"data.{i}.name", f"must differ from that of data.{seen[name]}, got {name!r}"))
+        elif first_of.setdefault(name, i) != i:
+            problems.append(Problem(f"data.{i}.name", f"must differ from that of data.{first_of[name]}, got {name!r}"))
     return sources
 
 
@@ -116,12 +116,12 @@ def _folder(block: FolderBlock, place: str, folder: Path, problems: list[Problem
     path = (folder / block.path).resolve()
     contents = block.contents
     if contents is None:
-        contents, found = inspect_folder(path)
-        problems += [Problem(f"{place}.path", text) for text in found]
+        contents, texts = inspect_folder(path)
+        problems += [Problem(f"{place}.path", text) for text in texts]
     if contents is None:
         return None
-    given = {"variable": block.variable, "states": block.states, "lowest": block.lowest}
-    return folder_source(block.name, path, contents, given, block.order_parameters, place, problems)
+    stated = StatedVariable(block.variable, block.states, block.lowest)
+    return folder_source(block.name, path, contents, stated, block.order_parameters, place, problems)
 
 
 def _multinomial(block: MultinomialBlock, place: str, seed: int, problems: list[Problem]) -> DataSource | None:
@@ -171,17 +171,17 @@ def _multinomial(block: MultinomialBlock, place: str, seed: int, problems: list[
 
 def _mnist(block: MnistBlock, place: str, folder: Path, problems: list[Problem]) -> DataSource | None:
     path = None if block.path is None else (folder / block.path).resolve()
-    known = {name: md5 for part in mnist.PARTS.values() for name, md5 in part.checksums}
-    found: list[Problem] = []
+    checksums = {name: md5 for part in mnist.PARTS.values() for name, md5 in part.checksums}
+    faults: list[Problem] = []
     if block.contents is not None:
-        if block.contents != known:
-            found.append(Problem(f"{place}.contents", f"must be the checksums of MNIST, {known}"))
+        if block.contents != checksums:
+            faults.append(Problem(f"{place}.contents", f"must be the checksums of MNIST, {checksums}"))
     elif path is not None and not path.is_dir():
-        found.append(Problem(f"{place}.path", f"no such folder: {path}"))
+        faults.append(Problem(f"{place}.path", f"no such folder: {path}"))
     elif path is not None:
-        found += [Problem(f"{place}.path", text) for text in mnist.problems(path)]
-    problems += found
-    if found:
+        faults += [Problem(f"{place}.path", text) for text in mnist.problems(path)]
+    problems += faults
+    if faults:
         return None
     info = DatasetInfo(shape=mnist.SHAPE, encoding="float32", variable="values", labels=mnist.DIGITS)
     tasks = [
@@ -201,14 +201,17 @@ def _mnist(block: MnistBlock, place: str, folder: Path, problems: list[Problem])
         )
         for name, part in mnist.PARTS.items()
     ]
-    resolved: dict[str, Any] = {"name": block.name, "source": block.source, "contents": known}
+    resolved: dict[str, Any] = {"name": block.name, "source": block.source, "contents": checksums}
     if path is not None:
         resolved["path"] = str(path)
     return DataSource(system=block.name, path=path, tasks=tuple(tasks), resolved=resolved)
 
 
 def split_problem(source: DataSource, points: Iterable[Point]) -> str | None:
-    """Why points of one size cannot be trained on and judged: data that split themselves may leave one part empty."""
+    """Why points of one size cannot be trained on and judged; None if they can.
+
+    Data that say themselves what is held out may leave one part empty.
+    """
     tasks = [task for point in points for task in source.at(point)]
     if not tasks or any(task.held_out is None for task in tasks):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from models.config import Variable
 from workflow.dataset.codec import ENCODINGS
@@ -17,19 +17,27 @@ from workflow.study.grid import Problem
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """The columns of all files by their role."""
+    """Names of the columns of all files, by their role."""
 
     parameters: tuple[str, ...]
     order_parameters: tuple[str, ...]
     stored: tuple[str, ...]
-    """All that become columns of the shards beside parameters, chain and sweep."""
+    """All columns of the shards besides parameters, chain and sweep."""
+
+
+class StatedVariable(NamedTuple):
+    """What a block says of the numbers in its files; None where it leaves that to the files."""
+
+    variable: Variable | None
+    states: int | None
+    lowest: int | None
 
 
 def folder_source(
     name: str,
     path: Path,
     contents: FolderContents,
-    given: dict[str, Any],
+    stated: StatedVariable,
     order_parameters: list[str] | None,
     place: str,
     problems: list[Problem],
@@ -40,15 +48,15 @@ def folder_source(
         name: of the block.
         path: of the folder.
         contents: what its files hold.
-        given: the block's variable, states and lowest; None where it leaves them out.
+        stated: what the block says of its numbers.
         order_parameters: columns, or None.
         place: of the block, for messages.
         problems: the list to add to.
     """
     before = len(problems)
     columns = _roles(contents, order_parameters, place, problems)
-    variable = _variable(contents, given["variable"], place, problems)
-    infos = [_info(file, contents, variable, given, columns, place, problems) for file in contents.files]
+    variable = _variable(contents, stated.variable, place, problems)
+    infos = [_info(file, contents, variable, stated, columns, place, problems) for file in contents.files]
     if len(problems) > before:
         return None
     tasks = [
@@ -69,29 +77,33 @@ def folder_source(
         for file, info in zip(contents.files, infos, strict=True)
     ]
     resolved: dict[str, Any] = {"name": name, "path": str(path), "variable": variable}
-    resolved |= {key: given[key] for key in ("states", "lowest") if given[key] is not None}
+    resolved |= {key: value for key, value in _state_entries(stated).items() if value is not None}
     resolved |= {"order_parameters": list(columns.order_parameters), "contents": contents.to_toml()}
     return DataSource(system=name, path=path, tasks=tuple(tasks), resolved=resolved)
 
 
-def _roles(contents: FolderContents, wanted: list[str] | None, place: str, problems: list[Problem]) -> Columns:
-    """Parameters are constant in every file; other floats are order parameters unless the block names these."""
+def _state_entries(stated: StatedVariable) -> dict[str, int | None]:
+    return {"states": stated.states, "lowest": stated.lowest}
+
+
+def _roles(contents: FolderContents, chosen: list[str] | None, place: str, problems: list[Problem]) -> Columns:
+    """Parameters are constant in every file. All other floats are order parameters, unless the block names some."""
     floats = [name for name, kind in contents.columns.items() if kind == "float"]
-    for i, column in enumerate(wanted or ()):
+    for i, column in enumerate(chosen or ()):
         if column not in floats or column in PARAMETERS:
             others = ", ".join(name for name in floats if name not in PARAMETERS) or "none"
             text = f"must be a column of floats that is no parameter ({others}), got {column!r}"
             problems.append(Problem(f"{place}.order_parameters.{i}", text))
-    if wanted is not None and len(set(wanted)) < len(wanted):
-        problems.append(Problem(f"{place}.order_parameters", f"must not name a column twice, got {wanted}"))
+    if chosen is not None and len(set(chosen)) < len(chosen):
+        problems.append(Problem(f"{place}.order_parameters", f"must not name a column twice, got {chosen}"))
     constant = set.intersection(*(set(file.constants) for file in contents.files))
-    parameters = [name for name in contents.columns if name in constant - set(wanted or ())]
+    parameters = [name for name in contents.columns if name in constant - set(chosen or ())]
     rest = [name for name in contents.columns if name not in parameters and name not in ("chain", "sweep")]
-    if wanted is None:
-        wanted = [name for name in rest if name in floats and name not in RESERVED]
+    if chosen is None:
+        chosen = [name for name in rest if name in floats and name not in RESERVED]
     strings = [name for name in rest if contents.columns[name] == "string"]
     problems += [Problem(f"{place}.path", f"column {name} is not constant in every file") for name in strings]
-    return Columns(parameters=tuple(parameters), order_parameters=tuple(wanted), stored=tuple(rest))
+    return Columns(parameters=tuple(parameters), order_parameters=tuple(chosen), stored=tuple(rest))
 
 
 def _spec(file: FileContents, columns: Columns) -> tuple[tuple[str, Scalar], ...]:
@@ -99,35 +111,35 @@ def _spec(file: FileContents, columns: Columns) -> tuple[tuple[str, Scalar], ...
     return (("size", file.shape[1]), *others)
 
 
-def _variable(contents: FolderContents, given: Variable | None, place: str, problems: list[Problem]) -> Variable:
+def _variable(contents: FolderContents, stated: Variable | None, place: str, problems: list[Problem]) -> Variable:
     offered = ENCODINGS[contents.encoding].variables
-    if given is not None and given not in offered:
-        text = f'{contents.encoding} configurations are {" or ".join(offered)}, got "{given}"'
+    if stated is not None and stated not in offered:
+        text = f'{contents.encoding} configurations are {" or ".join(offered)}, got "{stated}"'
         problems.append(Problem(f"{place}.variable", text))
     occurring = {value for file in contents.files for value in file.values}
-    if contents.encoding == "int8" and given is None and occurring == {-1, 1}:
+    if contents.encoding == "int8" and stated is None and occurring == {-1, 1}:
         text = 'holds -1 and 1 alone: say "spins", or "states" if 0 is missing by chance'
         problems.append(Problem(f"{place}.variable", text))
-    if given == "spins" and not occurring <= {-1, 1}:
+    if stated == "spins" and not occurring <= {-1, 1}:
         problems.append(Problem(f"{place}.variable", f"spins are -1 and 1, got {sorted(occurring)}"))
-    return given or offered[0]
+    return stated or offered[0]
 
 
 def _info(
     file: FileContents,
     contents: FolderContents,
     variable: Variable,
-    given: dict[str, Any],
+    stated: StatedVariable,
     columns: Columns,
     place: str,
     problems: list[Problem],
 ) -> DatasetInfo:
     states, lowest = 2, 0
     if variable == "states" and contents.encoding == "int8":
-        states, lowest = _states(file, contents, given, place, problems)
+        states, lowest = _states(file, contents, stated, place, problems)
     else:
-        for key in ("states", "lowest"):
-            if given[key] is not None:
+        for key, value in _state_entries(stated).items():
+            if value is not None:
                 problems.append(Problem(f"{place}.{key}", f"is for states alone; these are {variable}"))
     count = max(other.labels for other in contents.files)
     return DatasetInfo(
@@ -142,13 +154,13 @@ def _info(
 
 
 def _states(
-    file: FileContents, contents: FolderContents, given: dict[str, Any], place: str, problems: list[Problem]
+    file: FileContents, contents: FolderContents, stated: StatedVariable, place: str, problems: list[Problem]
 ) -> tuple[int, int]:
     """q and the lowest state: from the block, else q from the column ``states``, else both from what occurs."""
     occurring = [value for other in contents.files for value in other.values]
-    lowest = min(0, *occurring) if given["lowest"] is None else int(given["lowest"])
+    lowest = min(0, *occurring) if stated.lowest is None else stated.lowest
     column = file.constants.get("states")
-    states = given["states"] or (column if isinstance(column, int) else max(occurring) - lowest + 1)
+    states = stated.states or (column if isinstance(column, int) else max(occurring) - lowest + 1)
     if min(file.values) < lowest or max(file.values) >= lowest + states:
         text = f"{file.file} holds {min(file.values)} to {max(file.values)}, not {states} states from {lowest}"
         problems.append(Problem(f"{place}.states", text))

@@ -28,13 +28,15 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid(Sequence[Point]):
-    """The product of the values of a system's fields, the last of which varies fastest; points are made when they are
-    asked for, so that a million of them take no memory."""
+    """The product of the values of a system's fields; the last field varies fastest.
+
+    A grid makes its points one at a time, so that a million of them take no memory.
+    """
 
     axes: dict[str, tuple[Scalar, ...]]
-    """Values of each field as asked for, none twice, in the spec's order; no fields are no points."""
+    """Values of each field as the study has them, none twice, in the spec's order. Without fields there is no point."""
     rounded: tuple[Point, ...] | None = None
-    """The points themselves, each once, where the system's specs have rounded values; they are no product then."""
+    """The points themselves, each once, where the system's specs have rounded values: these are no product."""
 
     def __len__(self) -> int:
         if self.rounded is not None:
@@ -65,12 +67,12 @@ class Grid(Sequence[Point]):
         return Point(tuple(zip(self.axes, values, strict=True)))
 
     def shared(self, other: Grid) -> Grid:
-        """The points that both have, in the order of this one."""
+        """The points that both grids have, in the order of this one."""
         if self.axes.keys() != other.axes.keys():
             return Grid({})
         if self.rounded is not None or other.rounded is not None:
-            there = set(other)
-            return Grid(self.axes, tuple(point for point in self if point in there))
+            other_points = set(other)
+            return Grid(self.axes, tuple(point for point in self if point in other_points))
         others = {name: set(axis) for name, axis in other.axes.items()}
         return Grid({name: tuple(x for x in axis if x in others[name]) for name, axis in self.axes.items()})
 
@@ -126,35 +128,36 @@ def points(system: System, raw: dict[str, Any], place: str) -> tuple[Grid, list[
         place: where the block stands in the study, for messages.
 
     Returns:
-        The points, and every problem found; the points are those of the fields without problems.
+        The points, and every problem; no points where there is a problem with a field.
     """
     problems: list[Problem] = []
     axes: dict[str, tuple[Scalar, ...]] = {}
-    defaults: dict[str, Any] = {field.name: field.default for field in fields(system.spec)}
-    for name, kind in spec_fields(system).items():
+    kinds = spec_fields(system)
+    for field in fields(system.spec):
+        name = field.name
         if name not in raw:
-            if defaults[name] is MISSING:
+            if field.default is MISSING:
                 problems.append(Problem(f"{place}.{name}", f"is missing; the system {system.name} needs it"))
             else:
-                axes[name] = (defaults[name],)
+                axes[name] = (field.default,)
             continue
         try:
-            axes[name] = expand(raw[name], kind)
+            axes[name] = expand(raw[name], kinds[name])
         except ValueError as error:
             problems.append(Problem(f"{place}.{name}", str(error)))
     if problems:
         return Grid({}), problems
-    found: dict[Problem, None] = {}
+    faults: dict[Problem, None] = {}
     grid, rounded = Grid(axes), False
     for point in grid:
         try:
-            # A spec may round what was asked for to what is possible, and what it holds is what is stored.
+            # A spec may round a value of the study to the nearest possible one, which is what shards hold.
             rounded |= _stored(system, point) != point
         except SpecError as error:
-            found.update(dict.fromkeys(Problem(f"{place}.{name}", message) for name, message in error.problems))
-    if rounded and not found:
+            faults.update(dict.fromkeys(Problem(f"{place}.{name}", message) for name, message in error.problems))
+    if rounded and not faults:
         grid = Grid(axes, tuple(dict.fromkeys(_stored(system, point) for point in grid)))
-    return grid, list(found)
+    return grid, list(faults)
 
 
 def _stored(system: System, point: Point) -> Point:
@@ -162,8 +165,8 @@ def _stored(system: System, point: Point) -> Point:
     return Point(tuple((name, getattr(spec, name)) for name, _ in point.values))
 
 
-def matches(value: Scalar, wanted: Any) -> bool:
-    """Whether ``value`` is what one entry of ``select`` asks for: equal, one of a list, or within {start, stop}."""
-    if isinstance(wanted, dict):
-        return not isinstance(value, str) and bool(wanted["start"] <= value <= wanted["stop"])
-    return value in wanted if isinstance(wanted, list) else bool(value == wanted)
+def matches(value: Scalar, choice: Any) -> bool:
+    """Whether ``value`` meets one entry of ``select``: it is equal, in the list, or in the range."""
+    if isinstance(choice, dict):
+        return not isinstance(value, str) and bool(choice["start"] <= value <= choice["stop"])
+    return value in choice if isinstance(choice, list) else bool(value == choice)

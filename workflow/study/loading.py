@@ -1,4 +1,4 @@
-"""The study file: what is read, and every problem of it at once."""
+"""From a study file to a ``Study``, or to all of its problems at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from simulators import contract
 from workflow.dataset.inputs import seen
-from workflow.study.blocks import AnalyzeBlock, Sampling, SimulateBlock, Study, Top, TrainBlock
+from workflow.study.blocks import AnalyzeBlock, Sampling, SimulateBlock, Study, TopLevel, TrainBlock
 from workflow.study.checking import build
 from workflow.study.cluster_blocks import parse_cluster
 from workflow.study.data_blocks import parse_sources
@@ -31,7 +31,7 @@ class StudyError(ValueError):
 def preset_names() -> tuple[str, ...]:
     """The studies that come with the program."""
     folder = resources.files("workflow.study.presets")
-    return tuple(sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".toml")))
+    return tuple(sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".toml")))
 
 
 def preset_text(name: str) -> str:
@@ -71,18 +71,18 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
     problems: list[Problem] = []
     blocks = {key: raw.get(key, []) for key in ("simulate", "data", "train")}
     for key, value in blocks.items():
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        if not isinstance(value, list) or not all(isinstance(block, dict) for block in value):
             problems.append(Problem(key, f"must be written as [[{key}]] blocks"))
             blocks[key] = []
     rest = {key: value for key, value in raw.items() if key not in (*blocks, "analyze", "cluster")}
-    top = build(Top, rest, "", problems)
+    top = build(TopLevel, rest, "", problems)
     analyze = build(AnalyzeBlock, raw.get("analyze", {}), "analyze", problems)
     cluster = parse_cluster(raw.get("cluster", {}), problems)
     if not blocks["simulate"] and not blocks["data"] and not {"simulate", "data"} & {p.place for p in problems}:
         problems.append(Problem("simulate", "a study needs at least one [[simulate]] block, or a [[data]] block"))
-    simulate = [_simulate(item, f"simulate.{i}", problems) for i, item in enumerate(blocks["simulate"])]
+    simulate = [_simulate(block, f"simulate.{i}", problems) for i, block in enumerate(blocks["simulate"])]
     data = parse_sources(blocks["data"], folder, top.seed if top else 0, problems)
-    train = [_train(item, f"train.{i}", problems) for i, item in enumerate(blocks["train"])]
+    train = [_train(block, f"train.{i}", problems) for i, block in enumerate(blocks["train"])]
     good = [block for block in simulate if block is not None]
     good_data = [source for source in data if source is not None]
     complete = len(good) + len(good_data) == len(simulate) + len(data)
@@ -140,8 +140,8 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
     other = {key: value for key, value in raw.items() if key not in physics}
     before = len(problems)
     sampling = build(Sampling, other, place, problems)
-    grid, found = points(system, physics, place)
-    problems += found
+    grid, faults = points(system, physics, place)
+    problems += faults
     if sampling is not None:
         problems += _check_algorithm(system, sampling.algorithm, grid, place)
         problems += _check_measure(system, sampling.measure, grid, place)
@@ -157,19 +157,19 @@ def _simulate(raw: dict[str, Any], place: str, problems: list[Problem]) -> Simul
 
 
 def _check_algorithm(system: contract.System, algorithm: str, grid: Grid, place: str) -> list[Problem]:
-    """Whether ``algorithm`` is offered, and valid at every point."""
+    """Problems of ``algorithm``: the system does not offer it, or it is not valid at a point."""
     if algorithm == "auto":
         return []
     offered = ("auto", *system.algorithms, contract.TEMPERING)
     if algorithm not in offered:
         text = f"must be one of {', '.join(offered)} for {system.name}, got {algorithm!r}"
         return [Problem(f"{place}.algorithm", text)]
-    found: dict[str, Problem] = {}
+    by_refusal: dict[str, Problem] = {}
     for point in grid:
         refusal = system.refusal(system.spec(**dict(point.values)), algorithm)
         if refusal is not None:
-            found.setdefault(refusal, Problem(f"{place}.algorithm", f"{refusal} (at {point})"))
-    problems = list(found.values())
+            by_refusal.setdefault(refusal, Problem(f"{place}.algorithm", f"{refusal} (at {point})"))
+    problems = list(by_refusal.values())
     if algorithm == contract.TEMPERING and grid and len(grid.axes[system.ladder]) < 2:
         text = f"parallel tempering needs at least two values, got {grid[0][system.ladder]} alone"
         problems.append(Problem(f"{place}.{system.ladder}", text))
@@ -177,19 +177,19 @@ def _check_algorithm(system: contract.System, algorithm: str, grid: Grid, place:
 
 
 def _check_measure(system: contract.System, measure: list[str], grid: Grid, place: str) -> list[Problem]:
-    """Whether everything that ``measure`` names can be measured at every point."""
+    """Problems of ``measure``: it names something twice, or that cannot be measured at a point."""
     if len(set(measure)) < len(measure):
         return [Problem(f"{place}.measure", f"must not name anything twice, got {measure}")]
-    found: dict[str, Problem] = {}
+    by_refusal: dict[str, Problem] = {}
     for point in grid if measure else ():
         refusal = system.cannot_measure(system.spec(**dict(point.values)), tuple(measure))
         if refusal is not None:
-            found.setdefault(refusal, Problem(f"{place}.measure", f"{refusal} (at {point})"))
-    return list(found.values())
+            by_refusal.setdefault(refusal, Problem(f"{place}.measure", f"{refusal} (at {point})"))
+    return list(by_refusal.values())
 
 
 def _duplicates(blocks: list[SimulateBlock | None]) -> list[Problem]:
-    """Blocks that share points with an earlier one, which is named."""
+    """A problem for every block that shares points with an earlier one."""
     problems = []
     for i, block in enumerate(blocks):
         for first, earlier in enumerate(blocks[:i]):

@@ -16,13 +16,13 @@ Source = SimulateBlock | DataSource
 
 
 def selected(block: TrainBlock, sources: Iterable[Source]) -> list[tuple[Source, Point]]:
-    """The parameter points whose shards ``block`` trains on, whatever their size.
+    """The parameter points whose shards ``block`` trains on, of all sizes.
 
-    Data are chosen by their name alone; they are what is meant without it only where nothing is simulated.
+    Without a system and a name of data, a block means what is simulated; only where nothing is, it means the data.
     """
     everything = list(sources)
-    wanted = dict(block.select)
-    system, data = wanted.pop("system", None), wanted.pop("data", None)
+    criteria = dict(block.select)
+    system, data = criteria.pop("system", None), criteria.pop("data", None)
     simulated_too = any(isinstance(source, SimulateBlock) for source in everything)
     kind = DataSource if data is not None or not simulated_too else SimulateBlock
     name = system if data is None else data
@@ -31,12 +31,12 @@ def selected(block: TrainBlock, sources: Iterable[Source]) -> list[tuple[Source,
         for source in everything
         if isinstance(source, kind) and (name is None or matches(source.system, name))
         for point in source.points
-        if all(field in dict(point.values) and matches(point[field], value) for field, value in wanted.items())
+        if all(field in dict(point.values) and matches(point[field], value) for field, value in criteria.items())
     ]
 
 
 def infos_at(source: Source, point: Point) -> list[DatasetInfo]:
-    """What the configurations of one point are: those of all its files, for data."""
+    """What the configurations of one point are; of data, those of each of its files."""
     if isinstance(source, DataSource):
         return [task.info for task in source.at(point)]
     system = contract.load(source.system)

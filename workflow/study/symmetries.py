@@ -1,4 +1,4 @@
-"""By which symmetries a training may turn its samples: those that all of its parameter points have."""
+"""The symmetries by which a training may turn its samples: those that all of its parameter points have."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def symmetries_of(tasks: Iterable[ShardTask], given_as: Input) -> tuple[str, ...]:
-    """Symmetries that all of these shards have, as they act on what the network is given.
+    """Symmetries that the weights of all these shards have, as they act on the network's input.
 
-    None where some of the data were not simulated here: nothing is known of their weights.
+    Empty where some of the data were not simulated here: nothing is known of their weights.
     """
     points = []
     for task in tasks:
@@ -28,15 +28,15 @@ def symmetries_of(tasks: Iterable[ShardTask], given_as: Input) -> tuple[str, ...
 
 
 def common(points: Iterable[tuple[str, Any]], given_as: Input) -> tuple[str, ...]:
-    """The same of simulated points, each with its system; none of what is not on a lattice's sites."""
+    """The same for simulated points, each with its system; empty for an input that is not on the lattice's sites."""
     if is_second(given_as):
         return ()
-    found = set(SYMMETRIES)
+    shared = set(SYMMETRIES)
     for system, spec in points:
-        found &= set(contract.load(system).symmetries_of(spec))
+        shared &= set(contract.load(system).symmetries_of(spec))
     if is_averaged(given_as):
         # An average does not change with the order of the slices.
-        found.discard("time")
-    if is_staggered(given_as) and "translations" in found:
-        found = found - {"translations"} | {STAGGERED_TRANSLATIONS}
-    return tuple(name for name in SYMMETRIES if name in found)
+        shared.discard("time")
+    if is_staggered(given_as) and "translations" in shared:
+        shared = shared - {"translations"} | {STAGGERED_TRANSLATIONS}
+    return tuple(name for name in SYMMETRIES if name in shared)

@@ -1,4 +1,4 @@
-"""What is wrong with a ``[[train]]`` block that its types do not show: sweeps, and whether it fits its data."""
+"""Problems of a ``[[train]]`` block that its types do not show: its sweeps, and whether it fits its data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_train(block: TrainBlock, place: str, sources: list[Source], complete: 
         block: what to train.
         place: of the block in the file.
         sources: what the study simulates and brings, as far as it can be used.
-        complete: whether that is all of it; else nothing can be said of what a block selects.
+        complete: whether ``sources`` are all of them; if not, a selection cannot be checked.
     """
     problems = _check_sweeps(block, place)
     if block.sign != "ignore":
@@ -51,12 +51,12 @@ def check_train(block: TrainBlock, place: str, sources: list[Source], complete: 
         of_size = [point for _, point in chosen if point["size"] == size]
         if isinstance(first, DataSource) and (text := split_problem(first, of_size)):
             problems.append(Problem(f"{place}.select", text))
-    wanted = sizes if block.size is None else sizes & set(listed(block.size))
-    mine = [(source, point) for source, point in chosen if int(point["size"]) in wanted]
-    infos = dict.fromkeys(info for source, point in mine for info in infos_at(source, point))
+    trained_sizes = sizes if block.size is None else sizes & set(listed(block.size))
+    trained = [(source, point) for source, point in chosen if int(point["size"]) in trained_sizes]
+    infos = dict.fromkeys(info for source, point in trained for info in infos_at(source, point))
     if len(kinds := {info.stored for info in infos}) > 1:
-        found = " and ".join(sorted(str(kind.states) for kind in kinds))
-        return [*problems, Problem(f"{place}.select", f"must choose one number of states, got {found}")]
+        numbers = " and ".join(sorted(str(kind.states) for kind in kinds))
+        return [*problems, Problem(f"{place}.select", f"must choose one number of states, got {numbers}")]
     for given_as in block.inputs:
         problems += _check_input(block, place, given_as, list(infos))
     return list(dict.fromkeys(problems + _check_augment(block, place, chosen)))
@@ -79,13 +79,13 @@ def _check_sweeps(block: TrainBlock, place: str) -> list[Problem]:
 
 
 def _check_input(block: TrainBlock, place: str, given_as: Input, infos: list[DatasetInfo]) -> list[Problem]:
-    """Whether what is stored can be transformed so, to configurations of one shape, and what networks say to these.
+    """Whether the selected configurations have this input, in one shape per size, and the networks take that shape.
 
     Args:
         block: what to train.
         place: of the block in the file.
         given_as: one of its inputs.
-        infos: what is selected, every kind once.
+        infos: of the selected configurations, each kind once.
     """
     if (text := next(filter(None, (objection(info, given_as) for info in infos)), None)) is not None:
         return [Problem(f"{place}.input", f'"{given_as}" {text}')]
@@ -97,7 +97,7 @@ def _check_input(block: TrainBlock, place: str, given_as: Input, infos: list[Dat
     for info in given:
         other = by_rows.setdefault(info.shape[1], info)
         if other.shape != info.shape:
-            shapes = " and ".join(" x ".join(map(str, one.shape)) for one in (other, info))
+            shapes = " and ".join(" x ".join(map(str, shape)) for shape in (other.shape, info.shape))
             can_average = not is_second(given_as) and objection(info, "tau-average") is None
             way = ', or input = "tau-average" for one of all' if can_average else ""
             text = f"must choose configurations of one shape per size, got {shapes}; take a block for each{way}"
@@ -107,13 +107,13 @@ def _check_input(block: TrainBlock, place: str, given_as: Input, infos: list[Dat
 
 
 def _check_configs(block: TrainBlock, place: str, given_as: Input, infos: list[DatasetInfo]) -> list[Problem]:
-    """What the networks themselves refuse: each of their messages begins with the name of the setting.
+    """What the networks themselves refuse. Each of their messages begins with the name of the setting.
 
     Args:
         block: what to train.
         place: of the block in the file.
         given_as: one of its inputs.
-        infos: what the network is given, of each size.
+        infos: of the network's input, one for each size.
     """
     problems: dict[Problem, None] = {}
     for info in infos:
@@ -162,13 +162,13 @@ def _check_augment(block: TrainBlock, place: str, chosen: list[tuple[Source, Poi
 
 def _check_select(block: TrainBlock, place: str, sources: list[Source]) -> list[Problem]:
     problems = []
-    known = {"system"} | {name for source in sources for point in source.points[:1] for name in dict(point.values)}
-    known |= {"data"} if any(isinstance(source, DataSource) for source in sources) else set()
+    names = {"system"} | {name for source in sources for point in source.points[:1] for name in dict(point.values)}
+    names |= {"data"} if any(isinstance(source, DataSource) for source in sources) else set()
     if {"system", "data"} <= set(block.select):
         problems.append(Problem(f"{place}.select", "must name a system or data, not both"))
     for name, value in block.select.items():
-        if sources and name not in known:
-            problems.append(Problem(f"{place}.select.{name}", f"unknown field; there are {', '.join(sorted(known))}"))
+        if sources and name not in names:
+            problems.append(Problem(f"{place}.select.{name}", f"unknown field; there are {', '.join(sorted(names))}"))
         kind = str if name in ("system", "data") else int | float | str
         if not isinstance(value, dict) and not all(isinstance(v, kind) for v in listed(value)):
             problems.append(Problem(f"{place}.select.{name}", f"must be a value, a list or a range, got {value!r}"))
