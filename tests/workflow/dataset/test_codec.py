@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.config import Variable
-from simulators import contract
+from simulators.contract import loading
 from workflow.dataset.codec import ENCODINGS, EncodingName, decode, encode
 
 EXAMPLES: dict[str, NDArray[Any]] = {
@@ -18,7 +18,7 @@ EXAMPLES: dict[str, NDArray[Any]] = {
 
 
 def test_the_table_names_what_systems_may_say_and_files_may_hold() -> None:
-    assert set(ENCODINGS) == set(contract.ENCODINGS) == set(get_args(EncodingName))
+    assert set(ENCODINGS) == set(loading.ENCODINGS) == set(get_args(EncodingName))
 
 
 def test_every_variable_has_an_encoding() -> None:
