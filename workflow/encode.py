@@ -14,7 +14,7 @@ from workflow.dataset.reading import SPLIT_COLUMNS, numbers, read_for, unseen
 from workflow.execution.failures import forget_failures, require
 from workflow.execution.stage import Execution, Failure, stage_work
 from workflow.plan.tasks import ModelPlan, ShardKind, kinds, model_plans, shard_tasks
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.places import Listing
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import write_table
@@ -85,7 +85,7 @@ def encode(study: Study, run: RunDirectory, execution: Execution) -> None:
         StageFailed: some models could not be used; the others' latents are there and are kept.
     """
     tasks = shard_tasks(study)
-    listing = storage.listing(run.root)
+    listing = places.listing(run.root)
     models = best_restarts(model_plans(study), run)
     forget_failures(run, [_failure_file(model) for model in models])
     jobs = [EncodeJob(model, without_latents(run, model, tasks, listing)) for model in models]

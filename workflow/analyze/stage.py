@@ -13,7 +13,7 @@ from workflow.encode import shards_of, without_latents
 from workflow.execution.failures import forget_failures, require
 from workflow.execution.stage import Execution, Failure, stage_work
 from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
 from workflow.train.restarts import best_restarts
@@ -34,7 +34,7 @@ def analyze(study: Study, run: RunDirectory, execution: Execution) -> None:
     models = best_restarts(model_plans(study), run)
     sizes = _size_jobs(study, tasks, models)
     jobs: list[Job] = [*_model_jobs(study, tasks, models, sizes), *sizes]
-    listing = storage.listing(run.root)
+    listing = places.listing(run.root)
     require("analyze", "simulate", "shard", [task for task in tasks if run.shard(task) not in listing])
     unencoded = [model for model in models if without_latents(run, model, tasks, listing)]
     require("analyze", "encode", "encoded model", unencoded)

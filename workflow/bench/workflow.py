@@ -110,7 +110,7 @@ def updates_done(certificates: Iterable[Mapping[str, Any]], size: int) -> float:
     )
 
 
-class Stage(NamedTuple):
+class StageSpeed(NamedTuple):
     """What one run of the simulate stage came to."""
 
     seconds: float
@@ -122,7 +122,7 @@ class Stage(NamedTuple):
     megabytes: float
 
 
-def run_stage(study: Study, size: int) -> Stage:
+def run_stage(study: Study, size: int) -> StageSpeed:
     """Simulate ``study`` with Ray, from its start to the manifest."""
     executor = RayExecutor(WORKERS)
     with tempfile.TemporaryDirectory() as folder:
@@ -133,7 +133,7 @@ def run_stage(study: Study, size: int) -> Stage:
             seconds = time.perf_counter() - start
         finally:
             executor.close()
-        return Stage(
+        return StageSpeed(
             seconds=seconds,
             updates=updates_done(_certificates(run, study), size),
             task_seconds=sum(record.seconds or 0.0 for record in records.values()),

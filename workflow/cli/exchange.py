@@ -83,13 +83,14 @@ def _point_values(point: Path | None, options: dict[str, Any]) -> dict[str, Any]
         content = tomllib.loads(point.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LayoutError(f"{point} is no TOML file: {error}") from None
-    known = [name.replace("-", "_") for name, _, _ in POINT]
-    unknown = [name for name in content if name not in known]
+    entries = [name.replace("-", "_") for name, _, _ in POINT]
+    unknown = [name for name in content if name not in entries]
     if unknown:
-        raise LayoutError(f"{point}: {unknown[0]}: unknown key; there are {', '.join(known)}")
-    twice = [name for name in content if name in options]
-    if twice:
-        raise LayoutError(f"{twice[0]} is given twice: {content[twice[0]]} in {point}, {options[twice[0]]} by option")
+        raise LayoutError(f"{point}: {unknown[0]}: unknown key; there are {', '.join(entries)}")
+    repeated = [name for name in content if name in options]
+    if repeated:
+        name = repeated[0]
+        raise LayoutError(f"{name} is given twice: {content[name]} in {point}, {options[name]} by option")
     return {**content, **options}
 
 

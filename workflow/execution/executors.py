@@ -73,12 +73,12 @@ class SerialExecutor:
 def bundles(items: Iterable[Any], seconds: Seconds | None, most: int) -> Iterator[list[Any]]:
     """``items`` in their order, together until they take ``BUNDLE_SECONDS`` or are ``most``; one each by default."""
     bundle: list[Any] = []
-    taken = 0.0
+    total = 0.0
     for item in items:
         bundle.append(item)
-        taken += seconds(item) if seconds is not None else BUNDLE_SECONDS
-        if taken >= BUNDLE_SECONDS or len(bundle) == most:
+        total += seconds(item) if seconds is not None else BUNDLE_SECONDS
+        if total >= BUNDLE_SECONDS or len(bundle) == most:
             yield bundle
-            bundle, taken = [], 0.0
+            bundle, total = [], 0.0
     if bundle:
         yield bundle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
@@ -17,18 +17,18 @@ class StageFailed(RuntimeError):
     def __init__(self, stage: str, failures: dict[str, str], logs: Place, total: int) -> None:
         first, reason = next(iter(failures.items()))
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        where = f"\n  tracebacks are in {logs}" if _is_there(logs) else ""
+        where = f"\n  tracebacks are in {logs}" if _exists(logs) else ""
         super().__init__(f"{stage}: {len(failures)} of {total} failed: {first}: {reason}{more}{where}")
 
 
-def _is_there(logs: Place) -> bool:
+def _exists(logs: Place) -> bool:
     with contextlib.suppress(OSError):
         return logs.exists()
     return False
 
 
 def require(stage: str, before: str, what: str, missing: Sequence[object]) -> None:
-    """Refuse to begin ``stage`` without what the stage ``before`` makes.
+    """Refuse to begin ``stage`` without what an earlier stage, ``before``, makes.
 
     Raises:
         FileNotFoundError: ``missing`` is not empty.
@@ -40,9 +40,9 @@ def require(stage: str, before: str, what: str, missing: Sequence[object]) -> No
 
 def forget_failures(run: RunDirectory, names: Iterable[str]) -> None:
     """Delete notes of earlier failures, under the names that ``note_failure`` got, before the work is done again."""
-    there = storage.listing(run.failures).names
+    files = places.listing(run.failures).names
     for name in names:
-        if f"{name}.txt" in there:
+        if f"{name}.txt" in files:
             (run.failures / f"{name}.txt").unlink(missing_ok=True)
 
 

@@ -36,7 +36,7 @@ def terminable() -> Iterator[None]:
     if not _main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
@@ -46,7 +46,7 @@ def terminable() -> Iterator[None]:
             raise Terminated from None
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager
@@ -60,12 +60,12 @@ def held() -> Iterator[list[int]]:
         yield received
         return
     # A handler that was not set from Python (None) could not be put back.
-    taken = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not None]
-    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in taken}
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not None]
+    handlers = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
     try:
         yield received
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
         for waiting in dict.fromkeys(received):
             signal.raise_signal(waiting)

@@ -218,13 +218,13 @@ def _outcomes(bundle: list[Any], reference: Any) -> list[Outcome] | None:
         ray.exceptions.ObjectLostError,
     )
     try:
-        found = ray.get(reference)
+        outcomes = ray.get(reference)
     except ray.exceptions.RayError as error:
         if isinstance(error, lost) and len(bundle) > 1:
             return None
         cause = error.cause or error if isinstance(error, ray.exceptions.RayTaskError) else error
         return [Outcome(item, None, cause, str(error)) for item in bundle]
-    return [outcome._replace(item=item) for item, outcome in zip(bundle, found, strict=True)]
+    return [outcome._replace(item=item) for item, outcome in zip(bundle, outcomes, strict=True)]
 
 
 def make(kind: str, workers: int | None, address: str | None, verbose: bool) -> Executor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ from typing import Any
 import tomli_w
 
 from workflow.plan import planned
-from workflow.storage import lock
-from workflow.storage import places as storage
+from workflow.storage import lock, places
 from workflow.storage.errors import FolderError
 from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
@@ -23,6 +22,9 @@ from workflow.storage.whole_files import is_half_written, remove_half_written, w
 from workflow.study.blocks import VERDICT_ENTRIES, Study
 from workflow.study.loading import StudyError, parse
 from workflow.study.train_settings import Taker, entries_of
+
+MOST_DIFFERENCES = 10
+"""Of two studies, in a message."""
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
@@ -112,7 +114,7 @@ def _names(root: Place) -> Iterable[str]:
     """What lies directly in a folder."""
     if isinstance(root, Path):
         return (path.name for path in root.iterdir())
-    return (name.partition("/")[0] for name in storage.listing(root).names)
+    return (name.partition("/")[0] for name in places.listing(root).names)
 
 
 def refuse_links(root: Place) -> None:
@@ -152,40 +154,42 @@ def _begin(study: Study, run: RunDirectory) -> None:
 def _same_study(run: RunDirectory, study: Study) -> None:
     text = tomli_w.dumps(study.resolved)
     try:
-        there = run.study.read_text()
-        if there == text:
+        old_text = run.study.read_text()
+        if old_text == text:
             return
-        old = tomllib.loads(there)
+        old = tomllib.loads(old_text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FolderError(f"{run.study} is damaged: {error}; use --fresh to begin again beside it") from None
     # What an older program did not know to write down is at its default.
     with contextlib.suppress(StudyError):
         old = parse(old).resolved
-    found = list(differences(_that_counts(old), _that_counts(study.resolved)))
-    if not found:
-        write_whole(run.study, text)
-    if found:
-        shown = "\n  ".join(found[:10] + ([f"... and {len(found) - 10} more"] if len(found) > 10 else []))
+    lines = list(differences(_identity(old), _identity(study.resolved)))
+    if lines:
+        more = [f"... and {len(lines) - MOST_DIFFERENCES} more"] if len(lines) > MOST_DIFFERENCES else []
+        differing = "\n  ".join([*lines[:MOST_DIFFERENCES], *more])
         raise FolderError(
-            f"{run.root} holds another study:\n  {shown}\n"
+            f"{run.root} holds another study:\n  {differing}\n"
             "use another --run-dir, or --fresh to set that folder aside (it is renamed, not deleted) and begin again"
         )
+    write_whole(run.study, text)
 
 
-def _that_counts(resolved: dict[str, Any]) -> dict[str, Any]:
-    """What may be done with shards changes none of them, nor does the place of data whose contents are the same, nor
-    what the verdict asks for, nor the machines, nor (but for rounding) over how many of them a training is spread;
-    the folder then keeps the latest word on all of these."""
-    kept = {key: value for key, value in resolved.items() if key not in ("allow_uncertified", "cluster")}
-    kept["analyze"] = {key: value for key, value in kept.get("analyze", {}).items() if key not in VERDICT_ENTRIES}
-    if "train" in kept:
-        execution = entries_of(Taker.EXECUTION)
-        kept["train"] = [
-            {key: value for key, value in block.items() if key not in execution} for block in kept["train"]
-        ]
-    if "data" in kept:
-        kept["data"] = [{key: value for key, value in block.items() if key != "path"} for block in kept["data"]]
-    return kept
+def _identity(resolved: dict[str, Any]) -> dict[str, Any]:
+    """The entries by which a study is the same; of the others the folder keeps the latest word.
+
+    What may be done with shards changes none of them, nor does the place of data whose contents are the same, nor what
+    the verdict asks for, nor the machines, nor (but for rounding) over how many of them a training is spread.
+    """
+    identity = _without(resolved, ("allow_uncertified", "cluster"))
+    identity["analyze"] = _without(identity.get("analyze", {}), VERDICT_ENTRIES)
+    for table, entries in (("train", entries_of(Taker.EXECUTION)), ("data", ("path",))):
+        if table in identity:
+            identity[table] = [_without(block, entries) for block in identity[table]]
+    return identity
+
+
+def _without(table: dict[str, Any], entries: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in entries}
 
 
 def _set_aside(root: Place) -> None:

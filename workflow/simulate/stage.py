@@ -19,8 +19,8 @@ from workflow.plan.cautions import cautions
 from workflow.plan.costs import simulation_cost
 from workflow.plan.tasks import SimulationJob, shard_tasks, simulation_jobs
 from workflow.simulate.worker import run_job
-from workflow.sources import making as data_sources
-from workflow.storage import places as storage
+from workflow.sources import making
+from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
 
@@ -53,9 +53,9 @@ def simulate(study: Study, run: RunDirectory, execution: Execution) -> dict[str,
             work.advance(record.seconds or 0.0)
     manifest.store(run, records, [task.task_id for task in tasks])
     # A worker that was killed after its last shard has left its state.
-    storage.remove_tree(run.unfinished_jobs)
-    if bad := sum(1 for _ in objections(run, tasks)) if todo and not execution.quiet else 0:
-        execution.say(f"  {bad} of {len(tasks)} shards are not certified; `latentphase verify` says why")
+    places.remove_tree(run.unfinished_jobs)
+    if todo and not execution.quiet and (count := sum(1 for _ in objections(run, tasks))):
+        execution.say(f"  {count} of {len(tasks)} shards are not certified; `latentphase verify` says why")
     return records
 
 
@@ -77,11 +77,11 @@ def _make_data(study: Study, records: Mapping[str, ShardRecord], work: StageWork
     """Make the shards of the ``[[data]]`` blocks that are missing from ``records``; notes the first failure of each."""
     for source in study.data:
         missing = [task for task in source.tasks if task.task_id not in records]
-        if missing and (text := data_sources.announcement(source)):
+        if missing and (text := making.announcement(source)):
             work.progress.say(f"  {text}")
         for task in missing:
             try:
-                yield data_sources.make(task, source, work.run)
+                yield making.make(task, source, work.run)
             except SourceError as error:
                 work.failures[f"{task.task_id} ({task})"] = str(error)
                 break

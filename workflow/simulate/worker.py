@@ -92,10 +92,10 @@ def run_job(job: SimulationJob, root: str) -> list[ShardRecord]:
     start = time.monotonic()
     run = RunDirectory.at(root)
     unfinished = run.unfinished(job.job_id)
-    written = []
+    files = []
     for task, samples in zip(job.tasks, run_sampler(sampler(job), unfinished), strict=True):
         path = run.shard(task)
-        written.append((task, path, *shards.write(task, samples, path)))
+        files.append((task, path, *shards.write(task, samples, path)))
     unfinished.unlink(missing_ok=True)
     seconds = round((time.monotonic() - start) / len(job.tasks), 4)
     return [
@@ -108,5 +108,5 @@ def run_job(job: SimulationJob, root: str) -> list[ShardRecord]:
             seconds=seconds,
             node=shards.node_name(),
         )
-        for task, path, rows, size, sha256 in written
+        for task, path, rows, size, sha256 in files
     ]

@@ -31,7 +31,7 @@ class Room(NamedTuple):
     """CPUs to share out as threads; 0 where workers are on several nodes, or on GPUs."""
 
 
-def find_room(wanted: str, executor: RayExecutor, workers: int) -> Room:
+def find_room(device: str, executor: RayExecutor, workers: int) -> Room:
     """The device to train on, and room for how many workers, on the nodes meant for training.
 
     Raises:
@@ -42,9 +42,9 @@ def find_room(wanted: str, executor: RayExecutor, workers: int) -> Room:
     nodes = executor.nodes("training")
     gpus = int(sum(node.get("GPU", 0) for node in nodes))
     grows = executor.placement("training") is not None
-    if wanted == "cuda" and not gpus and not grows:
+    if device == "cuda" and not gpus and not grows:
         raise Unavailable("--device cuda: this Ray cluster has no GPU; take --device cpu or auto")
-    if wanted == "cuda" or (wanted == "auto" and gpus):
+    if device == "cuda" or (device == "auto" and gpus):
         room = Room("cuda", gpus, 0)
     else:
         cpus = int(sum(node.get("CPU", 0) for node in nodes))
@@ -66,12 +66,12 @@ def fit(job: Job, executor: RayExecutor, workers: int) -> None:
     from ray.train import TrainingFailedError
 
     try:
-        for left in reversed(range(GROUP_RESTARTS + 1)):
+        for restarts_left in reversed(range(GROUP_RESTARTS + 1)):
             try:
                 _fit_group(job, executor, workers)
                 return
             except RayActorError:
-                if not left:
+                if not restarts_left:
                     raise
                 if executor.local:
                     executor.close()
@@ -119,14 +119,14 @@ def _fit_group(job: Job, executor: RayExecutor, workers: int) -> None:
         scaling_config=ScalingConfig(**scaling),
         run_config=RunConfig(
             name=name,
-            **_kept_in(state),
+            **_storage(state),
             failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
         ),
     )
     _in_thread(trainer.fit, stop)
 
 
-def _kept_in(state: Place) -> dict[str, Any]:
+def _storage(state: Place) -> dict[str, Any]:
     """Where Ray Train keeps its state."""
     if isinstance(state, ObjectPath):
         return {"storage_path": state.key, "storage_filesystem": state.store.filesystem}

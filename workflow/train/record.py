@@ -1,4 +1,4 @@
-"""The training folder of one run: metrics, checkpoints, weights and result."""
+"""The training folder of one model: metrics, checkpoints, weights and result."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _number(value: float) -> float | None:
 
 
 class Recorder:
-    """Writes the training folder of one run."""
+    """Writes the training folder of one model."""
 
     def __init__(self, run: RunDirectory, model: ModelPlan) -> None:
         self._folder: TrainingDirectory = run.training(model.train_id)
@@ -89,10 +89,10 @@ class Recorder:
             "samples": samples,
         }
         write_whole(self._folder.config, json.dumps(self._config, indent=1) + "\n")
-        # A killed run may have noted epochs after its last checkpoint: they will be noted again.
+        # A killed training may have noted epochs after its last checkpoint: they will be noted again.
         old = self._folder.metrics.read_text().splitlines() if self._folder.metrics.exists() else []
-        kept = [json.loads(text) for text in old[:resumed]]
-        self._psi4 = next((line["psi4"] for line in kept if "psi4" in line), None)
+        epochs = [json.loads(text) for text in old[:resumed]]
+        self._psi4 = next((epoch["psi4"] for epoch in epochs if "psi4" in epoch), None)
         write_whole(self._folder.metrics, "".join(text + "\n" for text in old[:resumed]))
         # TensorBoard's files grow by appending, which objects do not: there metrics.jsonl has the same numbers.
         if isinstance(self._board_folder, Path):
@@ -115,7 +115,7 @@ class Recorder:
             parts = zip(("free_energy", "gap"), epoch.free_energy, strict=True)
             self._last |= {name: _number(float(part[index])) for name, part in parts}
         if epoch.psi4 is not None:
-            # A collapsed run has no axes to be confident of.
+            # A collapsed model has no axes to be confident of.
             self._psi4 = self._last["psi4"] = _number(float(epoch.psi4[index]))
         self._lines.add(json.dumps(self._last))
         if self._board is not None:

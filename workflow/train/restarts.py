@@ -11,7 +11,7 @@ from workflow.storage.run_directory import RunDirectory
 
 
 class Training(Protocol):
-    """A training run, or what the run folder notes of one."""
+    """A model that is trained, as planned or as the run folder notes it."""
 
     @property
     def train_id(self) -> str: ...

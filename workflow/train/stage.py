@@ -15,7 +15,7 @@ from workflow.execution.ray_executor import RayExecutor
 from workflow.execution.stage import Execution, StageWork, stage_work
 from workflow.plan.tasks import ModelPlan, model_plans, shard_tasks
 from workflow.plan.warnings import is_multiple, warnings_of
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
 from workflow.train.lanes import lanes
@@ -28,7 +28,7 @@ Results = dict[str, dict[str, Any]]
 def results(run: RunDirectory, models: Sequence[ModelPlan]) -> Results:
     """The results of those of ``models`` that are trained."""
     paths = {model.train_id: run.training(model.train_id).result for model in models}
-    listing = storage.listing(run.trainings)
+    listing = places.listing(run.trainings)
     return {train_id: json.loads(path.read_text()) for train_id, path in paths.items() if path in listing}
 
 
@@ -89,7 +89,7 @@ def _require_shards(study: Study, run: RunDirectory, todo: Sequence[ModelPlan]) 
 def _remove_results(run: RunDirectory, todo: Sequence[ModelPlan]) -> None:
     """Delete what an earlier training under these ids led to: it is of other weights."""
     for model in todo:
-        storage.remove_tree(run.latents(model.train_id))
+        places.remove_tree(run.latents(model.train_id))
         (run.analysis / f"{model.train_id}.json").unlink(missing_ok=True)
 
 
@@ -101,11 +101,11 @@ def _ratios(todo: Sequence[ModelPlan], done: Results) -> list[tuple[ModelPlan, f
 
 def _tidy(run: RunDirectory, train_ids: Iterable[str]) -> None:
     """Delete what finished trainings needed on their way: one who is killed at their end leaves it behind."""
-    names = storage.listing(run.trainings).names
+    names = places.listing(run.trainings).names
     for train_id in {name.partition("/")[0] for name in names if "/checkpoint/" in name}.intersection(train_ids):
-        storage.remove_tree(run.training(train_id).checkpoint)
+        places.remove_tree(run.training(train_id).checkpoint)
     if any(name.startswith(f"{run.ray_state.name}/") for name in names):
-        storage.remove_tree(run.ray_state)
+        places.remove_tree(run.ray_state)
 
 
 def automatic_workers(gpus: int, trainings: int) -> int:

@@ -10,7 +10,7 @@ from workflow.storage.run_directory import RunDirectory
 
 
 def load_model(run: RunDirectory, model: ModelPlan) -> Model:
-    """The trained model of one run, ready for inference."""
+    """The network of a trained model, ready for inference."""
     from safetensors.torch import load
 
     from models import inference

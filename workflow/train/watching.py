@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workflow.plan.costs import training_cost
 from workflow.plan.tasks import ModelPlan
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 from workflow.terminal import Progress
 
@@ -31,17 +31,17 @@ class Watched:
 
     def percent(self) -> float:
         """Finished epochs by what they cost: an epoch of table-1 takes a hundred times as long as one of shallow."""
-        there = storage.listing(self._run.trainings)
+        listing = places.listing(self._run.trainings)
         total = sum(training_cost(model) for model in self._models)
-        done = sum(training_cost(model) * self._epochs(model, there) / model["epochs"] for model in self._models)
+        done = sum(training_cost(model) * self._epochs(model, listing) / model["epochs"] for model in self._models)
         return 100 * done / total
 
-    def _epochs(self, model: ModelPlan, there: storage.Listing) -> int:
+    def _epochs(self, model: ModelPlan, listing: places.Listing) -> int:
         """Lines of the metrics, which are read again only when they have grown; all of them where there is a result."""
-        if self._run.training(model.train_id).result in there:
+        if self._run.training(model.train_id).result in listing:
             return int(model["epochs"])
         path = self._run.training(model.train_id).metrics
-        size = there.size(path) or 0
+        size = listing.size(path) or 0
         if size != self._lines.get(model.train_id, (0, 0))[0]:
             with contextlib.suppress(FileNotFoundError):
                 self._lines[model.train_id] = size, path.read_bytes().count(b"\n")

@@ -1,4 +1,4 @@
-"""What one training worker does: stacks of runs, one after the other, with metrics and checkpoints on the way.
+"""What one training worker does: stacks of models, one after the other, with metrics and checkpoints on the way.
 
 The same code runs in the driver (serial executor) and in every worker of a Ray Train group.
 """
@@ -40,7 +40,7 @@ class Job:
 
     root: str
     lanes: tuple[tuple[tuple[ModelPlan, ...], ...], ...]
-    """Stacks of runs, in as many lanes as work side by side; each lane is one data-parallel group."""
+    """Stacks of models, in as many lanes as work side by side; each lane is one data-parallel group."""
     device: str
     threads: int
     checkpoint_seconds: float = CHECKPOINT_SECONDS
@@ -60,7 +60,7 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
     """Train the stacks of one lane; one that fails leaves its traceback in the run folder and the next one starts.
 
     Args:
-        job: what to train; runs that have a result (this is a restart) are left out.
+        job: what to train; models that have a result (this is a restart) are left out.
         lane: which lane this worker belongs to.
         group: the data-parallel group of the lane; None for one worker.
     """
@@ -95,12 +95,12 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
 
 
 def _data_of(model: ModelPlan, run: RunDirectory, data: dict[Any, TrainingData]) -> TrainingData:
-    """The training set of a run, kept in ``data`` until another one is needed: one at a time in memory."""
+    """The training set of a model, kept in ``data`` until another one is needed: one at a time in memory."""
     key = (model.size, model.task_ids, model["held_out"], model.memory, model.given_as)
     if key not in data:
         data.clear()
-        which = model.system, model.size, model.task_ids
-        data[key] = training_data(run, *which, model["held_out"], model.memory, model.given_as)
+        shards = model.system, model.size, model.task_ids
+        data[key] = training_data(run, *shards, model["held_out"], model.memory, model.given_as)
     return data[key]
 
 
@@ -141,30 +141,30 @@ def _train_stack(
                 records[index].finish(
                     weights[index], ranks[index], seconds, len(stack), job.device, job.threads, trainer.group.size
                 )
-        left = [index for index in range(len(members)) if index not in over]
-        members, records = [members[index] for index in left], [records[index] for index in left]
+        rest = [index for index in range(len(members)) if index not in over]
+        members, records = [members[index] for index in rest], [records[index] for index in rest]
         if members:
             states = trainer.states()
             trainer = Trainer(samples, network, config, members, device=job.device, group=group)
-            trainer.restore([states[index] for index in left])
+            trainer.restore([states[index] for index in rest])
 
 
 def _train(trainer: Trainer, records: Sequence[Recorder], job: Job, patience: int | None) -> list[int]:
-    """Train all epochs, with notes and checkpoints of every run in ``records``, or until runs have collapsed.
+    """Train all epochs, with notes and checkpoints of every model in ``records``, or until models have collapsed.
 
     A signal waits for the end of the step, or of the second, that it comes in; unless a step takes too long for that:
     then what was done since the last state was taken is lost.
 
     Returns:
-        Which runs are done: those that have carried nothing for ``patience`` epochs, or after the last epoch all.
+        Which models are done: those that have carried nothing for ``patience`` epochs, or after the last epoch all.
 
     Raises:
-        TrainingDiverged: after the last state of every run that was taken, mostly that after its last good epoch, was
+        TrainingDiverged: after the last state of every model that was taken, mostly that after its last good epoch, was
             written as its checkpoint.
         Stopped, KeyboardInterrupt: after that of its last step was.
     """
     last, pause = time.monotonic(), job.checkpoint_seconds
-    good = kept = [] if trainer.epoch == trainer.step == 0 else trainer.states()
+    good = saved = [] if trainer.epoch == trainer.step == 0 else trainer.states()
     parts = trainer.parts()
     try:
         while trainer.epoch < trainer.config.epochs:
@@ -187,20 +187,20 @@ def _train(trainer: Trainer, records: Sequence[Recorder], job: Job, patience: in
                 if due:
                     start = time.monotonic()
                     _keep(records, good)
-                    kept, last = good, time.monotonic()
+                    saved, last = good, time.monotonic()
                     # Of a large network, a checkpoint takes minutes.
                     pause = job.checkpoint_seconds * max(1.0, last - start)
             if leaving:
                 raise Stopped
     except (TrainingDiverged, KeyboardInterrupt):
-        if good is not kept and int(good[0]["epoch"]) < trainer.config.epochs:
+        if good is not saved and int(good[0]["epoch"]) < trainer.config.epochs:
             _keep(records, good)
         raise
     return list(range(len(trainer.members)))
 
 
 def _keep(records: Sequence[Recorder], states: Sequence[dict[str, torch.Tensor]]) -> None:
-    """Checkpoints of all runs; ``records`` is empty where another worker of the group writes them."""
+    """Checkpoints of all models; ``records`` is empty where another worker of the group writes them."""
     for recorder, state in zip(records, states, strict=bool(records)):
         recorder.keep(state)
 
@@ -208,7 +208,7 @@ def _keep(records: Sequence[Recorder], states: Sequence[dict[str, torch.Tensor]]
 def _eigenvalues(
     stack: tuple[ModelPlan, ...], samples: Samples, network: ModelConfig, run: RunDirectory
 ) -> tuple[float, ...]:
-    """Top eigenvalues of the training data, as the first of these runs has noted them if it is being resumed.
+    """Top eigenvalues of the training data, as the first of these models has noted them if it is being resumed.
 
     Their last digits depend on the machine and its threads, and a checkpoint belongs to exactly one beta.
     """
@@ -221,18 +221,19 @@ def _eigenvalues(
 
 
 def _by_checkpoint(stack: tuple[ModelPlan, ...], run: RunDirectory) -> list[tuple[ModelPlan, ...]]:
-    """The stack, or its parts where its runs were interrupted at different steps."""
-    recorders = {model: Recorder(run, model).checkpoints() for model in stack}
-    if len({max(found, default=BEGIN) for found in recorders.values()}) == 1 or set.intersection(*recorders.values()):
+    """The stack, or its parts where its models were interrupted at different steps."""
+    checkpoints = {model: Recorder(run, model).checkpoints() for model in stack}
+    newest = {model: max(places, default=BEGIN) for model, places in checkpoints.items()}
+    if len({*newest.values()}) == 1 or set.intersection(*checkpoints.values()):
         return [stack]
     parts: dict[At, list[ModelPlan]] = {}
-    for model, found in recorders.items():
-        parts.setdefault(max(found, default=BEGIN), []).append(model)
+    for model, at in newest.items():
+        parts.setdefault(at, []).append(model)
     return [tuple(part) for part in parts.values()]
 
 
 def _restore(trainer: Trainer, records: list[Recorder]) -> int:
-    """Continue from the newest checkpoint that all runs of the stack have; how many epochs it has behind it."""
+    """Continue from the newest checkpoint that all models of the stack have; how many epochs it has behind it."""
     common = set.intersection(*(recorder.checkpoints() for recorder in records))
     if not common:
         return 0
