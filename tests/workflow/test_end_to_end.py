@@ -18,7 +18,7 @@ from studies import TINY, serial, small, write_study
 import simulators.systems
 from workflow.cli.main import main
 from workflow.execution.failures import note_failure
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.plan.tasks import model_plans, shard_tasks, simulation_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
@@ -162,7 +162,7 @@ def test_what_is_done_after_all_has_no_failure_noted(tmp_path: Path) -> None:
     raw = small()
     study = write_study(tmp_path / "study.toml", raw)
     (task, *_), (item,) = shard_tasks(parse(raw)), model_plans(parse(raw))
-    run = open_run(parse(raw), tmp_path / "run")
+    run = begin_run(parse(raw), tmp_path / "run")
     for name in (
         task.task_id,
         item.train_id,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,14 +63,28 @@ def python(program: str, home: Path, python_path: str, *arguments: str) -> subpr
 @pytest.mark.parametrize("executor", ["serial", pytest.param("ray", marks=pytest.mark.ray)])
 def test_a_study_runs_beside_modules_of_our_names(executor: str, home: Path, python_path: str) -> None:
     program = INSTALLED + "from latentphase.__main__ import main; main()"
-    arguments = ("run", "study.toml", "--run-dir", "run", "--executor", executor, "--workers", "1")
-    if executor == "serial":
-        arguments = arguments[:-2]
-    done = python(program, home, python_path, *arguments)
+    done = python(program, home, python_path, "run", "study.toml", "--run-dir", "run", "--executor", executor)
     assert done.returncode == 0, done.stderr
     run = RunDirectory(home / "run")
     records = json.loads(run.summary.read_text())
     assert {record["system"] for record in records} == {"free-spins"}
+
+
+@pytest.mark.parametrize("module", ["latentphase", "workflow"])
+def test_the_command_as_a_module(module: str, home: Path, python_path: str) -> None:
+    """``python -m workflow`` runs a file workflow.py where there is one: Python knows no other meaning."""
+    if module == "workflow":
+        (home / "workflow.py").unlink()
+        shutil.rmtree(Path(python_path) / "workflow")
+    done = subprocess.run(
+        [sys.executable, "-m", module, "plan", "study.toml"],
+        cwd=home,
+        env=os.environ | {"PYTHONPATH": f"{python_path}{os.pathsep}{CHECKOUT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "free-spins" in done.stdout
 
 
 def test_the_modules_of_the_user_would_be_found_otherwise(home: Path, python_path: str) -> None:

@@ -15,7 +15,7 @@ from workflow.bench._figure import Figure, Gate, Reference
 from workflow.dataset import shards
 from workflow.encode import encode
 from workflow.execution.executors import SerialExecutor
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import simulation_tasks
 from workflow.simulate.stage import simulate
@@ -62,7 +62,7 @@ def _energies(root: Path, sizes: tuple[int, ...]) -> Iterator[Figure]:
     """For every size and coupling, the largest distance of the energy from the exact one, in standard errors."""
     grid = {"system": "ising", "size": list(sizes), "coupling": COUPLINGS, "temperature": TEMPERATURES}
     study = parse({"name": "bench-energies", "seed": SEED, "simulate": [{**grid, "samples": SAMPLES}]})
-    run = open_run(study, root)
+    run = begin_run(study, root)
     simulate(study, run, Execution(SerialExecutor(), quiet=True))
     z: dict[tuple[int, float], dict[float, float]] = {}
     for task in simulation_tasks(study):
@@ -87,7 +87,7 @@ def _energies(root: Path, sizes: tuple[int, ...]) -> Iterator[Figure]:
 def run_study(root: Path) -> RunDirectory:
     """The stages up to the analysis, in this process, in the folder ``root``."""
     study = parse(STUDY)
-    run = open_run(study, root)
+    run = begin_run(study, root)
     for stage in (simulate, train, encode, analyze):
         stage(study, run, Execution(SerialExecutor(), "cpu", quiet=True))
     return run

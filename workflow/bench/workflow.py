@@ -21,7 +21,7 @@ from workflow.bench._timing import Clock, Work, interleaved, lasting, rate
 from workflow.dataset import codec, shards
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.ray_executor import RayExecutor
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import SimulationJob, simulation_tasks
 from workflow.simulate.stage import simulate
@@ -126,7 +126,7 @@ def run_stage(study: Study, size: int) -> StageSpeed:
     """Simulate ``study`` with Ray, from its start to the manifest."""
     executor = RayExecutor(WORKERS)
     with tempfile.TemporaryDirectory() as folder:
-        run = open_run(study, Path(folder) / "run")
+        run = begin_run(study, Path(folder) / "run")
         start = time.perf_counter()
         try:
             records = simulate(study, run, Execution(executor, quiet=True))

@@ -45,7 +45,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def open_run(study: Study, root: Place, fresh: bool = False) -> RunDirectory:
+def begin_run(study: Study, root: Place, fresh: bool = False) -> RunDirectory:
     """The run folder of ``study`` at ``root``, made if it is not there; for one who is alone with it.
 
     Args:
@@ -68,7 +68,7 @@ def opened(study: Study, root: Place, fresh: bool = False) -> Iterator[RunDirect
     """The same, locked against other drivers as long as the body runs.
 
     Raises:
-        FolderError: as ``open_run``, or another driver is at work there.
+        FolderError: as ``begin_run``, or another driver is at work there.
     """
     run = _prepared(root, fresh)
     with lock.held(run.lock):

@@ -22,7 +22,7 @@ from workflow.analyze.sizes import SizeJob, analyze_size
 from workflow.dataset import shards
 from workflow.dataset.origins import SimulationTask
 from workflow.execution.executors import SerialExecutor
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import simulation_tasks
 from workflow.simulate.stage import simulate
@@ -57,7 +57,7 @@ class Simulated:
     def __init__(self, system: str, root: Path, **changed: Any) -> None:
         block = {"system": system, "size": 6, "samples": 256, "algorithm": ALGORITHM, **POINTS[system], **changed}
         study: Study = parse({"name": system, "simulate": [block], "analyze": {"resamples": 50}})
-        self.run: RunDirectory = open_run(study, root / system)
+        self.run: RunDirectory = begin_run(study, root / system)
         simulate(study, self.run, Execution(SerialExecutor(), quiet=True))
         self.tasks: tuple[SimulationTask, ...] = simulation_tasks(study)
         self.settings: AnalyzeBlock = study.analyze

@@ -13,7 +13,7 @@ from workflow.analyze.held_out import Samples, held_out_samples, phases_of
 from workflow.analyze.measured import measured
 from workflow.dataset import shards
 from workflow.execution.executors import SerialExecutor
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.report.details import sign_rows
@@ -121,7 +121,7 @@ def test_measured_columns_are_correlated_with_reweighted_covariances(tmp_path: P
     block = {"system": "hubbard", "size": 2, "temperature": 1.0, "interaction": 4.0, "chemical_potential": -0.5}
     block |= {"trotter_step": 0.25, "samples": 256, "chains": 16, "thermalization": 4, "spacing": 1}
     study = parse({"name": "h", "simulate": [block], "allow_uncertified": True})
-    run = open_run(study, tmp_path / "run")
+    run = begin_run(study, tmp_path / "run")
     simulate(study, run, Execution(SerialExecutor(), quiet=True))
     tasks = shard_tasks(study)
     samples = held_out_samples(run, tasks, {tasks[0].task_id}, 0.5)

@@ -11,7 +11,7 @@ from workflow.dataset.origins import SimulationTask
 from workflow.dataset.reading import held_out, label_samples, training_data
 from workflow.dataset.shards import ShardError
 from workflow.execution.executors import SerialExecutor
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import simulation_tasks
 from workflow.simulate.stage import simulate
@@ -24,7 +24,7 @@ NAMES = ("magnetization", "staggered_magnetization")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     study = parse(small())
-    folder = open_run(study, tmp_path_factory.mktemp("data") / "run")
+    folder = begin_run(study, tmp_path_factory.mktemp("data") / "run")
     simulate(study, folder, Execution(SerialExecutor(), quiet=True))
     return folder
 

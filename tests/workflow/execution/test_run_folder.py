@@ -9,7 +9,7 @@ import tomli_w
 from studies import TINY, changed, small
 
 from workflow.execution import failures
-from workflow.execution.run_folder import FolderError, open_run, opened
+from workflow.execution.run_folder import FolderError, begin_run, opened
 from workflow.execution.stage_costs import costs, timed
 from workflow.storage.whole_files import write_whole
 from workflow.study.loading import parse
@@ -31,14 +31,14 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 
 def test_a_folder_opens_again_for_the_same_study(tmp_path: Path) -> None:
     study = parse(TINY)
-    assert open_run(study, tmp_path / "run") == open_run(study, tmp_path / "run")
+    assert begin_run(study, tmp_path / "run") == begin_run(study, tmp_path / "run")
 
 
 def test_another_study_is_refused_naming_the_fields(tmp_path: Path) -> None:
-    open_run(parse(TINY), tmp_path / "run")
+    begin_run(parse(TINY), tmp_path / "run")
     other = parse(changed("simulate", 0, "temperature", to=[1.3, 4.5]))
     with pytest.raises(FolderError) as caught:
-        open_run(other, tmp_path / "run")
+        begin_run(other, tmp_path / "run")
     text = str(caught.value)
     assert "simulate.0.temperature: the run folder has [1.2, 4.5], the study has [1.3, 4.5]" in text
     assert "--fresh" in text
@@ -46,10 +46,10 @@ def test_another_study_is_refused_naming_the_fields(tmp_path: Path) -> None:
 
 def test_fresh_sets_the_old_folder_aside_and_deletes_nothing(tmp_path: Path) -> None:
     root = tmp_path / "run"
-    run = open_run(parse(TINY), root)
+    run = begin_run(parse(TINY), root)
     (run.root / "precious").write_text("data")
-    open_run(parse(changed("seed", to=9)), root, fresh=True)
-    open_run(parse(changed("seed", to=10)), root, fresh=True)
+    begin_run(parse(changed("seed", to=9)), root, fresh=True)
+    begin_run(parse(changed("seed", to=10)), root, fresh=True)
     assert (tmp_path / "run.1" / "precious").read_text() == "data"
     assert (tmp_path / "run.2" / "study.toml").exists()
     assert not (root / "precious").exists()
@@ -58,26 +58,26 @@ def test_fresh_sets_the_old_folder_aside_and_deletes_nothing(tmp_path: Path) -> 
 def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(FolderError, match="is not empty and holds no study"):
-        open_run(parse(TINY), tmp_path)
+        begin_run(parse(TINY), tmp_path)
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(FolderError, match="cannot be written"):
-        open_run(parse(TINY), tmp_path / "file" / "run")
+        begin_run(parse(TINY), tmp_path / "file" / "run")
 
 
 def test_a_damaged_study_is_named(tmp_path: Path) -> None:
-    run = open_run(parse(TINY), tmp_path / "run")
+    run = begin_run(parse(TINY), tmp_path / "run")
     run.study.write_text("name = ")
     with pytest.raises(FolderError, match="is damaged"):
-        open_run(parse(TINY), tmp_path / "run")
+        begin_run(parse(TINY), tmp_path / "run")
 
 
 def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
     """By the driver that comes next, and at its end what its own workers left; nothing else is touched."""
     root = tmp_path / "run"
-    run = open_run(parse(TINY), root)
+    run = begin_run(parse(TINY), root)
     half = root / "dataset" / ".shard.parquet.a1b2c3d4.tmp"
     for path in (half, root / ".study.toml.a1b2c3d4.tmp", root / "notes.tmp", root / ".hidden"):
         write_whole(path, "half")
@@ -90,7 +90,7 @@ def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
 
 
 def test_failures_are_forgotten_by_name(tmp_path: Path) -> None:
-    run = open_run(parse(TINY), tmp_path / "run")
+    run = begin_run(parse(TINY), tmp_path / "run")
     failures.forget_failures(run, ["a"])
     for name in ("a", "b"):
         failures.note_failure(run, name, "the disk was full")
@@ -99,7 +99,7 @@ def test_failures_are_forgotten_by_name(tmp_path: Path) -> None:
 
 
 def test_costs_add_up_over_interrupted_runs(tmp_path: Path) -> None:
-    run = open_run(parse(TINY), tmp_path / "run")
+    run = begin_run(parse(TINY), tmp_path / "run")
     with pytest.raises(KeyboardInterrupt), timed(run, "simulate") as cost:
         cost["core_seconds"], cost["done"] = 2.0, 3
         raise KeyboardInterrupt
@@ -112,12 +112,12 @@ def test_costs_add_up_over_interrupted_runs(tmp_path: Path) -> None:
 def test_only_run_folders_are_set_aside(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(FolderError, match=r"holds no study\.toml"):
-        open_run(parse(TINY), tmp_path, fresh=True)
+        begin_run(parse(TINY), tmp_path, fresh=True)
     assert (tmp_path / "thesis.tex").exists()
 
 
 def test_a_cut_line_of_costs_is_passed_over(tmp_path: Path) -> None:
-    run = open_run(parse(TINY), tmp_path / "run")
+    run = begin_run(parse(TINY), tmp_path / "run")
     run.stages.write_text('{"stage": "simulate", "wall_seconds": 1.0, "core_seconds": 2.0, "done": 3}\n{"stage": "tr')
     assert list(costs(run)) == ["simulate"]
 
@@ -125,31 +125,31 @@ def test_a_cut_line_of_costs_is_passed_over(tmp_path: Path) -> None:
 def test_a_folder_of_an_older_program_is_the_same_study(tmp_path: Path) -> None:
     """Its study.toml lacks what that program did not know; every such key is at its default."""
     study = parse(small())
-    run = open_run(study, tmp_path / "run")
+    run = begin_run(study, tmp_path / "run")
     old = tomllib.loads(run.study.read_text())
     for key in ("variance", "hidden", "restarts", "free_energy"):
         del old["train"][0][key]
     del old["analyze"]["ideal"]
     run.study.write_text(tomli_w.dumps(old))
-    assert open_run(study, tmp_path / "run") == run
+    assert begin_run(study, tmp_path / "run") == run
     old["analyze"]["correlation"] = 0.9
     run.study.write_text(tomli_w.dumps(old))
-    assert open_run(study, tmp_path / "run") == run, "what the verdict asks for changes no result"
+    assert begin_run(study, tmp_path / "run") == run, "what the verdict asks for changes no result"
     old["train"][0]["latent"] = 3
     run.study.write_text(tomli_w.dumps(old))
     with pytest.raises(FolderError, match=r"train.0.latent: the run folder has 3, the study has 2"):
-        open_run(study, tmp_path / "run")
+        begin_run(study, tmp_path / "run")
 
 
 def test_workers_may_change_in_a_run_folder_but_not_the_precision(tmp_path: Path) -> None:
     """The folder keeps the latest word on how trainings are carried out."""
-    open_run(parse(TINY), tmp_path)
+    begin_run(parse(TINY), tmp_path)
     study = deepcopy(TINY)
     study["train"][0] |= {"workers": "auto", "compile": True}
-    run = open_run(parse(study), tmp_path)
+    run = begin_run(parse(study), tmp_path)
     assert tomllib.loads(run.study.read_text())["train"][0]["workers"] == "auto"
     study["train"][0] |= {"precision": "bfloat16"}
     with pytest.raises(
         FolderError, match=r"train\.0\.precision: the run folder has 'float32', the study has 'bfloat16'"
     ):
-        open_run(parse(study), tmp_path)
+        begin_run(parse(study), tmp_path)

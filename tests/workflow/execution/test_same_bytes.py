@@ -15,7 +15,7 @@ from workflow.dataset.records import ShardRecord
 from workflow.execution.executors import BUNDLE_SECONDS, Outcome, SerialExecutor
 from workflow.execution.interruption import INTERRUPTED, TERMINATED
 from workflow.execution.ray_executor import RayExecutor
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import SimulationJob, simulation_tasks
 from workflow.simulate.stage import simulate
@@ -58,7 +58,7 @@ def check_manifest(run: RunDirectory) -> None:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """The study by the serial executor in one go."""
-    run = open_run(parse(STUDY), tmp_path_factory.mktemp("serial") / "run")
+    run = begin_run(parse(STUDY), tmp_path_factory.mktemp("serial") / "run")
     simulate(parse(STUDY), run, Execution(SerialExecutor(), quiet=True))
     return run
 
@@ -80,14 +80,14 @@ def test_any_changed_byte_changes_the_digest(uninterrupted: RunDirectory) -> Non
 
 def test_the_study_seed_changes_the_digest(uninterrupted: RunDirectory, tmp_path: Path) -> None:
     study = parse(small(train=[], seed=1))
-    run = open_run(study, tmp_path / "run")
+    run = begin_run(study, tmp_path / "run")
     simulate(study, run, Execution(SerialExecutor(), quiet=True))
     assert digest_of(run) != digest_of(uninterrupted)
 
 
 @pytest.mark.ray
 def test_two_ray_workers(uninterrupted: RunDirectory, ray_executor: RayExecutor, tmp_path: Path) -> None:
-    run = open_run(parse(STUDY), tmp_path / "run")
+    run = begin_run(parse(STUDY), tmp_path / "run")
     simulate(parse(STUDY), run, Execution(ray_executor, quiet=True))
     assert digest_of(run) == digest_of(uninterrupted)
     check_manifest(run)
@@ -128,7 +128,7 @@ def test_three_killed_workers(
         return records
 
     monkeypatch.setattr("workflow.simulate.stage.run_job", dying)
-    run = open_run(parse(STUDY), tmp_path / "run")
+    run = begin_run(parse(STUDY), tmp_path / "run")
     simulate(parse(STUDY), run, Execution(ray_executor, quiet=True))
     assert {path.name for path in marked.iterdir()} == {task.task_id for task in victims}
     assert digest_of(run) == digest_of(uninterrupted)
@@ -190,7 +190,7 @@ def test_an_interrupted_ray_driver_goes_on_where_it_was(uninterrupted: RunDirect
 def test_half_written_files_are_no_shards(uninterrupted: RunDirectory, tmp_path: Path) -> None:
     """What a SIGKILL in the middle of a write leaves behind."""
     study = write_study(tmp_path / "study.toml", STUDY)
-    run = open_run(parse(STUDY), tmp_path / "run")
+    run = begin_run(parse(STUDY), tmp_path / "run")
     folder = run.shard_folder("ising", 4)
     folder.mkdir(parents=True)
     (folder / f".{TASKS[0].task_id}.parquet.x7.tmp").write_bytes(b"PAR1 half of a shard")
@@ -226,7 +226,7 @@ def test_a_line_after_one_cut_short_is_not_lost(uninterrupted: RunDirectory, tmp
 def test_temperatures_added_later_leave_the_other_shards_alone(uninterrupted: RunDirectory, tmp_path: Path) -> None:
     more = small(train=[])
     more["simulate"][0]["temperature"] = [1.2, 2.0, 4.5]
-    run = open_run(parse(more), tmp_path / "run")
+    run = begin_run(parse(more), tmp_path / "run")
     records = simulate(parse(more), run, Execution(SerialExecutor(), quiet=True))
     old = manifest.load(uninterrupted)
     assert len(records) == 6

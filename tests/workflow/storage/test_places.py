@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from studies import serial, small, write_study
 
-from workflow.execution.run_folder import FolderError, open_run
+from workflow.execution.run_folder import FolderError, begin_run
 from workflow.storage import errors as storage_errors
 from workflow.storage import places as storage
 from workflow.storage.errors import StorageError, patience, retried
@@ -150,19 +150,19 @@ def test_a_name_cannot_leave_the_runs_folder(name: str, tmp_path: Path, monkeypa
 @pytest.mark.parametrize("link", ["training", "manifest.jsonl", "dataset/ising"])
 def test_nothing_is_written_through_a_link_out_of_the_folder(link: str, tmp_path: Path) -> None:
     study = parse(small())
-    run = open_run(study, tmp_path / "run")
+    run = begin_run(study, tmp_path / "run")
     (tmp_path / "elsewhere").mkdir()
     path = tmp_path / "run" / link
     path.parent.mkdir(exist_ok=True)
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FolderError, match=r"is a link to .*elsewhere, outside the run folder"):
-        open_run(study, tmp_path / "run")
+        begin_run(study, tmp_path / "run")
     path.unlink()
     path.symlink_to(tmp_path / "run" / "study.toml")
-    assert open_run(study, tmp_path / "run") == run, "a link that stays inside"
+    assert begin_run(study, tmp_path / "run") == run, "a link that stays inside"
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "large-disk").mkdir()
     (tmp_path / "run").symlink_to(tmp_path / "large-disk")
-    assert open_run(parse(small()), tmp_path / "run").root == tmp_path / "large-disk"
+    assert begin_run(parse(small()), tmp_path / "run").root == tmp_path / "large-disk"

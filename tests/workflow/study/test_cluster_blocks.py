@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from studies import small, write_study
 
-from workflow.execution.run_folder import FolderError, open_run
+from workflow.execution.run_folder import FolderError, begin_run
 from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.study.cluster_blocks import KINDS, SITE_ONLY, read_site, settings
 from workflow.study.loading import StudyError, parse
@@ -90,10 +90,10 @@ def test_machines_are_part_of_no_identity(tmp_path: Path) -> None:
     assert [item.train_id for item in model_plans(plain)] == [item.train_id for item in model_plans(placed)]
     for first, second in ((plain, placed), (placed, plain)):
         root = tmp_path / str(len(list(tmp_path.iterdir())))
-        assert open_run(first, root) == open_run(second, root)
-        assert ("[cluster.slurm]" in open_run(second, root).study.read_text()) == (second is placed)
+        assert begin_run(first, root) == begin_run(second, root)
+        assert ("[cluster.slurm]" in begin_run(second, root).study.read_text()) == (second is placed)
     with pytest.raises(FolderError):
-        open_run(parse(small(seed=1, cluster={"slurm": {"nodes": 2}})), root)
+        begin_run(parse(small(seed=1, cluster={"slurm": {"nodes": 2}})), root)
 
 
 def test_a_saved_study_is_read_again() -> None:

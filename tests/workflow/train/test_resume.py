@@ -21,7 +21,7 @@ from tests.chaos import processes
 from workflow.execution.executors import Executor, SerialExecutor
 from workflow.execution.failures import StageFailed
 from workflow.execution.ray_executor import RayExecutor
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import ModelPlan, model_plans
 from workflow.storage.run_directory import RunDirectory
@@ -88,7 +88,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 @pytest.fixture
 def run(whole: RunDirectory, tmp_path: Path) -> RunDirectory:
     """Another run folder with the same shards and no training."""
-    copy = open_run(parse(STUDY), tmp_path / "run")
+    copy = begin_run(parse(STUDY), tmp_path / "run")
     shutil.copytree(whole.dataset, copy.dataset)
     return copy
 
@@ -309,7 +309,7 @@ def test_two_data_parallel_workers_agree_with_one(
     nothing else differs is shown in double precision by tests/models/training/test_data_parallel.py.
     """
     raw = small(train=[{**STUDY["train"][0], "workers": 2}])
-    run = open_run(parse(raw), tmp_path / "run")
+    run = begin_run(parse(raw), tmp_path / "run")
     shutil.copytree(whole.dataset, run.dataset)
     train(parse(raw), run, Execution(ray_executor, "cpu", quiet=True))
     rounding = EPOCHS * STEPS * float(np.finfo(np.float32).eps)

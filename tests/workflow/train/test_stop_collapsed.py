@@ -12,7 +12,7 @@ from studies import small
 
 from models.training.trainer import Trainer
 from workflow.execution.executors import SerialExecutor
-from workflow.execution.run_folder import open_run
+from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import model_plans
 from workflow.simulate.stage import simulate
@@ -34,14 +34,14 @@ def study(**more: Any) -> dict[str, Any]:
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("stop") / "run"
     parsed = parse(study())
-    simulate(parsed, open_run(parsed, root), Execution(SerialExecutor(), quiet=True))
+    simulate(parsed, begin_run(parsed, root), Execution(SerialExecutor(), quiet=True))
     return root
 
 
 def trained(raw: dict[str, Any], simulated: Path, root: Path) -> tuple[RunDirectory, list[dict[str, Any]]]:
     """The run folder and the results, by beta."""
     parsed = parse(raw)
-    run = open_run(parsed, root)
+    run = begin_run(parsed, root)
     if not run.dataset.exists():
         shutil.copytree(simulated / "dataset", root / "dataset")
         (root / "manifest.jsonl").write_bytes((simulated / "manifest.jsonl").read_bytes())
