@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from workflow.dataset import records
 from workflow.status import plan_of
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.errors import FolderError
 from workflow.storage.run_directory import RunDirectory
 
@@ -97,7 +97,7 @@ class Run:
         """
         _, plan = plan_of(self.folder.root)
         shards = records.load(self.folder)
-        files = storage.listing(self.folder.root)
+        files = places.listing(self.folder.root)
         rows = [
             {"stage": "simulate", "id": task_id, "finished": task_id in shards}
             for kind in plan.shards
@@ -162,4 +162,4 @@ def open_run(path: str | Path) -> Run:
         FolderError: there is no run folder, or the URI cannot be used.
         StorageError: the store cannot be reached.
     """
-    return Run(RunDirectory.existing(storage.place(path)))
+    return Run(RunDirectory.existing(places.place(path)))

@@ -12,7 +12,7 @@ from workflow.dataset import manifest, shards
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.execution.run_folder import load_run
 from workflow.plan.tasks import shard_tasks
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
 
@@ -48,7 +48,7 @@ def verify_run(root: Place, rebuild_manifest: bool = False) -> Findings:
         manifest.store(run, manifest.rebuild(run), tasks)
         findings.lines.append("note    the manifest is new: its checksums are those of the files as they are now")
     records = {task_id: record for task_id, record in manifest.load(run).items() if task_id in tasks}
-    complaints = manifest.damaged(run, records.values(), storage.listing(run.root))
+    complaints = manifest.damaged(run, records.values(), places.listing(run.root))
     for text in complaints.values():
         findings.fail(f"{text}; `latentphase simulate` makes it again")
     missing = [task_id for task_id in tasks if task_id not in records]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from workflow.dataset import shards
 from workflow.dataset.origins import ShardTask, SimulationTask
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 
 MOST_LISTED = 10
@@ -49,6 +49,6 @@ def objections(run: RunDirectory, tasks: Iterable[ShardTask]) -> Iterable[tuple[
     """The simulated tasks whose shards are not certified, with the reasons; other data were not simulated here."""
     simulated = [task for task in tasks if isinstance(task, SimulationTask)]
     paths = [run.shard(task) for task in simulated]
-    for task, metadata in zip(simulated, storage.each(shards.read_metadata, paths), strict=True):
+    for task, metadata in zip(simulated, places.each(shards.read_metadata, paths), strict=True):
         if not metadata["certificate"]["certified"]:
             yield task, metadata["certificate"]["reasons"]

@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 from workflow.dataset.origins import ShardTask
 from workflow.dataset.records import ShardRecord, line, load
 from workflow.dataset.shards import ShardError, read_metadata
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.places import Lines, Listing, Place, read_with
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
+
+__all__ = ["appending", "damaged", "describe", "digest", "finished", "line", "load", "rebuild", "sha256", "store"]
 
 MOST_AT_ONCE = 64
 """Shards that a thread checks before it takes more."""
@@ -108,9 +110,6 @@ def digest(records: Mapping[str, ShardRecord]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-__all__ = ["appending", "damaged", "describe", "digest", "line", "load", "rebuild", "sha256", "store"]
-
-
 def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, ShardRecord], dict[str, str]]:
     """Records of the tasks whose shards are there and whole, and complaints about those that are not.
 
@@ -118,7 +117,7 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
     """
     by_id = {task.task_id: task for task in tasks}
     records = {task_id: record for task_id, record in load(run).items() if task_id in by_id}
-    listing = storage.listing(run.root)
+    listing = places.listing(run.root)
     # A store keeps checksums of its own; to read all shards again would take longer than many a stage.
     complaints = damaged(run, records.values(), listing, contents=isinstance(run.root, Path))
     for task_id in complaints:

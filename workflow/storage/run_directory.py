@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, overload
 
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.errors import FolderError
 from workflow.storage.places import Place
 
@@ -31,7 +31,7 @@ class RunDirectory:
     @classmethod
     def at(cls, text: str) -> RunDirectory:
         """The run folder that ``str(run.root)`` names, on whatever machine."""
-        return cls(storage.place(text))
+        return cls(places.place(text))
 
     @classmethod
     def existing(cls, root: Place) -> RunDirectory:
