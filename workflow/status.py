@@ -36,21 +36,21 @@ def status_table(root: Place) -> str:
     """
     run, plan = plan_of(root)
     recorded = records.load(run)
-    there = storage.listing(run.root)
-    failed = {Path(name).stem for name in there.names if name.startswith("failures/")}
+    listing = storage.listing(run.root)
+    failed = {Path(name).stem for name in listing.names if name.startswith("failures/")}
     task_ids = [task_id for ids in plan.shards for task_id in ids]
     simulated = {task_id for task_id in task_ids if task_id in recorded}
-    trained = {model.train_id for model in plan.models if run.training(model.train_id).result in there}
+    trained = {model.train_id for model in plan.models if run.training(model.train_id).result in listing}
     used = _used(run, plan.models, trained)
-    with_latents = sum(_encoded(run, model, plan, there) for model in used)
-    analyzed = sum(run.analysis / f"{model.train_id}.json" in there for model in used)
+    with_latents = sum(_encoded(run, model, plan, listing) for model in used)
+    analyzed = sum(run.analysis / f"{model.train_id}.json" in listing for model in used)
     failed -= simulated | trained
     counts = {
         "simulate": (len(simulated), len(task_ids), sum(task_id in failed for task_id in task_ids)),
         "train": (len(trained), len(plan.models), sum(model.train_id in failed for model in plan.models)),
         "encode": (with_latents, len(used), sum(f"encode-{model.train_id}" in failed for model in used)),
         "analyze": (analyzed, len(used), sum(f"analyze-{model.train_id}" in failed for model in used)),
-        "report": (int(run.page in there), 1, 0),
+        "report": (int(run.page in listing), 1, 0),
     }
     spent = costs(run)
     rows = []
@@ -79,11 +79,11 @@ def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) 
     return list(best_restarts(models, run))
 
 
-def _encoded(run: RunDirectory, model: PlannedModel, plan: Planned, there: Listing) -> bool:
+def _encoded(run: RunDirectory, model: PlannedModel, plan: Planned, listing: Listing) -> bool:
     """Whether all that a model can read has its latents."""
     folder = run.latents(model.train_id).relative_to(run.root).as_posix()
     readable = (task_id for kind in model.kinds for task_id in plan.shards[kind])
-    return all(f"{folder}/{task_id}.parquet" in there.names for task_id in readable)
+    return all(f"{folder}/{task_id}.parquet" in listing.names for task_id in readable)
 
 
 def _left(cost: StageCost | None, left: int) -> str:

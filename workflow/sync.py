@@ -52,9 +52,9 @@ def _resolved(place: Place) -> Place:
 
 
 def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) -> Synced:
-    known = {record.path: record.sha256 for record in manifest.load(run).values()}
-    here, there = storage.listing(run.root), storage.listing(other.root)
-    names = [name for name in here.names if not _is_left_out(run, name)]
+    checksums = {record.path: record.sha256 for record in manifest.load(run).values()}
+    source, target = storage.listing(run.root), storage.listing(other.root)
+    names = [name for name in source.names if not _is_left_out(run, name)]
     for name in names:
         # Names of objects may be anything.
         if name.startswith("/") or ".." in PurePosixPath(name).parts:
@@ -63,13 +63,13 @@ def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) ->
     copied = replaced = same = 0
     for name in names:
         file, copy = run.root / name, other.root / name
-        size = there.size(copy)
-        expected = known.get(name) or manifest.sha256(file)
-        if size == here.size(file) and manifest.sha256(copy) == expected:
+        size = target.size(copy)
+        expected = checksums.get(name) or manifest.sha256(file)
+        if size == source.size(file) and manifest.sha256(copy) == expected:
             same += 1
             continue
         say(f"{name}{'' if size is None else ' (in place of another version)'}")
-        _copy_file(file, copy, known.get(name))
+        _copy_file(file, copy, checksums.get(name))
         copied += 1
         replaced += size is not None
     return Synced(copied, replaced, same)
@@ -83,9 +83,9 @@ def _is_left_out(run: RunDirectory, name: str) -> bool:
 
 def _copy_file(file: Place, copy: Place, expected: str | None) -> None:
     content = file.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if expected is not None and found != expected:
+    actual = hashlib.sha256(content).hexdigest()
+    if expected is not None and actual != expected:
         raise ShardError(f"{file} was altered: its sha256 is not the one in the manifest; see `latentphase verify`")
     write_whole(copy, content)
-    if manifest.sha256(copy) != found:
+    if manifest.sha256(copy) != actual:
         raise ShardError(f"{copy} is not what was written to it: its sha256 differs from that of {file}")

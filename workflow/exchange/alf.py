@@ -83,16 +83,16 @@ def _text(path: Path, spec: Spec) -> NDArray[np.int8]:
     except UnicodeDecodeError:
         raise LayoutError(f"{path} is neither HDF5 nor text: no confout file of ALF") from None
     first = _end_of_seeds(lines, path)
-    found = [_number(path, number, tokens) for number, tokens in lines[first:]]
+    values_N = [_number(path, number, tokens) for number, tokens in lines[first:]]
     count = spec.slices * spec.size**2
-    wrong = next((i for i, value in enumerate(found) if value not in (-1, 1)), 0)
-    place = lines[first + wrong][0] if found else 0
-    field_TN = signs(np.array(found, dtype=np.float64), f"{path}: line {place}, field ")
+    wrong = next((i for i, value in enumerate(values_N) if value not in (-1, 1)), 0)
+    place = lines[first + wrong][0] if values_N else 0
+    field_TN = signs(np.array(values_N, dtype=np.float64), f"{path}: line {place}, field ")
     if len(field_TN) != count:
         raise LayoutError(
             f"{path} must have {count} lines of fields after the seeds ({spec.slices} slices of {spec.size} x "
             f"{spec.size} sites, for temperature {spec.temperature:g} and trotter_step {spec.trotter_step:g}), got "
-            f"{len(found)}"
+            f"{len(values_N)}"
         )
     return field_TN.reshape(spec.slices, -1)
 

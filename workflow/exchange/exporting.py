@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workflow.dataset import manifest, shards
+from workflow.dataset.points import Scalar
 from workflow.dataset.shards import ShardError
 from workflow.exchange.fields import LayoutError
 from workflow.exchange.importing import require_empty
@@ -32,7 +33,7 @@ class Content(NamedTuple):
 
     arrays: dict[str, NDArray[Any]]
     """``configurations``, (S, C, H, W), and every column with a value per sample, (S,)."""
-    constants: dict[str, Any]
+    constants: dict[str, Scalar]
     """``system`` and the parameters."""
     about: str
     """JSON: the shard's metadata, its certificate among it."""
@@ -61,9 +62,9 @@ def export_run(root: Place, kind: str, output: Path, system: str | None = None, 
     records = manifest.load(run)
     chosen = {i: r for i, r in records.items() if system is None or Path(r.path).parts[1] == system}
     if not chosen:
-        there = ", ".join(sorted({Path(record.path).parts[1] for record in records.values()})) or "none"
+        names = ", ".join(sorted({Path(record.path).parts[1] for record in records.values()})) or "none"
         raise LayoutError(
-            f"{run.root} has no shards{f' of {system!r}' if system else ''}; there are shards of: {there}"
+            f"{run.root} has no shards{f' of {system!r}' if system else ''}; there are shards of: {names}"
         )
     for text in manifest.damaged(run, chosen.values(), storage.listing(run.root)).values():
         raise ShardError(f"{text}; `latentphase simulate` makes it again")

@@ -1,4 +1,4 @@
-"""Auxiliary fields as other programs store them: what a reader of a layout gives, and the checks that all share.
+"""Auxiliary fields as other programs store them: what a reader of a layout returns, and the checks that all share.
 
 A reader is a module with ``PATTERNS`` (names of its files in a folder), ``declared`` (what a file says itself of the
 parameter point) and ``read`` (its fields in our order).
@@ -73,28 +73,28 @@ def signs(values: NDArray[Any], where: str) -> NDArray[np.int8]:
     raise LayoutError(text)
 
 
-def require_shape(found: tuple[int, ...], names: str, wanted: tuple[int, ...], spec: Spec, where: str) -> None:
+def require_shape(shape: tuple[int, ...], names: str, expected: tuple[int, ...], spec: Spec, where: str) -> None:
     """Compare the shape of a dataset with that of the point.
 
     Args:
-        found: shape of the dataset.
+        shape: shape of the dataset.
         names: what its axes are.
-        wanted: the right one.
+        expected: the right one.
         spec: the point.
         where: file and dataset, for messages.
 
     Raises:
         LayoutError: they differ; says which ``trotter_step`` would fit, if that is all.
     """
-    if found == wanted:
+    if shape == expected:
         return
     text = (
-        f"{where} must have shape {wanted} ({names}) for size {spec.size}, temperature {spec.temperature:g} and "
-        f"trotter_step {spec.trotter_step:g}, got {found}"
+        f"{where} must have shape {expected} ({names}) for size {spec.size}, temperature {spec.temperature:g} and "
+        f"trotter_step {spec.trotter_step:g}, got {shape}"
     )
     others = [i for i, name in enumerate(names.split(", ")) if name != "slices"]
-    if len(found) == len(wanted) and all(found[i] == wanted[i] for i in others):
-        slices = found[names.split(", ").index("slices")]
+    if len(shape) == len(expected) and all(shape[i] == expected[i] for i in others):
+        slices = shape[names.split(", ").index("slices")]
         if slices:
             text += f"; trotter_step {1 / (spec.temperature * slices):.10g} would make {slices} slices"
     raise LayoutError(text)

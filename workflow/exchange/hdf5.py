@@ -46,8 +46,8 @@ def dataset_of(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     # What is there and cannot be read is said by itself: get() would hide it.
     if name in file and isinstance(file[name], h5py.Dataset):
         return file[name]
-    there = sorted(key for key in file if isinstance(file.get(key), h5py.Dataset))
-    raise LayoutError(f"{path} has no dataset {name}; there are: {', '.join(there) or 'none'}")
+    names = sorted(key for key in file if isinstance(file.get(key), h5py.Dataset))
+    raise LayoutError(f"{path} has no dataset {name}; there are: {', '.join(names) or 'none'}")
 
 
 def numbers(file: h5py.File, path: Path, name: str, kinds: str) -> NDArray[Any]:
@@ -58,6 +58,6 @@ def numbers(file: h5py.File, path: Path, name: str, kinds: str) -> NDArray[Any]:
     """
     dataset = dataset_of(file, path, name)
     if dataset.dtype.kind not in kinds:
-        wanted = " or ".join(dict.fromkeys(KINDS[kind] for kind in kinds))
-        raise LayoutError(f"{path}: {name} must hold {wanted}, got {dataset.dtype}")
+        words = " or ".join(dict.fromkeys(KINDS[kind] for kind in kinds))
+        raise LayoutError(f"{path}: {name} must hold {words}, got {dataset.dtype}")
     return np.asarray(dataset[()])

@@ -80,7 +80,7 @@ def import_fields(
     name: str,
     paths: Sequence[Path],
     output: Path,
-    given: Mapping[str, Scalar],
+    point: Mapping[str, Scalar],
     dataset: str | None = None,
     pieces: bool = False,
     quiet: bool = False,
@@ -91,7 +91,7 @@ def import_fields(
         name: of the layout.
         paths: files, or folders to search for the layout's files.
         output: folder to make, or an empty one.
-        given: the parameter point, as far as the files do not state it.
+        point: the parameter point, as far as the files do not state it.
         dataset: where in the files the fields are, if not where the layout says.
         pieces: let consecutive pieces of the samples stand for chains, whatever chains they are of.
         quiet: show no progress.
@@ -102,10 +102,10 @@ def import_fields(
     require_empty(output)
     layout = cast(Layout, importlib.import_module(f"workflow.exchange.{name}"))
     files = _files(paths, layout)
-    spec = _point(layout, files, given, dataset)
-    read = [layout.read(file, spec, dataset) for file in files]
-    chain_S, sweep_S = _chains(files, read, pieces)
-    field_STIJ = np.concatenate([found.field_STIJ for found in read])
+    spec = _point(layout, files, point, dataset)
+    contents = [layout.read(file, spec, dataset) for file in files]
+    chain_S, sweep_S = _chains(files, contents, pieces)
+    field_STIJ = np.concatenate([content.field_STIJ for content in contents])
     observables = _measured(spec, field_STIJ, quiet)
     task = ImportTask(
         layout=name,
@@ -133,37 +133,37 @@ def require_empty(output: Path) -> None:
 
 def _files(paths: Sequence[Path], layout: Layout) -> list[Path]:
     """Every file, those of a folder in natural order: 2 before 10."""
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = {file for pattern in layout.PATTERNS for file in path.rglob(pattern) if file.is_file()}
             if not inside:
                 raise LayoutError(f"{path} holds no file called {' or '.join(layout.PATTERNS)}")
-            found += sorted(inside, key=_natural)
+            files += sorted(inside, key=_natural)
         elif path.is_file():
-            found.append(path)
+            files.append(path)
         else:
             raise LayoutError(f"no such file or folder: {path}")
-    resolved = [path.resolve() for path in found]
+    resolved = [path.resolve() for path in files]
     for i, path in enumerate(resolved):
         if path in resolved[:i]:
-            raise LayoutError(f"{found[i]} is named twice")
+            raise LayoutError(f"{files[i]} is named twice")
     replicas = sorted({part for path in resolved for part in path.parts if REPLICA.fullmatch(part)})
     if len(replicas) > 1:
         raise LayoutError(
             f"{', '.join(replicas)} are replicas of parallel tempering, each with parameters of its own; import one "
             f"after the other, into folders of their own"
         )
-    return found
+    return files
 
 
 def _natural(path: Path) -> list[Any]:
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", path.as_posix()))]
 
 
-def _point(layout: Layout, files: list[Path], given: Mapping[str, Scalar], dataset: str | None) -> Spec:
+def _point(layout: Layout, files: list[Path], point: Mapping[str, Scalar], dataset: str | None) -> Spec:
     """The point of all files: what they state and what was given must agree."""
-    values, origin = dict(given), dict.fromkeys(given, "the point that was given")
+    values, origin = dict(point), dict.fromkeys(point, "the point that was given")
     for file in files:
         for name, value in layout.declared(file, dataset).items():
             if name in values and not _same(values[name], value):
@@ -171,7 +171,7 @@ def _point(layout: Layout, files: list[Path], given: Mapping[str, Scalar], datas
             if name not in values:
                 values[name], origin[name] = value, str(file)
     kinds = spec_fields(contract.load(SYSTEM))
-    missing = [item.name for item in fields(Spec) if item.default is MISSING and item.name not in values]
+    missing = [entry.name for entry in fields(Spec) if entry.default is MISSING and entry.name not in values]
     if missing:
         raise LayoutError(f"{', '.join(missing)} must be given: the files do not state it")
     try:
@@ -189,8 +189,8 @@ def _point(layout: Layout, files: list[Path], given: Mapping[str, Scalar], datas
 
 def _as(kind: type, name: str, value: Scalar) -> Any:
     """A value as the type of the spec's field, without rounding."""
-    wanted = (int, float) if kind is float else (kind,)
-    if isinstance(value, bool) or not isinstance(value, wanted):
+    types = (int, float) if kind is float else (kind,)
+    if isinstance(value, bool) or not isinstance(value, types):
         words = {int: "a whole number", float: "a number", str: "text"}[kind]
         raise LayoutError(f"{name} must be {words}, got {value!r}")
     return kind(value)
@@ -202,17 +202,17 @@ def _same(a: Scalar, b: Scalar) -> bool:
     return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
 
 
-def _chains(files: list[Path], read: list[FileFields], pieces: bool) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _chains(files: list[Path], contents: list[FileFields], pieces: bool) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Chain and sweep of every sample.
 
     Files of one name are snapshots of one chain, wherever they lie: taken for independent, they would make errors too
     small; independent ones that are taken for one chain only make them less certain.
     """
     names = list(dict.fromkeys(file.name for file in files))
-    samples = [len(found.field_STIJ) for found in read]
+    samples = [len(content.field_STIJ) for content in contents]
     keys: list[NDArray[np.int64]] = []
-    for file, found, count in zip(files, read, samples, strict=True):
-        own = np.zeros(count, dtype=np.int64) if found.chain_S is None else found.chain_S
+    for file, content, count in zip(files, contents, samples, strict=True):
+        own = np.zeros(count, dtype=np.int64) if content.chain_S is None else content.chain_S
         keys.append(np.stack([np.full(count, names.index(file.name)), own], axis=1))
     chain_S = np.unique(np.concatenate(keys), axis=0, return_inverse=True)[1].astype(np.int32)
     if pieces:
@@ -223,7 +223,7 @@ def _chains(files: list[Path], read: list[FileFields], pieces: bool) -> tuple[ND
             f"{sum(samples)} samples of {chains} chains; errors need at least {FEWEST_CHAINS}. Add files of others, "
             f"or say --pieces: consecutive pieces then stand for chains"
         )
-    stated = [found.sweep_S for found in read]
+    stated = [content.sweep_S for content in contents]
     if pieces or any(sweep is None for sweep in stated) or len(names) < len(files):
         return chain_S, position_in_chain(chain_S)
     return chain_S, np.concatenate([sweep for sweep in stated if sweep is not None])

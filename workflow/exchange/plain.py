@@ -45,11 +45,11 @@ def declared(path: Path, dataset: str | None) -> Mapping[str, Scalar]:
     else:
         with _archive(path) as archive:
             stated = {name: archive[name] for name in names if name in archive.files}
-    found = {name: _scalar(value, f"{path}: {name}") for name, value in stated.items()}
-    system = found.pop("system", SYSTEM)
+    values = {name: _scalar(value, f"{path}: {name}") for name, value in stated.items()}
+    system = values.pop("system", SYSTEM)
     if system != SYSTEM:
         raise LayoutError(f'{path}: system must be "{SYSTEM}", got {system!r}')
-    return found
+    return values
 
 
 def read(path: Path, spec: Spec, dataset: str | None) -> FileFields:
@@ -81,11 +81,11 @@ def _arrays(path: Path, name: str) -> dict[str, NDArray[Any]]:
     with _archive(path) as archive:
         if name not in archive.files:
             raise LayoutError(f"{path} has no array {name}; there are: {', '.join(archive.files) or 'none'}")
-        found = {key: archive[key] for key in (name, "chain", "sweep") if key in archive.files}
-    for key, array in found.items():
+        arrays = {key: archive[key] for key in (name, "chain", "sweep") if key in archive.files}
+    for key, array in arrays.items():
         if array.dtype.kind != "i":
             raise LayoutError(f"{path}: {key} must hold integers, got {array.dtype}")
-    return found
+    return arrays
 
 
 @contextmanager
@@ -107,9 +107,9 @@ def _scalar(value: Any, where: str) -> Scalar:
     plain = np.asarray(value)
     if plain.ndim or plain.dtype.kind not in "iufUO":
         raise LayoutError(f"{where} must be one number or text, got {plain.dtype} of shape {plain.shape}")
-    item = plain.item()
-    if isinstance(item, bytes):
-        item = item.decode()
-    if not isinstance(item, int | float | str) or (isinstance(item, float) and not math.isfinite(item)):
-        raise LayoutError(f"{where} must be one finite number or text, got {item!r}")
-    return item
+    number = plain.item()
+    if isinstance(number, bytes):
+        number = number.decode()
+    if not isinstance(number, int | float | str) or (isinstance(number, float) and not math.isfinite(number)):
+        raise LayoutError(f"{where} must be one finite number or text, got {number!r}")
+    return number

@@ -60,14 +60,14 @@ def declared(path: Path, dataset: str | None) -> Mapping[str, Scalar]:
             raise LayoutError(f"{where}.sites must be 1, 2, ... {size**2}: one orbital per unit cell, all with U")
         if not (step > 0 and slices > 0 and math.isclose(step * slices, beta, rel_tol=TOLERANCE)):
             raise LayoutError(f"{where}.Δτ times Lτ must be β, got {step} times {slices:g} and {beta}")
-        found: dict[str, Scalar] = {
+        values: dict[str, Scalar] = {
             "size": size,
             "temperature": 1 / (step * slices),
             "interaction": interaction,
             "trotter_step": step,
             "channel": _channel(interaction, step, hst["α"], f"{where}.α"),
         }
-        return found | _model(file, path)
+        return values | _model(file, path)
 
 
 def read(path: Path, spec: Spec, dataset: str | None) -> FileFields:
@@ -147,7 +147,7 @@ def _channel(interaction: float, step: float, alpha: NDArray[Any], where: str) -
 
 def _model(file: h5py.File, path: Path) -> dict[str, Scalar]:
     """Chemical potential and hopping, where the file states them; only U, mu and one t may be there."""
-    found: dict[str, Scalar] = {}
+    values: dict[str, Scalar] = {}
     if HUBBARD in file and not _struct(file, path, HUBBARD, ("ph_sym_form",))["ph_sym_form"]:
         raise LayoutError(f"{path}: {HUBBARD}.ph_sym_form must be true: U (n_up - 1/2)(n_dn - 1/2)")
     if HOPPING in file:
@@ -162,6 +162,6 @@ def _model(file: h5py.File, path: Path) -> dict[str, Scalar]:
                 f"{path}: {HOPPING}.t must be one real number on all bonds of neighbours and 0 on others, got "
                 f"{hoppings or model['t'].dtype}"
             )
-        found = {"chemical_potential": _number(model["μ"], f"{path}: {HOPPING}.μ"), "hopping": hoppings[0]}
-        found |= {"twist_x": 0.0, "twist_y": 0.0}
-    return found
+        values = {"chemical_potential": _number(model["μ"], f"{path}: {HOPPING}.μ"), "hopping": hoppings[0]}
+        values |= {"twist_x": 0.0, "twist_y": 0.0}
+    return values

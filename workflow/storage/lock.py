@@ -103,16 +103,16 @@ def acquire(file: Place) -> Owner:
         FolderError: another driver holds it; names the owner and for how long.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    mine = Owner(platform.node(), _machine(), os.getpid(), _process_start(os.getpid()), now, secrets.token_hex(16))
-    if not _create(file, mine):
-        _take_over(file, mine)
-    return mine
+    owner = Owner(platform.node(), _machine(), os.getpid(), _process_start(os.getpid()), now, secrets.token_hex(16))
+    if not _create(file, owner):
+        _take_over(file, owner)
+    return owner
 
 
-def _create(file: Place, mine: Owner) -> bool:
+def _create(file: Place, owner: Owner) -> bool:
     """Whether the lock was free and now is ours."""
     if isinstance(file, ObjectPath):
-        return read(file) is None and not file.exists() and _put(file, mine)
+        return read(file) is None and not file.exists() and _put(file, owner)
     try:
         handle = os.open(str(file), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
@@ -120,11 +120,11 @@ def _create(file: Place, mine: Owner) -> bool:
     except OSError as error:
         raise FolderError(f"{file} cannot be written: {error}") from None
     with os.fdopen(handle, "w") as stream:
-        stream.write(json.dumps(asdict(mine)))
+        stream.write(json.dumps(asdict(owner)))
     return True
 
 
-def _take_over(file: Place, mine: Owner) -> None:
+def _take_over(file: Place, owner: Owner) -> None:
     theirs, age = read(file), _age(file)
     if theirs is None and age < REFRESH:
         # Another driver is just writing it.
@@ -134,8 +134,8 @@ def _take_over(file: Place, mine: Owner) -> None:
     if theirs is not None and not theirs.is_here:
         _watch(file, theirs, age)
     say(f"  the lock {file} is taken over: {_epitaph(theirs, age)}")
-    taken = _put(file, mine) if isinstance(file, ObjectPath) else _replace(Path(str(file)), theirs, mine)
-    if not taken:
+    ours = _put(file, owner) if isinstance(file, ObjectPath) else _replace(Path(str(file)), theirs, owner)
+    if not ours:
         raise FolderError(f"{file}: another driver was faster: {read(file)}")
 
 
@@ -155,7 +155,7 @@ def _watch(file: Place, theirs: Owner, age: float) -> None:
             raise _refusal(file, again, 0.0)
 
 
-def _replace(file: Path, theirs: Owner | None, mine: Owner) -> bool:
+def _replace(file: Path, theirs: Owner | None, owner: Owner) -> bool:
     """Put our lock in the place of a dead owner's; whether we were the one of several drivers that take over.
 
     The file is never away in between, so that none of them finds the folder free.
@@ -164,10 +164,10 @@ def _replace(file: Path, theirs: Owner | None, mine: Owner) -> bool:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         if not file.exists():
-            return _create(file, mine)
+            return _create(file, owner)
         if read(file) != theirs:
             return False
-        write_whole(file, json.dumps(asdict(mine)))
+        write_whole(file, json.dumps(asdict(owner)))
         return True
     finally:
         os.close(folder)
@@ -188,12 +188,12 @@ def _refusal(file: Place, theirs: Owner, age: float) -> FolderError:
     )
 
 
-def _put(file: ObjectPath, mine: Owner) -> bool:
+def _put(file: ObjectPath, owner: Owner) -> bool:
     """Whether the lock object is ours after it has settled."""
-    file.write_bytes(json.dumps(asdict(mine)).encode())
+    file.write_bytes(json.dumps(asdict(owner)).encode())
     time.sleep(SETTLE)
-    found = read(file)
-    return found is not None and found.nonce == mine.nonce
+    current = read(file)
+    return current is not None and current.nonce == owner.nonce
 
 
 def read(file: Place) -> Owner | None:
@@ -207,8 +207,8 @@ def read(file: Place) -> Owner | None:
 def release(file: Place, owner: Owner) -> None:
     """Delete the lock if it is still ours; a failure leaves it to be taken over."""
     with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
-        found = read(file)
-        if found is not None and found.nonce == owner.nonce:
+        current = read(file)
+        if current is not None and current.nonce == owner.nonce:
             file.unlink(missing_ok=True)
 
 
@@ -227,9 +227,9 @@ class _Keeper(threading.Thread):
             beat += 1
             # The next refresh may succeed; if none does for long, the lock may go to another driver.
             with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
-                found = read(self._file)
-                if found is not None and found.nonce != self._owner.nonce:
-                    self.lost = found
+                current = read(self._file)
+                if current is not None and current.nonce != self._owner.nonce:
+                    self.lost = current
                     # As Ctrl-C, which ends what the main thread waits for.
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                     return

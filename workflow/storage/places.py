@@ -132,8 +132,8 @@ class ObjectPath:
 
     def rglob(self, pattern: str, /) -> Iterator[ObjectPath]:
         """Objects below this folder whose names fit, from one listing."""
-        found = listing(self)
-        return (self / name for name in found.names if fnmatchcase(name.rpartition("/")[2], pattern))
+        below = listing(self)
+        return (self / name for name in below.names if fnmatchcase(name.rpartition("/")[2], pattern))
 
     def unlink(self, missing_ok: bool = False) -> None:
         with contextlib.suppress(*[FileNotFoundError] if missing_ok else []):
@@ -150,8 +150,8 @@ def place(text: str | Path) -> Path | ObjectPath:
         return Path(text)
     from workflow.storage.stores import parse
 
-    found = parse(text)
-    return found if isinstance(found, Path) else ObjectPath(*found)
+    parts = parse(text)
+    return parts if isinstance(parts, Path) else ObjectPath(*parts)
 
 
 class Listing:
@@ -187,9 +187,9 @@ def listing(folder: Place) -> Listing:
 def _objects(folder: ObjectPath) -> dict[str, int]:
     from pyarrow.fs import FileSelector, FileType
 
-    found = folder.store.filesystem.get_file_info(FileSelector(folder.key, recursive=True, allow_not_found=True))
+    infos = folder.store.filesystem.get_file_info(FileSelector(folder.key, recursive=True, allow_not_found=True))
     start = len(folder.key) + 1
-    return {info.path[start:]: info.size for info in sorted(found, key=lambda i: i.path) if info.type == FileType.File}
+    return {info.path[start:]: info.size for info in sorted(infos, key=lambda i: i.path) if info.type == FileType.File}
 
 
 def read_with(file: Place, work: Callable[[Any], Result]) -> Result:

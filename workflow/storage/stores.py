@@ -64,11 +64,13 @@ def parse(uri: str) -> tuple[Store, str] | Path:
         raise FolderError(f"{parts.scheme}://...: there is no such kind of storage; there are {', '.join(KINDS)}, file")
     _refuse_credentials(parts.scheme, kind, parts.netloc, parts.query)
     path = parts.path.strip("/")
-    shown = f"{parts.scheme}://{parts.netloc}/{path}"
+    plain_uri = f"{parts.scheme}://{parts.netloc}/{path}"
     if not parts.netloc or not path:
-        raise FolderError(f"{shown}: must name a bucket and a folder in it, such as {parts.scheme}://bucket/runs/name")
+        raise FolderError(
+            f"{plain_uri}: must name a bucket and a folder in it, such as {parts.scheme}://bucket/runs/name"
+        )
     if parts.fragment or any(part in ("", ".", "..") for part in path.split("/")):
-        raise FolderError(f"{shown}: the path must be plain, without '..', empty parts or '#'")
+        raise FolderError(f"{plain_uri}: the path must be plain, without '..', empty parts or '#'")
     base = f"{parts.netloc}/" if kind in ("s3", "gs") else _base(parts.scheme, parts.netloc, path, parts.query)
     return Store(parts.scheme, parts.netloc, parts.query, base), path
 
@@ -126,11 +128,11 @@ def _opened(uri: str) -> tuple[Any, str]:
     from pyarrow.fs import FileSystem
 
     try:
-        found: tuple[Any, str] = FileSystem.from_uri(uri)
+        opened: tuple[Any, str] = FileSystem.from_uri(uri)
     except (pa.ArrowException, OSError) as error:
         first = str(error).splitlines()[0]
         raise FolderError(f"{uri}: cannot be opened: {first}") from None
-    return found
+    return opened
 
 
 def check_access(folder: Any) -> None:
@@ -146,17 +148,17 @@ def check_access(folder: Any) -> None:
     def listed() -> bool:
         from pyarrow.fs import FileSelector
 
-        found = system.get_file_info(FileSelector(folder.key, allow_not_found=True))
-        return probe.key in {info.path for info in found}
+        infos = system.get_file_info(FileSelector(folder.key, allow_not_found=True))
+        return probe.key in {info.path for info in infos}
 
     try:
         with patience(START_PATIENCE):
             probe.write_bytes(content)
-            seen = retried(listed, str(folder)) and probe.read_bytes() == content
+            visible = retried(listed, str(folder)) and probe.read_bytes() == content
             probe.unlink()
     except StorageError as error:
         raise FolderError(f"the run folder {error}") from None
     except OSError as error:
         raise FolderError(f"the run folder {folder} cannot be used: {error}") from None
-    if not seen:
+    if not visible:
         raise FolderError(f"{folder}: an object just written there is not seen, so that no stage could find the last's")

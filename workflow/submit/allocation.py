@@ -57,14 +57,14 @@ def wait(address: str, nodes: int, gpus: int, seconds: float) -> None:
             "Are ports between the nodes open, and is the interpreter the same on all of them?",
             err=True,
         )
-    found = ray.cluster_resources()
-    count = int(found.get("GPU", 0))
+    resources = ray.cluster_resources()
+    count = int(resources.get("GPU", 0))
     if gpus and count < gpus * joined:
         _leave(
             f"cluster.slurm.gpus = {gpus}, but Ray finds {count} GPUs on {joined} nodes of this allocation; take a "
             "partition with GPUs (sinfo -o '%R %G' lists them) and a CUDA build of PyTorch, or set gpus = 0"
         )
-    click.echo(f"latentphase: Ray on {joined} nodes, {int(found.get('CPU', 0))} CPUs, {count} GPUs", err=True)
+    click.echo(f"latentphase: Ray on {joined} nodes, {int(resources.get('CPU', 0))} CPUs, {count} GPUs", err=True)
 
 
 def _connect(address: str, end: float) -> None:

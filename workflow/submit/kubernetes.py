@@ -21,18 +21,18 @@ IDLE_SECONDS = 300
 """After which a worker without work is taken down."""
 
 
-def name_of(job: Submission) -> str:
+def name_of(job: Submission[Kubernetes]) -> str:
     """The study's name as Kubernetes takes names: small letters, digits and dashes."""
     return f"latentphase-{re.sub('[^a-z0-9]+', '-', job.study.name.lower())}"[:LONGEST_NAME].strip("-")
 
 
-def manifest(job: Submission) -> list[dict[str, Any]]:
+def manifest(job: Submission[Kubernetes]) -> list[dict[str, Any]]:
     """A ConfigMap with the resolved study, and the RayJob that runs it.
 
     Raises:
         Unavailable: no image or no shared volume is known.
     """
-    site: Kubernetes = job.site
+    site = job.site
     folder = job.folder(f"{site.mount}/runs")
     if site.image is None:
         raise Unavailable(
@@ -62,8 +62,8 @@ def manifest(job: Submission) -> list[dict[str, Any]]:
     return [study, {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": metadata, "spec": spec}]
 
 
-def _cluster(job: Submission, folder: str) -> dict[str, Any]:
-    site: Kubernetes = job.site
+def _cluster(job: Submission[Kubernetes], folder: str) -> dict[str, Any]:
+    site = job.site
     head = _pod("ray-head", str(site.image), 2, site.head_memory, 0, site, study=name_of(job))
     head["spec"]["containers"][0]["ports"] = [
         {"containerPort": 6379, "name": "gcs-server"},
@@ -128,7 +128,7 @@ def _pod(
     return {"spec": spec}
 
 
-def shown(job: Submission) -> str:
+def preview(job: Submission[Kubernetes]) -> str:
     """The manifest as YAML, texts of several lines as they are."""
     import yaml
 
@@ -142,9 +142,9 @@ def shown(job: Submission) -> str:
     return str(yaml.dump_all(manifest(job), Dumper=Dumper, sort_keys=False, width=120)).rstrip()
 
 
-def reserved(job: Submission) -> str:
+def reservation(job: Submission[Kubernetes]) -> str:
     """How large the cluster may grow."""
-    site: Kubernetes = job.site
+    site = job.site
     groups = (site.simulation, site.training)
     cpus = sum(group.most * group.cpus for group in groups)
     gpus = sum(group.most * group.gpus for group in groups)
@@ -154,13 +154,13 @@ def reserved(job: Submission) -> str:
     )
 
 
-def submit(job: Submission, say: Callable[[str], None]) -> int:
+def submit(job: Submission[Kubernetes], say: Callable[[str], None]) -> int:
     """Give the manifest to kubectl.
 
     Raises:
         Unavailable: there is no kubectl, or the cluster refuses.
     """
-    text = shown(job)
+    text = preview(job)
     if shutil.which("kubectl") is None:
         raise Unavailable("there is no kubectl on this machine; install it, or apply what --dry-run prints elsewhere")
     done = subprocess.run(["kubectl", "apply", "-f", "-"], input=text, capture_output=True, text=True)

@@ -17,6 +17,7 @@ from workflow.execution.executors import Unavailable
 from workflow.execution.interruption import INTERRUPTED, TERMINATED, Terminated
 from workflow.execution.shipping import copy_packages
 from workflow.own_packages import PACKAGES
+from workflow.study.cluster_blocks import Ray
 from workflow.submit.submission import Submission
 
 STUDY = "study.toml"
@@ -24,7 +25,7 @@ DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 POLL_SECONDS = 0.5
 
 
-def run_folder(job: Submission) -> str:
+def run_folder(job: Submission[Ray]) -> str:
     """The run folder, which the nodes share.
 
     Raises:
@@ -43,7 +44,7 @@ def run_folder(job: Submission) -> str:
     return folder
 
 
-def request(job: Submission, working_dir: str) -> dict[str, Any]:
+def request(job: Submission[Ray], working_dir: str) -> dict[str, Any]:
     """What ``JobSubmissionClient.submit_job`` is given."""
     words = ["python", "-m", "latentphase", *job.arguments(STUDY, run_folder(job)), "--address", "auto"]
     # The study is shipped with its seed.
@@ -55,23 +56,23 @@ def request(job: Submission, working_dir: str) -> dict[str, Any]:
     }
 
 
-def shown(job: Submission) -> str:
+def preview(job: Submission[Ray]) -> str:
     """The request as JSON, with what the job's folder holds in place of a temporary path."""
     return json.dumps(request(job, f"a copy of {', '.join(PACKAGES)} with {STUDY}, the resolved study"), indent=2)
 
 
-def reserved(job: Submission) -> str:
+def reservation(job: Submission[Ray]) -> str:
     """What is set aside."""
     return f"{job.site.cpus:g} CPUs are set aside for the driver; tasks share the cluster with its other jobs"
 
 
-def stage(job: Submission, folder: Path) -> None:
+def stage(job: Submission[Ray], folder: Path) -> None:
     """Put into ``folder`` what the job needs: our packages and the study, and so no runs, environments or secrets."""
     copy_packages(folder)
     (folder / STUDY).write_text(job.study_text())
 
 
-def submit(job: Submission, say: Callable[[str], None]) -> int:
+def submit(job: Submission[Ray], say: Callable[[str], None]) -> int:
     """Submit the job, print its log as it comes, and wait for its end.
 
     Returns:

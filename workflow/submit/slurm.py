@@ -32,7 +32,7 @@ class Places(NamedTuple):
     """With %j, for which SLURM puts the job's number."""
 
 
-def places(job: Submission) -> Places:
+def places(job: Submission[Slurm]) -> Places:
     runs = job.site.runs or str(Path.cwd() / "runs")
     run = Path(job.folder(runs)).absolute()
     if re.search(r"[%\\\n]", str(run)):
@@ -42,7 +42,7 @@ def places(job: Submission) -> Places:
 
 def directives(site: Slurm) -> list[str]:
     """Options of sbatch for what ``site`` asks for."""
-    asked = {
+    options = {
         "nodes": site.nodes,
         "ntasks-per-node": 1,
         "cpus-per-task": site.cpus,
@@ -54,10 +54,10 @@ def directives(site: Slurm) -> list[str]:
         "qos": site.qos,
         "constraint": None if site.constraint is None else shlex.quote(site.constraint),
     }
-    return [f"--{name}={value}" for name, value in asked.items() if value is not None] + site.extra
+    return [f"--{name}={value}" for name, value in options.items() if value is not None] + site.extra
 
 
-def shown(job: Submission) -> str:
+def preview(job: Submission[Slurm]) -> str:
     """The script."""
     from jinja2 import Environment, StrictUndefined
 
@@ -98,21 +98,21 @@ def hours(limit: str) -> float:
     return 24 * int(days or 0) + sum(part * unit for part, unit in zip(parts, units, strict=False))
 
 
-def reserved(job: Submission) -> str:
+def reservation(job: Submission[Slurm]) -> str:
     """What one allocation may take in all."""
-    site: Slurm = job.site
+    site = job.site
     most = hours(site.time) * site.nodes
     text = f"each allocation reserves at most {most * site.cpus:.2f} core-hours and {most * site.gpus:.2f} GPU-hours"
     return f"{text} ({site.nodes} nodes, {site.cpus} CPUs and {site.gpus} GPUs each, {site.time})"
 
 
-def submit(job: Submission, say: Callable[[str], None]) -> int:
+def submit(job: Submission[Slurm], say: Callable[[str], None]) -> int:
     """Write the script and give it to sbatch.
 
     Raises:
         Unavailable: there is no sbatch, or it refuses; the message says which setting to change.
     """
-    where, script = places(job), shown(job)
+    where, script = places(job), preview(job)
     if shutil.which("sbatch") is None:
         raise Unavailable("there is no sbatch on this machine; submit from a login node of the SLURM site")
     try:
@@ -123,16 +123,16 @@ def submit(job: Submission, say: Callable[[str], None]) -> int:
         raise Unavailable(longest)
     # Many sites take jobs that can never start; asked before, SLURM says so.
     tested = subprocess.run(["sbatch", "--test-only", str(where.script)], capture_output=True, text=True)
-    if tested.returncode and (known := refusal(tested.stderr, job.site)):
-        raise Unavailable(known)
+    if tested.returncode and (text := refusal(tested.stderr, job.site)):
+        raise Unavailable(text)
     done = subprocess.run(["sbatch", "--parsable", str(where.script)], capture_output=True, text=True)
     if done.returncode:
         raise Unavailable(refusal(done.stderr, job.site) or f"sbatch refuses the job: {done.stderr.strip()}")
     number = done.stdout.strip().split(";")[0]
-    if known := refusal(_reason(number), job.site):
+    if text := refusal(_reason(number), job.site):
         # It would wait forever.
         subprocess.run(["scancel", number], check=False)
-        raise Unavailable(known)
+        raise Unavailable(text)
     say(f"job {number}; its script is {where.script}, its log {str(where.log).replace('%j', number)}")
     say(f"follow it with\n  squeue --job {number}\n  latentphase status {shlex.quote(str(where.run))}")
     return 0
@@ -158,10 +158,10 @@ REFUSALS: tuple[tuple[str, str, str], ...] = (
 def refusal(message: str, site: Slurm) -> str | None:
     """``message`` of SLURM with the setting behind it, and what the site has instead; None for unknown messages."""
     said = "; ".join(line.removeprefix("sbatch: ") for line in message.strip().splitlines())
-    for pattern, text, asked in REFUSALS:
+    for pattern, text, form in REFUSALS:
         if re.search(pattern, message):
-            known = f"\n  sinfo knows: {_sinfo(asked)}" if asked else ""
-            return f"cluster.slurm.{text.format(site=site)}{known}\n  SLURM said: {said}"
+            hint = f"\n  sinfo knows: {_sinfo(form)}" if form else ""
+            return f"cluster.slurm.{text.format(site=site)}{hint}\n  SLURM said: {said}"
     return None
 
 
