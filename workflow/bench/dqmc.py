@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulators.fermions import hirsch
 from simulators.fermions.determinants import one_thread
@@ -94,7 +95,7 @@ def flops(size: int, accepted: float, spec: hubbard.Spec) -> float:
     return sites**3 * (slices * (6 + 2 * accepted) + stabilization)
 
 
-def share(size: int, rates: dict[str, Any]) -> Figure:
+def share(size: int, rates: dict[str, NDArray[np.float64]]) -> Figure:
     """Of dgemm's rate, just before and just after, by both spins."""
     work = 2 * flops(size, acceptance(size), point(size))
     around = (rates[DGEMM][:-1] + rates[DGEMM][1:]) / 2
@@ -109,7 +110,7 @@ def share(size: int, rates: dict[str, Any]) -> Figure:
     )
 
 
-def structure(size: int, rates: dict[str, Any]) -> Iterator[Figure]:
+def structure(size: int, rates: dict[str, NDArray[np.float64]]) -> Iterator[Figure]:
     """One species for two, and factors, against both spins."""
     for name in (HALF, OURS):
         gated = name == OURS and size in STRUCTURE
@@ -124,7 +125,7 @@ def structure(size: int, rates: dict[str, Any]) -> Iterator[Figure]:
         )
 
 
-def peer(size: int, rates: Any) -> Figure | Skipped:
+def peer(size: int, rates: NDArray[np.float64]) -> Figure | Skipped:
     """Both spins, dense against the program that ``LATENTPHASE_BENCH_DQMC`` names.
 
     Raises:

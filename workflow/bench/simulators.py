@@ -64,7 +64,7 @@ def _phi4(spec: Any, states: NDArray[Any], state: NDArray[np.uint64], sweeps: in
 class Case(NamedTuple):
     """One system near its transition."""
 
-    fields: dict[str, Any]
+    fields: dict[str, float]
     plain: dict[str, Plain]
     """A plain kernel of the same move, for each algorithm that has one."""
     gate: Gate | None
