@@ -53,11 +53,15 @@ def test_likelihood_and_divergence_stay_in_full_precision(samples: PackedSamples
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_loss_in_bfloat16_is_close(samples: PackedSamples, network: Network) -> None:
-    """Of the first epoch, five steps: a few roundings of bfloat16; but not the same, as without autocast."""
+    """Of the first epoch, five steps, but not the same, as without autocast.
+
+    Fields are below one, so that the loss changes by no larger share than they do: by input, weights and output of at
+    most six layers, each of which is rounded.
+    """
     exact, rounded = (
         next(trainer(samples, network, precision=name).epochs()).reconstruction for name in ("float32", "bfloat16")
     )
-    np.testing.assert_allclose(rounded, exact, rtol=4 * ROUNDING)
+    np.testing.assert_allclose(rounded, exact, rtol=6 * 3 * ROUNDING)
     assert (rounded != exact).all()
 
 
@@ -98,15 +102,16 @@ def test_float32_is_not_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("double_precision")
 @pytest.mark.filterwarnings("default")  # Of torch's compiler.
 @pytest.mark.parametrize("network", NETWORKS)
 def test_compiled_passes_train_the_same(samples: PackedSamples, network: Network) -> None:
-    """In the first epoch, before rounding has grown: 1e-4 with batch norm is ten times what was seen. Minutes."""
+    """In double precision, so that what is compared is the training and not how it amplifies rounding. Minutes."""
     try:
         precision.check_compiler(torch.device("cpu"))
     except ValueError as error:
         pytest.skip(str(error))
     plain, compiled = (trainer(samples, network, compile=compile) for compile in (False, True))
     expected, found = (next(one.epochs()) for one in (plain, compiled))
-    np.testing.assert_allclose(found.reconstruction, expected.reconstruction, rtol=1e-4)
+    np.testing.assert_allclose(found.reconstruction, expected.reconstruction, rtol=1e-7)
     assert compiled.weights()[0].keys() == plain.weights()[0].keys()

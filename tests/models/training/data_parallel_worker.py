@@ -59,21 +59,26 @@ def train(
     trainer = Trainer(samples, model, config, runs, group=group)
     if not synchronized:
         synchronize(trainer.vae, Alone())
-    if nudge:
-        signs = torch.Generator().manual_seed(0)
-        for parameter in trainer.vae.parameters():
-            parameter.data *= 1 + nudge * (2 * torch.randint(2, parameter.shape, generator=signs) - 1)
+    change(trainer, nudge)
     metrics = [np.column_stack([epoch.reconstruction, epoch.kl]) for epoch in trainer.epochs()]
     weights = {f"{run}.{name}": t for run, one in enumerate(trainer.weights()) for name, t in one.items()}
     return weights | {"metrics": torch.from_numpy(np.stack(metrics)), "psi4": torch.from_numpy(trainer.psi4_R)}
 
 
-def gradients(bits: str, network: str, group: Group | None) -> dict[str, Tensor]:
+def change(trainer: Trainer, nudge: float) -> None:
+    """Change every parameter by this share of itself, up or down at random."""
+    signs = torch.Generator().manual_seed(0)
+    for parameter in trainer.vae.parameters():
+        parameter.data *= 1 + nudge * (2 * torch.randint(2, parameter.shape, generator=signs) - 1)
+
+
+def gradients(bits: str, network: str, group: Group | None, nudge: float = 0.0) -> dict[str, Tensor]:
     """Gradients of the first step, by parameter."""
     model, runs = STACKS[network]
     samples = PackedSamples(np.load(bits)[:BATCH], SHAPE)
     config = TrainConfig(epochs=1, batch=BATCH, axes="none", augment=AUGMENT.get(network, ()))
     trainer = Trainer(samples, model, config, runs, group=group)
+    change(trainer, nudge)
     (_epoch,) = trainer.epochs()
     assert trainer.steps_per_epoch == 1
     return {f"gradient.{name}": p.grad for name, p in trainer.vae.named_parameters() if p.grad is not None}

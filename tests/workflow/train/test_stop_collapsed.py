@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 from studies import small
 
 from models.training.trainer import Trainer
@@ -74,9 +73,11 @@ def test_the_other_is_as_if_it_had_been_alone(simulated: Path, tmp_path: Path) -
     run, (alive, _) = trained(study(stop_collapsed=PATIENCE), simulated, tmp_path / "both")
     only, (alone,) = trained(study(stop_collapsed=PATIENCE, beta="0.2 lam"), simulated, tmp_path / "alone")
     assert alone["train_id"] == alive["train_id"]
-    weights = [load_file(str(folder.training(alive["train_id"]).weights)) for folder in (run, only)]
-    for name, values in weights[0].items():
-        np.testing.assert_allclose(values, weights[1][name], rtol=1e-3, atol=1e-4, err_msg=name)
+    losses = [[line["reconstruction"] for line in lines(folder, alive["train_id"])] for folder in (run, only)]
+    # Products of a stack have another order of summation: every step may add a rounding error of single precision.
+    steps = EPOCHS * -(-alive["samples"] // 32)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=steps * float(np.finfo(np.float32).eps))
+    assert len(losses[0]) == EPOCHS
 
 
 def test_one_that_was_interrupted_ends_at_the_same_epoch(
