@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from models.inference import Model
 from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from models.inference import Model
 
 
 def load_model(run: RunDirectory, model: ModelPlan) -> Model:
     """The network of a trained model, ready for inference."""
+    # Here, so that drivers do not import torch.
     from safetensors.torch import load
 
     from models import inference

@@ -59,6 +59,14 @@ def test_heavy_imports_would_be_noticed() -> None:
     assert heavy == ["numpy"]
 
 
+def test_a_driver_imports_neither_ray_nor_what_workers_compute_with() -> None:
+    """Before it uses them: torch takes a second and 200 MB, and with Ray only the workers need it."""
+    load = "import sys; from workflow.cli.stages import STAGES; stages = [load() for load in STAGES.values()];"
+    heavy = {"ray", "torch", "numba"}
+    assert python(f"{load} print(*[name for name in {heavy} if name in sys.modules])") == []
+    assert python(f"import torch; {load} print(*[name for name in {heavy} if name in sys.modules])") == ["torch"]
+
+
 def test_the_commands_are_listed() -> None:
     text = CliRunner().invoke(main, ["-h"]).output
     stages = ("run", "plan", "simulate", "train", "encode", "analyze", "report")
