@@ -1,4 +1,4 @@
-"""How far a run is, and the tables of text that a user reads. Simulators and networks are not imported for it."""
+"""The status command: how far a run is. It imports neither simulators nor networks, so that it answers at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workflow.terminal import duration, table
 
 
 def plan_of(root: Place) -> tuple[RunDirectory, Planned]:
-    """The run folder at ``root`` with its plan, made anew where no driver has noted it."""
+    """The run folder at ``root`` with its plan; the plan is made anew where no driver has noted it."""
     run = RunDirectory.existing(root)
     if (plan := planned.read(run)) is None:
         from workflow.execution.run_folder import load_run
@@ -29,7 +29,7 @@ def plan_of(root: Place) -> tuple[RunDirectory, Planned]:
 
 
 def status_table(root: Place) -> str:
-    """How far a run is: done, left and failed per stage, core-hours so far, and the time left.
+    """A table with the work done, left and failed of each stage, its core-hours so far, and the time left.
 
     Raises:
         FolderError: as in ``load_run``.
@@ -70,9 +70,9 @@ def status_table(root: Place) -> str:
 
 
 def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) -> list[PlannedModel]:
-    """The models that go on to be encoded: one of the restarts of each seed."""
+    """The models that are encoded: of each seed, the best of its restarts."""
     if len(trained) < len(models) or all(model.train_id == model.first for model in models):
-        # Before all are trained it is open which restarts will be kept, but not how many.
+        # The best restarts are known once all are trained; how many there will be is known before.
         return [model for model in models if model.train_id == model.first]
     from workflow.train.restarts import best_restarts
 
@@ -80,7 +80,7 @@ def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) 
 
 
 def _encoded(run: RunDirectory, model: PlannedModel, plan: Planned, listing: Listing) -> bool:
-    """Whether all that a model can read has its latents."""
+    """Whether there are latents of all shards that the model can read."""
     folder = run.latents(model.train_id).relative_to(run.root).as_posix()
     readable = (task_id for kind in model.kinds for task_id in plan.shards[kind])
     return all(f"{folder}/{task_id}.parquet" in listing.names for task_id in readable)

@@ -17,19 +17,21 @@ from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
 
 LAST = ("manifest.jsonl", "result.json", "summary.json", "verdict.json", "index.html")
-"""Files whose existence says that others are there: copied after them, so that a kill leaves nothing half done."""
+"""Files that promise others: copied after these, so that after a kill every promise holds."""
 
 
 class Synced(NamedTuple):
-    """How many files were copied, how many of them in place of another version, and how many were there already."""
+    """Numbers of files."""
 
     copied: int
     replaced: int
+    """Of the copied ones, those in place of another version."""
     same: int
+    """Files that both folders had already."""
 
 
 def sync(source: Place, target: Place, say: Callable[[str], None]) -> Synced:
-    """Make ``target`` hold every file of the run folder ``source``; what it has besides stays.
+    """Copy every file of the run folder ``source`` to ``target``; other files there stay.
 
     Args:
         source: a run folder.
@@ -76,7 +78,7 @@ def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) ->
 
 
 def _is_left_out(run: RunDirectory, name: str) -> bool:
-    """Locks, what a kill left behind, and what Ray keeps while it trains."""
+    """Whether a file is not copied: locks, temporary files, and the state of Ray Train."""
     parts = PurePosixPath(name).parts
     return is_passing(run, parts[-1]) or ".ray" in parts
 

@@ -1,4 +1,4 @@
-"""What a person sees of long work: a live bar on a terminal, a plain line every ten seconds elsewhere."""
+"""Output for people: progress of long work, a live bar on a terminal and elsewhere a line every ten seconds; tables."""
 
 from __future__ import annotations
 

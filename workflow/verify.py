@@ -36,7 +36,7 @@ class Findings:
 
 
 def verify_run(root: Place, rebuild_manifest: bool = False) -> Findings:
-    """Check every shard of the run at ``root``: there, unaltered, of the right schema, certified, exact energy.
+    """Check every shard of the run at ``root``: it exists unaltered, with the right columns, a certificate and energy.
 
     Raises:
         FolderError: it is no run folder.

@@ -1,4 +1,4 @@
-"""Whether shards may be used: training and analysis refuse those whose certificate objects."""
+"""Whether shards may be used: training and analysis refuse those without a certificate of equilibration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_LISTED = 10
 
 
 class Uncertified(RuntimeError):
-    """Shards without proof of equilibration, and a study that does not allow them."""
+    """Shards are not certified, and the study does not allow that."""
 
 
 def require_certified(run: RunDirectory, tasks: Iterable[ShardTask], stage: str, allowed: bool) -> None:
@@ -46,7 +46,7 @@ def require_certified(run: RunDirectory, tasks: Iterable[ShardTask], stage: str,
 
 
 def objections(run: RunDirectory, tasks: Iterable[ShardTask]) -> Iterable[tuple[SimulationTask, list[str]]]:
-    """The simulated tasks whose shards are not certified, with the reasons; other data were not simulated here."""
+    """The simulated tasks whose shards are not certified, with the reasons. Other data have no certificate."""
     simulated = [task for task in tasks if isinstance(task, SimulationTask)]
     paths = [run.shard(task) for task in simulated]
     for task, metadata in zip(simulated, places.each(shards.read_metadata, paths), strict=True):

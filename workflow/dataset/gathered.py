@@ -1,4 +1,4 @@
-"""Rows of numbers, gathered part by part: in memory, or in a file where they are too many."""
+"""Rows of numbers, collected part by part: in memory, or in a file where memory would not hold them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def machine_memory() -> int:
 
 
 def most_in_memory(memory: float | None) -> int:
-    """Bytes of the setting ``memory``, in GiB; None: a quarter of the machine's."""
+    """Bytes that the setting ``memory`` (in GiB) allows; None: a quarter of the machine's memory."""
     return machine_memory() // 4 if memory is None else int(memory * 2**30)
 
 
@@ -25,8 +25,9 @@ class Gathered:
     """Parts of equal type and width, to be read as one array.
 
     Args:
-        most: bytes to hold in memory. From then on all of them are in a nameless file, which goes with the process
-            however that ends; reading it costs no copy, and rows that are read often stay in the system's cache.
+        most: bytes to hold in memory. Beyond that, all rows are in a file without a name, which vanishes with the
+            process however that ends. The array is mapped from it, so that reading costs no copy and rows that are
+            read often stay in the system's cache.
     """
 
     def __init__(self, most: int) -> None:

@@ -28,8 +28,8 @@ class DatasetInfo:
     order_parameters: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     """Names of the values 0, 1, ... of the column ``label``; empty where there is no such column."""
-    further: tuple[tuple[str, tuple[int, int, int]], ...] = ()
-    """Name and shape of every second input that is stored beside the configuration, float32."""
+    second_inputs: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    """Name and shape of every second input: an array, in float32, that is stored beside the configuration."""
 
     @property
     def features(self) -> int:
@@ -38,17 +38,17 @@ class DatasetInfo:
 
     @property
     def stored(self) -> Stored:
-        """What the numbers are."""
+        """What the numbers of a configuration are."""
         return Stored(self.variable, self.states, self.lowest)
 
 
 def simulated(system: contract.System, spec: Any, measure: Iterable[str] = ()) -> DatasetInfo:
-    """The same for what ``system`` simulates at ``spec``, with what it measures there on request."""
+    """The ``DatasetInfo`` of simulations of ``system`` at ``spec`` that also measure what ``measure`` names."""
     requests, possible = set(measure), system.on_request(spec)
     return DatasetInfo(
         shape=tuple(spec.shape),
         encoding=system.encoding,
         **stored(system, spec)._asdict(),
         order_parameters=system.names(spec).order_parameters,
-        further=tuple((name, each.shape) for name, each in possible.items() if name in requests and each.shape),
+        second_inputs=tuple((name, each.shape) for name, each in possible.items() if name in requests and each.shape),
     )

@@ -1,13 +1,13 @@
-"""What a network is given of a stored configuration: the transforms that ``input`` of a ``[[train]]`` block names.
+"""The input of a network, made from a stored configuration as ``input`` of a ``[[train]]`` block says.
 
-Shards stay as they are; whoever reads one for a model asks here.
+Shards stay as they are: all code that reads one for a model transforms its configurations here.
 
 * ``raw``: as stored; the slices of an auxiliary field are channels.
 * ``tau-average``: the mean over the channels, which for an auxiliary field is that over imaginary time.
-* ``staggered``: times (-1)^(x + y); states that stand for -s ... s are turned over on one sublattice.
+* ``staggered``: times (-1)^(x + y); of states that stand for -s ... s, the order is reversed on one sublattice.
 * ``staggered-tau-average``: both.
-* ``green``: not the configuration but the second input that ``measure = ["green"]`` stores beside it, a matrix between
-  sites, off which no order parameter is read.
+* ``green``: not the configuration, but the second input that ``measure = ["green"]`` stores beside it: a matrix between
+  sites. No order parameter can be read off it.
 
 Axes: S samples, C channels, H rows, W columns, F channels of features.
 """
@@ -29,28 +29,28 @@ SECOND_INPUTS = ("green",)
 
 
 def words(network: str, name: str) -> str:
-    """A network with what it is given, for people; nothing is said of what is stored."""
+    """A network with its input, for people; without it where that is the configuration as stored."""
     return network if name == "raw" else f"{network} on {name}"
 
 
 def is_averaged(name: Input) -> bool:
-    """Whether one channel is left, the mean of all."""
+    """Whether the input is one channel, the mean of all."""
     return name.endswith("tau-average")
 
 
 def is_staggered(name: Input) -> bool:
-    """Whether one sublattice changes its sign."""
+    """Whether the input has the sign of one sublattice changed."""
     return name.startswith("staggered")
 
 
 def is_second(name: Input) -> bool:
-    """Whether it is stored beside the configuration, instead of made of it."""
+    """Whether the input is stored beside the configuration, instead of made from it."""
     return name in SECOND_INPUTS
 
 
 def objection(info: DatasetInfo, name: Input) -> str | None:
-    """Why configurations cannot be transformed so; None if they can."""
-    if is_second(name) and name not in dict(info.further):
+    """Why these configurations do not have this input; None if they have it."""
+    if is_second(name) and name not in dict(info.second_inputs):
         return (
             f"is not stored beside every selected configuration, only where a system measures it; take raw, or a "
             f'simulated block with measure = ["{name}"]'
@@ -71,26 +71,31 @@ def _has_signs(stored: Stored) -> bool:
 
 
 def seen(info: DatasetInfo, name: Input) -> DatasetInfo:
-    """What the network is given, where ``info`` is stored.
+    """The network's input, for configurations that are stored as ``info`` says.
 
     Raises:
-        ValueError: these configurations cannot be transformed so.
+        ValueError: these configurations do not have this input.
     """
     if (text := objection(info, name)) is not None:
         raise ValueError(f"input = {name!r} {text}")
     if not is_averaged(name) and not is_second(name):
         return info
-    shape = dict(info.further)[name] if is_second(name) else (1, *info.shape[1:])
+    shape = dict(info.second_inputs)[name] if is_second(name) else (1, *info.shape[1:])
     values: Variable = "values"
     return replace(info, shape=shape, encoding="float32", variable=values, states=2, lowest=0)
 
 
 def transformed(stored_SCHW: NDArray[Any], name: Input) -> NDArray[Any]:
-    """Configurations as stored (spins -1 and 1, states, values) as the network is given them; averages are float32."""
-    given = stored_SCHW
+    """The network's input, (S, C, H, W), made from stored configurations (spins -1 and 1, states, values).
+
+    Averages are taken in float64 and returned as float32; all else keeps its type.
+    """
+    input_SCHW = stored_SCHW
     if is_averaged(name):
-        given = given.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-    return given * signs(given.shape[2:]).astype(given.dtype) if is_staggered(name) else given
+        input_SCHW = input_SCHW.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    if is_staggered(name):
+        input_SCHW = input_SCHW * signs(input_SCHW.shape[2:]).astype(input_SCHW.dtype)
+    return input_SCHW
 
 
 def signs(shape: tuple[int, ...]) -> NDArray[np.int8]:
@@ -100,13 +105,15 @@ def signs(shape: tuple[int, ...]) -> NDArray[np.int8]:
 
 
 def restored(mean_NFHW: NDArray[Any], stored: Stored, name: Input) -> NDArray[Any]:
-    """What a decoder of transformed input says, in the frame of what is stored; an average over channels stays one.
+    """A decoder's means in the frame of the stored configurations: a staggered input is turned back.
+
+    An average over channels stays an average.
 
     Args:
         mean_NFHW: means of features as ``models.inference.decode`` gives them: of spins the probability of +1, of
             states that of each, else mean values.
-        stored: what the numbers are that the model sees.
-        name: the transform.
+        stored: what the numbers of the network's input are.
+        name: which input it is.
     """
     if not is_staggered(name):
         return mean_NFHW

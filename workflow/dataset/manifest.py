@@ -20,7 +20,7 @@ from workflow.storage.whole_files import write_whole
 __all__ = ["appending", "damaged", "describe", "digest", "finished", "line", "load", "rebuild", "sha256", "store"]
 
 MOST_AT_ONCE = 64
-"""Shards that a thread checks before it takes more."""
+"""Shards that a thread checks before it takes the next ones."""
 
 
 def sha256(path: Place) -> str:
@@ -29,13 +29,16 @@ def sha256(path: Place) -> str:
 
 
 def appending(run: RunDirectory) -> Lines:
-    """To add lines with; a killed driver loses the last one (in an object store those of the last seconds), and the
-    shards are found again from their files."""
+    """The manifest, to append lines to.
+
+    A killed driver loses the last line, in an object store those of the last seconds; the next driver then finds the
+    shards by their files.
+    """
     return Lines(run.manifest)
 
 
 def store(run: RunDirectory, records: Mapping[str, ShardRecord], order: Iterable[str]) -> None:
-    """Write the manifest whole, one line per task, in the plan's order; one that says the same is left alone."""
+    """Write the manifest whole, one line per task, in the order of the plan; not where it holds these lines already."""
     text = "".join(line(records[task_id]) + "\n" for task_id in order if task_id in records)
     if not run.manifest.exists() or run.manifest.read_text() != text:
         write_whole(run.manifest, text)
@@ -80,9 +83,9 @@ def damaged(
 
     Args:
         run: the folder.
-        records: what it should hold.
-        listing: what it holds, below its root.
-        contents: whether to read every shard and compare its checksum, or to look at sizes alone.
+        records: of the shards that it should hold.
+        listing: the files that it holds.
+        contents: whether to read every shard and compare its checksum; if not, sizes alone are compared.
     """
 
     def complaint(record: ShardRecord) -> str | None:

@@ -73,7 +73,7 @@ class DataTask(Identified):
         second inputs.
         """
         content = asdict(self)
-        del content["info"]["labels"], content["info"]["further"]
+        del content["info"]["labels"], content["info"]["second_inputs"]
         return content
 
     def generator(self) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""From shards to what training and analysis read: packed bits, held-out chains, order parameters."""
+"""From shards to the arrays that training and analysis read: networks' inputs, held-out chains, order parameters."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from models.data.samples import Samples
 
 SPLIT_COLUMNS = ("chain", "held_out")
-"""What ``unseen`` looks at."""
+"""The columns that ``unseen`` reads, where a shard has them."""
 SITES_AT_ONCE = 2**24
-"""Of stored configurations, while they are transformed."""
+"""Of stored configurations that are transformed in one piece; it bounds the memory for intermediate arrays."""
 
 
 def unseen(columns: Mapping[str, NDArray[Any]], chains: int, fraction: float) -> NDArray[np.bool_]:
@@ -55,7 +55,7 @@ class TrainingData:
     """Training data of one lattice size."""
 
     configurations_SN: NDArray[Any]
-    """Packed bits of spins; else states, angles or values, a row per sample: as the network sees them."""
+    """A row per sample, as the network reads it: packed bits of spins, or states, angles or values."""
     shape: tuple[int, int, int]
     stored: Stored
 
@@ -78,11 +78,12 @@ def training_data(
     """All samples of the named shards that are not held out, in the order of the task ids.
 
     Args:
-        run, system, size, task_ids: which shards.
+        run, size, task_ids: which shards.
+        system: their system, or the name of their ``[[data]]`` block.
         fraction: as in ``unseen``.
         memory: GiB of configurations to keep in memory; None: a quarter of the machine's. More are in a file that only
             this process sees, of which the system keeps in memory what there is room for.
-        given_as: what the network is given of a configuration.
+        given_as: the network's input.
 
     Raises:
         shards.ShardError: a shard is missing or damaged.
@@ -96,7 +97,7 @@ def training_data(
             gathered.add(numbers(shard, given_as, ~unseen(shard.columns, chains, fraction)))
             kind = stored_of(shard.metadata["task"])
             second = ((given_as, configurations(shard, given_as, slice(1)).shape[1:]),) if is_second(given_as) else ()
-            info = DatasetInfo(shape=shard.shape, encoding=shard.encoding, **kind._asdict(), further=second)
+            info = DatasetInfo(shape=shard.shape, encoding=shard.encoding, **kind._asdict(), second_inputs=second)
         configurations_SN = gathered.together()
     if not len(configurations_SN):
         raise ValueError(f"the shards of L = {size} leave no training sample; simulate more samples per point")
@@ -105,7 +106,7 @@ def training_data(
 
 
 def read_for(path: Place, given_as: Input, columns: tuple[str, ...] = ()) -> shards.Shard:
-    """A shard with what a model is given of it, and these columns.
+    """A shard with all that this input is made from, and these columns.
 
     Raises:
         ShardError: as in ``shards.read``.
@@ -114,7 +115,7 @@ def read_for(path: Place, given_as: Input, columns: tuple[str, ...] = ()) -> sha
 
 
 def configurations(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
-    """Chosen configurations of a shard, read by ``read_for``, as a model sees them, (S, C, H, W)."""
+    """A model's input for some rows of a shard that ``read_for`` has read, (S, C, H, W)."""
     if is_second(given_as):
         return shard.columns[f"{shards.INPUT}{given_as}"][rows]
     packed_SB = shard.packed_SB[rows]
@@ -127,7 +128,7 @@ def configurations(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | sl
 
 
 def numbers(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
-    """The same as ``models.data.samples_of`` takes them: packed bits of spins, or flat states or values."""
+    """The same as ``samples_of`` of ``models`` takes it: packed bits of spins, or a flat row of numbers per sample."""
     is_packed = shard.encoding == "bits" and not is_averaged(given_as) and not is_second(given_as)
     if is_packed and given_as == "raw":
         return shard.packed_SB[rows]
@@ -139,7 +140,7 @@ def numbers(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = s
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Labelled:
-    """Samples of several shards with what analysis needs to know of each; S samples."""
+    """What analysis needs to know of S samples of several shards, besides their configurations."""
 
     shard: NDArray[np.int64]
     """(S,) index into ``task_ids``: the parameter point (stratum) of each sample."""
@@ -149,7 +150,7 @@ class Labelled:
     unseen: NDArray[np.bool_]
     """(S,) whether training leaves the sample out, if it reads the sample's shard at all."""
     sign: NDArray[np.float64] | None
-    """(S,) of the weights; None where all are positive."""
+    """(S,) signs of the weights; None where all are positive."""
     order_parameters: dict[str, NDArray[np.float64]]
     points: tuple[dict[str, Any], ...]
     """Parameters of each shard."""

@@ -1,4 +1,7 @@
-"""Lines of the manifest: what it knows of each shard. Read by those who need no shard, and so no library for them."""
+"""Lines of the manifest: what it knows of each shard.
+
+This file imports no library that reads shards, so that ``status`` starts fast.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def line(record: ShardRecord) -> str:
 
 
 def load(run: RunDirectory) -> dict[str, ShardRecord]:
-    """The manifest by task id; the last of several lines for a task counts, a line cut short by a crash does not."""
+    """The manifest by task id. Of several lines for a task the last counts; a line that a crash cut short does not."""
     records: dict[str, ShardRecord] = {}
     if run.manifest.exists():
         for text in run.manifest.read_text().splitlines():

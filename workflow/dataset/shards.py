@@ -34,7 +34,7 @@ FORMAT = 1
 ROW_GROUP_BYTES = 8 * 2**20
 """Decoded bytes per row group: small enough to stream, large enough to compress."""
 INPUT = "configuration_"
-"""Begins the names of columns with further inputs of a sample, stored as configurations are."""
+"""How the names of columns begin that hold second inputs, encoded as configurations are."""
 
 
 class ShardError(RuntimeError):
@@ -42,7 +42,7 @@ class ShardError(RuntimeError):
 
 
 def node_name() -> str:
-    """Of the node this process runs on: the scheduler's name for it, where there is one."""
+    """The scheduler's name of the node that this process runs on; without a scheduler, the host's name."""
     return os.environ.get("SLURMD_NODENAME") or platform.node()
 
 
@@ -65,7 +65,7 @@ class Shard:
 
 
 class Origin(Protocol):
-    """What a shard is made from, as far as its file says so: a task of any kind."""
+    """A task of any kind, as far as the shard's file says what it was made from."""
 
     @property
     def spec(self) -> tuple[tuple[str, Scalar], ...]:
@@ -77,15 +77,15 @@ class Origin(Protocol):
 
     @property
     def content(self) -> dict[str, Any]:
-        """All that decides the shard's bytes, in plain values."""
+        """Everything that decides the shard's bytes, in plain values."""
 
     @property
     def task_id(self) -> str:
-        """Of the content."""
+        """16 hex digits of a hash of the content."""
 
     @property
     def seed(self) -> int | None:
-        """Of what was drawn."""
+        """Of the study, where samples were drawn; None where they were read."""
 
 
 class Rows(NamedTuple):
@@ -103,7 +103,7 @@ class Rows(NamedTuple):
 
 @cache
 def _versions() -> dict[str, str]:
-    """Of what has a say in a shard; looked up once, as that takes longer than a small simulation."""
+    """Versions of all that decides a shard's bytes; looked up once, as that takes longer than a small simulation."""
     libraries = {name: version(name) for name in ("numpy", "numba", "pyarrow")}
     return {"latentphase": __version__, "python": platform.python_version()} | libraries
 
@@ -152,7 +152,7 @@ def write(task: Origin, samples: PointSamples | Rows, path: Place) -> tuple[int,
     """Write the shard of ``task`` whole; equal tasks give equal bytes.
 
     Args:
-        task: what was simulated, or made of other data.
+        task: what the shard is made from.
         samples: its rows, with configurations as ``encode`` packs them.
         path: of the file.
 
@@ -183,8 +183,8 @@ def write(task: Origin, samples: PointSamples | Rows, path: Place) -> tuple[int,
 def read(path: Place, columns: tuple[str, ...] | None = None, inputs: bool = False) -> Shard:
     """Read a shard; ``columns`` limits which columns besides the configurations are read (None: all of numbers).
 
-    Further inputs, such as ``configuration_green``, are (S, C, H, W), and read where ``columns`` names them or, if it
-    limits nothing, with ``inputs``.
+    Second inputs, such as the column ``configuration_green``, are decoded to (S, C, H, W). They are read where
+    ``columns`` names them; where ``columns`` is None, with ``inputs`` alone.
 
     Raises:
         ShardError: not there, truncated, or not one of this program's shards.

@@ -28,7 +28,7 @@ class Stored(NamedTuple):
 
     @property
     def likelihood(self) -> Likelihood:
-        """The natural likelihood."""
+        """The likelihood that a model of such numbers has unless told otherwise."""
         return LIKELIHOODS[self.variable][0]
 
     def decoded(self, likelihood: Likelihood) -> Stored:

@@ -35,7 +35,7 @@ SEED, CONFIGURATION = "seed", "configuration"
 
 
 def declared(path: Path, dataset: str | None) -> Mapping[str, Scalar]:
-    """Nothing: parameters are in other files of ALF's."""
+    """No entry: ALF keeps parameters in other files."""
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Shards as arrays for other programs: npy, npz, HDF5, Arrow; npz and HDF5 are the plain layout that import reads."""
+"""Shards as arrays for other programs: npy, npz, HDF5, Arrow. npz and HDF5 have the plain layout of import."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Content(NamedTuple):
     constants: dict[str, Scalar]
     """``system`` and the parameters."""
     about: str
-    """JSON: the shard's metadata, its certificate among it."""
+    """The shard's metadata as JSON, with its certificate."""
 
 
 def export_run(root: Place, kind: str, output: Path, system: str | None = None, quiet: bool = False) -> int:
@@ -46,7 +46,7 @@ def export_run(root: Place, kind: str, output: Path, system: str | None = None, 
         root: of the run folder.
         kind: one of ``FORMATS``.
         output: folder to make, or an empty one.
-        system: whose shards; None: all.
+        system: export its shards, or those of the data of this name; None: all.
         quiet: show no progress.
 
     Returns:

@@ -25,7 +25,7 @@ FOUR_VALUED = (
 
 
 class LayoutError(ValueError):
-    """A file that is not what its layout says or not of the point that was given, or an output that is in the way."""
+    """A file with another layout or parameter point than it should have, or an output folder that is not empty."""
 
 
 class FileFields(NamedTuple):
@@ -34,7 +34,7 @@ class FileFields(NamedTuple):
     field_STIJ: NDArray[np.int8]
     """-1 or 1; in the spin channel 1 favours spin up, in the charge channel a particle."""
     chain_S: NDArray[np.int64] | None = None
-    """Numbers of the Markov chains, where the file has them; None: the file's name says which chain it is of."""
+    """Numbers of the Markov chains, where the file has them; None: its name stands for its one chain."""
     sweep_S: NDArray[np.int64] | None = None
 
 
@@ -78,13 +78,13 @@ def require_shape(shape: tuple[int, ...], names: str, expected: tuple[int, ...],
 
     Args:
         shape: shape of the dataset.
-        names: what its axes are.
-        expected: the right one.
+        names: of its axes.
+        expected: the shape that ``spec`` has.
         spec: the point.
         where: file and dataset, for messages.
 
     Raises:
-        LayoutError: they differ; says which ``trotter_step`` would fit, if that is all.
+        LayoutError: they differ; the message names the ``trotter_step`` that would fit, if there is one.
     """
     if shape == expected:
         return

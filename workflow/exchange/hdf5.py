@@ -1,4 +1,4 @@
-"""HDF5 files read with every fault as a message."""
+"""HDF5 files: every fault of theirs becomes a message for the user."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def dataset_of(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     """A dataset by its name.
 
     Raises:
-        LayoutError: there is none; names those that are there.
+        LayoutError: there is none; the message lists the datasets of the file.
     """
-    # What is there and cannot be read is said by itself: get() would hide it.
+    # file[name] raises for a dataset that cannot be read; file.get() would hide it.
     if name in file and isinstance(file[name], h5py.Dataset):
         return file[name]
     names = sorted(key for key in file if isinstance(file.get(key), h5py.Dataset))

@@ -1,4 +1,4 @@
-"""From files of fields to one shard of system ``hubbard``, with the columns of simulated ones, computed here."""
+"""From files of auxiliary fields to one shard of system ``hubbard``, measured as simulated fields are."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SYSTEM = "hubbard"
 VERSION = 1
 """Raised when the shard of the same files changes."""
 AT_ONCE = 64
-"""Fields that are measured between two signs of life."""
+"""Fields that are measured between two updates of the progress."""
 REPLICA = re.compile(r"Temp_\d+")
 """Folders of ALF's parallel tempering, each with parameters of its own."""
 
@@ -64,7 +64,7 @@ class ImportTask(Identified):
 
 
 class Imported(NamedTuple):
-    """What an import has made."""
+    """The result of an import."""
 
     path: Path
     spec: Spec
@@ -85,15 +85,15 @@ def import_fields(
     pieces: bool = False,
     quiet: bool = False,
 ) -> Imported:
-    """Write the shard of the fields in some files; all is checked before anything is written.
+    """Write one shard of the fields in some files. All files are checked before anything is written.
 
     Args:
         name: of the layout.
         paths: files, or folders to search for the layout's files.
         output: folder to make, or an empty one.
         point: the parameter point, as far as the files do not state it.
-        dataset: where in the files the fields are, if not where the layout says.
-        pieces: let consecutive pieces of the samples stand for chains, whatever chains they are of.
+        dataset: name of the fields in the files; None: the layout's own name.
+        pieces: cut the samples into consecutive pieces and count these as chains.
         quiet: show no progress.
 
     Raises:
@@ -122,7 +122,7 @@ def import_fields(
 
 
 def require_empty(output: Path) -> None:
-    """Refuse an output folder that would mix with what is there.
+    """Refuse an output folder that is not empty: nothing is overwritten or mixed.
 
     Raises:
         LayoutError: it is a file, or not empty.
@@ -132,7 +132,7 @@ def require_empty(output: Path) -> None:
 
 
 def _files(paths: Sequence[Path], layout: Layout) -> list[Path]:
-    """Every file, those of a folder in natural order: 2 before 10."""
+    """All files; those of a folder in natural order, 2 before 10."""
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -162,7 +162,7 @@ def _natural(path: Path) -> list[Any]:
 
 
 def _point(layout: Layout, files: list[Path], point: Mapping[str, Scalar], dataset: str | None) -> Spec:
-    """The point of all files: what they state and what was given must agree."""
+    """The parameter point of all files, on which they and ``point`` must agree."""
     values, origin = dict(point), dict.fromkeys(point, "the point that was given")
     for file in files:
         for name, value in layout.declared(file, dataset).items():
@@ -205,8 +205,8 @@ def _same(a: Scalar, b: Scalar) -> bool:
 def _chains(files: list[Path], contents: list[FileFields], pieces: bool) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Chain and sweep of every sample.
 
-    Files of one name are snapshots of one chain, wherever they lie: taken for independent, they would make errors too
-    small; independent ones that are taken for one chain only make them less certain.
+    Files of one name, in whatever folders, count as snapshots of one chain. If correlated snapshots counted as
+    independent, errors would be too small; independent ones in one chain only make the errors less certain.
     """
     names = list(dict.fromkeys(file.name for file in files))
     samples = [len(content.field_STIJ) for content in contents]
@@ -230,7 +230,7 @@ def _chains(files: list[Path], contents: list[FileFields], pieces: bool) -> tupl
 
 
 def _measured(spec: Spec, field_STIJ: NDArray[np.int8], quiet: bool) -> dict[str, NDArray[np.float64]]:
-    """The columns, as the simulation measures its own fields."""
+    """The shard's columns, measured as a simulation measures its own fields."""
     parts = []
     with Progress("import", len(field_STIJ), "fields", quiet) as progress:
         for first in range(0, len(field_STIJ), AT_ONCE):

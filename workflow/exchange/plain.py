@@ -1,11 +1,11 @@
-"""The plain layout, HDF5 or npz, for whoever has fields: read here, and written by ``latentphase export``.
+"""The plain layout, HDF5 or npz, for fields of any program: read here, and written by ``latentphase export``.
 
 * ``configurations``: integers -1 and 1 of shape (samples, slices, L, L).
 * ``chain``, ``sweep``: integers, one per sample; may be left out.
 * ``system`` = "hubbard" and the fields of the parameter point (``size``, ``temperature``, ...): attributes of an HDF5
   file, arrays without axes of an npz file; may be left out.
 
-Whatever else is there is not read.
+Nothing else in a file is read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SYSTEM = "hubbard"
 
 
 def declared(path: Path, dataset: str | None) -> Mapping[str, Scalar]:
-    """What the file states of the parameter point.
+    """The entries of the parameter point that the file states.
 
     Raises:
         LayoutError: not in this layout, or of another system.

@@ -1,4 +1,4 @@
-"""What users should know of a study that is allowed, but may not be what they want."""
+"""Warnings about studies that are allowed, but may not be what their authors mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROUNDED_SHOWN = 6
 
 
 def cautions(study: Study) -> list[str]:
-    """What users should know of points that are allowed, each text once."""
+    """Warnings about parameter points, each text once."""
     texts: dict[str, None] = {}
     for number, block in enumerate(study.simulate):
         system = contract.load(block.system)

@@ -15,10 +15,10 @@ from workflow.study.train_settings import SETTINGS
 
 
 class ShardKind(NamedTuple):
-    """What decides whether a model can read a shard."""
+    """All that decides whether a model can read a shard."""
 
     system: str
-    """Or the name of data."""
+    """Or the name of a ``[[data]]`` block."""
     size: int
     info: DatasetInfo
 
@@ -38,11 +38,11 @@ class ModelPlan:
     task_ids: tuple[str, ...]
     """The shards it is trained on, sorted."""
     workers: int | Literal["auto"]
-    """Data-parallel workers; not in the id, as ``compile`` is not: they change weights by rounding alone."""
+    """Data-parallel workers. As ``compile`` they change weights by rounding alone, and are not in the id."""
     seen: DatasetInfo
-    """What the network is given of a configuration; follows from shards and settings, and is not in the id."""
+    """The network's input. It follows from shards and settings, and is not in the id."""
     restart: int = 0
-    """Which training of this seed: the first is that of the seed itself."""
+    """Number of the training among those of this seed; the first, 0, has the seed itself."""
     memory: float | None = None
     """GiB of training data that a worker keeps in memory; no result depends on it, and it is not in the id."""
     version: int = VERSION
@@ -71,12 +71,12 @@ class ModelPlan:
 
     @property
     def given_as(self) -> inputs.Input:
-        """What is made of a stored configuration for the network."""
+        """Name of the network's input."""
         given_as: inputs.Input = self["input"]
         return given_as
 
     def reads(self, kind: ShardKind) -> bool:
-        """Whether shards of this kind come to what the network is given."""
+        """Whether shards of this kind have the network's input, in its shape."""
         given_as = self.given_as
         if (kind.system, kind.size) != (self.system, self.size) or inputs.objection(kind.info, given_as) is not None:
             return False

@@ -1,4 +1,4 @@
-"""What the last driver of a run folder has planned, noted there: who asks how far it is need not plan anew.
+"""The plan of a run folder, as its last driver has noted it there: ``status`` reads it instead of planning anew.
 
 Planning imports every simulator, and takes longer than all the rest of ``status``.
 """
@@ -42,11 +42,11 @@ class Planned(NamedTuple):
 
 
 def of(tasks: Sequence[ShardTask], models: Sequence[ModelPlan]) -> Planned:
-    """What ``tasks`` and ``models`` amount to."""
+    """The plan of these tasks and models."""
     from workflow.plan.tasks import kinds
 
     if not models:
-        # Nobody asks for kinds, which take longer to find than ids.
+        # Without models nothing depends on kinds, which take longer to compute than ids.
         return Planned([[task.task_id for task in tasks]], [])
     by_kind = kinds(tasks)
     planned = [
@@ -57,7 +57,7 @@ def of(tasks: Sequence[ShardTask], models: Sequence[ModelPlan]) -> Planned:
 
 
 def note(run: RunDirectory, study: Study) -> None:
-    """Note the plan of ``study`` in its run folder, unless it is there."""
+    """Write the plan of ``study`` into its run folder, unless it is there already."""
     from simulators import contract
     from workflow.plan.tasks import model_plans, shard_tasks
 
@@ -92,7 +92,7 @@ def _content(run: RunDirectory) -> dict[str, Any] | None:
         program = content["program"], content["format"], content["study"]
         fits = program == (__version__, FORMAT, _digest(run))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        # None yet, or damaged: it can be made anew.
+        # There is none yet, or it is damaged: it can be made anew.
         return None
     return dict(content) if fits else None
 

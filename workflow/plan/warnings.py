@@ -1,4 +1,4 @@
-"""What a sweep over beta should be told before it starts: which of its trainings will not align, or will collapse."""
+"""Warnings about a sweep over beta before it starts: trainings whose axes will not align, or that will collapse."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from workflow.plan.tasks import ModelPlan
 
 
 def is_multiple(model: ModelPlan) -> bool:
-    """Whether beta / lam is known before there are data."""
+    """Whether beta is a multiple of lam, so that beta / lam is known before there are data."""
     return model.beta.relative and model.beta.eigenvalue == 1
 
 
 def warnings_of(ratios: Sequence[tuple[ModelPlan, float]], verb: str = "is") -> list[str]:
-    """What to say of values of beta / lam that are too large."""
+    """A line for every model whose beta / lam is too large."""
     texts: dict[str, None] = {}
     for model, ratio in ratios:
         where = f"{model.name}: beta = {model.beta} at L = {model.size} {verb} {ratio:.3g} lam"
@@ -26,8 +26,11 @@ def warnings_of(ratios: Sequence[tuple[ModelPlan, float]], verb: str = "is") -> 
 
 
 def expected_warnings(models: Sequence[ModelPlan]) -> list[str]:
-    """What to say of values of beta before there are data: of multiples all, of numbers that lam is at most N for
-    spins, as the covariance of N of them has the trace N."""
+    """The lines that can be said before there are data.
+
+    Of a multiple of lam, beta / lam is known. Of a number, only a bound for spins is: lam is at most N, since the
+    covariance of N spins has the trace N.
+    """
     numbers = [model for model in models if not model.beta.relative and model["likelihood"] == "bernoulli"]
     return [
         *warnings_of([(model, model.beta.value) for model in models if is_multiple(model)]),

@@ -1,4 +1,4 @@
-"""What can go wrong with the storage of a run folder: which errors pass by themselves, and what to do about others."""
+"""Errors of the storage of a run folder: which ones pass and are tried again, and what users can do about others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE = 90.0
 """Seconds for which an operation that fails is tried again."""
 _patience: ContextVar[float | None] = ContextVar("patience", default=None)
 LITTLE_PATIENCE = 5.0
-"""The same for what is worth less, or done while another error is on its way."""
+"""The same where failure costs little, or where another error is being raised already."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0
 """Seconds between attempts: the first, doubled after each."""
 
@@ -27,7 +27,7 @@ PASSING = re.compile(
     r"|NETWORK_CONNECTION|REQUEST_TIME_?OUT|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED"
     r"|(?i:time[d ]?-?out|connection (reset|refused|closed|was closed)|broken pipe|could not connect|server busy)"
 )
-"""In the message of an error that may be gone at the next attempt."""
+"""In messages of errors that the next attempt may not meet."""
 NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
 DENIED = re.compile(
     r"ACCESS_DENIED|HTTP status 40[13]|INVALID_ACCESS_KEY_ID|INVALID_CLIENT_TOKEN_ID|SIGNATURE_DOES_NOT_MATCH"
@@ -54,12 +54,12 @@ class FolderError(ValueError):
 
 
 class StorageError(OSError):
-    """The store of a run folder refuses, or has not answered in time; the message says what to change."""
+    """The store of a run folder refuses, or does not answer in time; the message says what to change."""
 
 
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
-    """Try again for this long only, in the body and this thread."""
+    """Try again for no longer than this, within the body and this thread."""
     token = _patience.set(seconds)
     try:
         yield
@@ -68,17 +68,17 @@ def patience(seconds: float) -> Iterator[None]:
 
 
 def retried(work: Callable[[], Result], where: str) -> Result:
-    """What ``work`` returns, tried again while the store fails in a way that passes.
+    """What ``work`` returns; it is called again as long as it fails with an error that may pass.
 
-    The pauses double and are drawn at random, or many workers would all come back at once.
+    The pauses double, and a random part of them keeps many workers from coming back at once.
 
     Args:
-        work: one operation, which may be done several times.
-        where: URI of what it is done to, for messages.
+        work: one operation, which does no harm when it is repeated.
+        where: URI of its file or folder, for messages.
 
     Raises:
         StorageError: no permission, no such bucket, or no answer in time.
-        OSError: any other, as it came.
+        OSError: any other error of ``work``.
     """
     seconds = PATIENCE if (limit := _patience.get()) is None else limit
     start, pause = time.monotonic(), FIRST_PAUSE

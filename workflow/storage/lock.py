@@ -1,10 +1,10 @@
-"""One driver per run folder: a lock file with its owner, refreshed while that works, taken over when it is dead.
+"""One driver per run folder: a lock file with its owner, refreshed as long as that works, taken over when it is dead.
 
 A local file is made with O_EXCL, which one of two drivers wins.  pyarrow offers no conditional PUT, so an object is
 written and read back after a pause: the last of several writers has it, and one that was stopped in between finds the
-other's nonce at its next refresh and ends.  How old a lock is says the storage's own clock, never that of two hosts:
-the lock's time of modification is compared with that of a file written just now.  Tasks give the same bytes whoever
-does them, so that two drivers for a moment cost work, not data.
+other's nonce at its next refresh and ends.  The age of a lock is taken from the clock of the storage, never from those
+of two hosts: the lock's time of modification is compared with that of a file written now.  A task gives the same bytes
+whoever does it, so that two drivers at the same moment cost work, but no data.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from workflow.terminal import duration, say
 REFRESH = 15.0
 """Seconds between two refreshes."""
 STALE = 180.0
-"""Seconds without a refresh after which an owner on another host is taken for dead."""
+"""Seconds without a refresh after which an owner on another host counts as dead."""
 SETTLE = 1.0
 """Seconds between writing a lock object and reading it back."""
 
@@ -48,7 +48,7 @@ class Owner:
     """Boot and process namespace: where it is the same, ``pid`` means the same."""
     pid: int
     process_start: str
-    """When the process started, in the kernel's ticks: numbers of processes are used again."""
+    """When the process started, in the kernel's ticks: the kernel gives a process number to another process later."""
     since: str
     nonce: str
     held: float = 0.0
@@ -110,7 +110,7 @@ def acquire(file: Place) -> Owner:
 
 
 def _create(file: Place, owner: Owner) -> bool:
-    """Whether the lock was free and now is ours."""
+    """Whether the lock was free; then ``owner`` holds it now."""
     if isinstance(file, ObjectPath):
         return read(file) is None and not file.exists() and _put(file, owner)
     try:
@@ -140,9 +140,9 @@ def _take_over(file: Place, owner: Owner) -> None:
 
 
 def _watch(file: Place, theirs: Owner, age: float) -> None:
-    """Wait until an owner on another host has been silent for ``STALE``, or let go.
+    """Wait until an owner on another host has not refreshed the lock for ``STALE`` seconds, or has released it.
 
-    Even an old lock is looked at for a while: a clock that was set would make a living owner look dead.
+    Even an old lock is watched for a while: after a clock was set, a living owner may look dead.
 
     Raises:
         FolderError: it has refreshed the lock.
@@ -156,9 +156,9 @@ def _watch(file: Place, theirs: Owner, age: float) -> None:
 
 
 def _replace(file: Path, theirs: Owner | None, owner: Owner) -> bool:
-    """Put our lock in the place of a dead owner's; whether we were the one of several drivers that take over.
+    """Put the lock of ``owner`` in the place of a dead owner's; whether it was the fastest of several drivers.
 
-    The file is never away in between, so that none of them finds the folder free.
+    The lock file exists all the time, so that no other driver takes the folder for free.
     """
     folder = os.open(file.parent, os.O_RDONLY)
     try:
@@ -189,7 +189,7 @@ def _refusal(file: Place, theirs: Owner, age: float) -> FolderError:
 
 
 def _put(file: ObjectPath, owner: Owner) -> bool:
-    """Whether the lock object is ours after it has settled."""
+    """Write the lock object; whether it is that of ``owner`` after all writers have written theirs."""
     file.write_bytes(json.dumps(asdict(owner)).encode())
     time.sleep(SETTLE)
     current = read(file)
@@ -205,7 +205,7 @@ def read(file: Place) -> Owner | None:
 
 
 def release(file: Place, owner: Owner) -> None:
-    """Delete the lock if it is still ours; a failure leaves it to be taken over."""
+    """Delete the lock if ``owner`` still holds it. If that fails, the next driver takes it over."""
     with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
         current = read(file)
         if current is not None and current.nonce == owner.nonce:
@@ -213,7 +213,7 @@ def release(file: Place, owner: Owner) -> None:
 
 
 class _Keeper(threading.Thread):
-    """Refreshes the lock, and interrupts this program if another one has taken it over."""
+    """A thread that refreshes the lock, and interrupts this program when another one has taken the lock over."""
 
     def __init__(self, file: Place, owner: Owner) -> None:
         super().__init__(daemon=True)
@@ -263,7 +263,7 @@ def _modified(file: Place) -> float:
 
 
 def _machine() -> str:
-    """What must agree for numbers of processes to mean the same: containers of one host have their own."""
+    """Boot and process namespace: process numbers mean the same where both agree; each container has its own."""
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"

@@ -1,8 +1,9 @@
 """Places of a run folder: local paths, or objects below any URI that pyarrow.fs opens.
 
 Every stage reads and writes the run folder itself, wherever it lies: a PUT is there whole or not at all, so that a kill
-at any moment leaves one copy of everything and nothing to reconcile.  A scratch folder per node that is mirrored was
-weighed and left: what it has sent would need a record of its own, and other nodes would have to ask the store anyway.
+at any moment leaves one copy of everything and nothing to reconcile.  We decided against a
+scratch folder per node that is copied to the store: it would need a record of what it has sent, and other nodes would
+have to ask the store anyway.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Result = TypeVar("Result")
 LINES_SECONDS = 5.0
 """Files of lines in an object store are written anew at most this often, as objects cannot grow."""
 LINES_SHARE = 20.0
-"""And no sooner than this many times what the last writing took."""
+"""And no sooner than this many times as long after as the last writing took."""
 
 
 REQUESTS = 16
@@ -37,7 +38,7 @@ REQUESTS = 16
 
 
 class Place(Protocol):
-    """A file or folder of a run folder, and all that may be done with it: pathlib's names and meanings."""
+    """A file or folder in a run folder. The methods are those of ``pathlib.Path``, which is a ``Place``, too."""
 
     @property
     def name(self) -> str: ...
@@ -58,14 +59,14 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ObjectPath:
-    """A ``Place`` in an object store; folders are the beginnings of names and need not be made."""
+    """A ``Place`` in an object store. Folders are beginnings of names there, and exist without being made."""
 
     store: Store
     path: str
     """Below the bucket, without slashes at its ends."""
 
     def __str__(self) -> str:
-        """The URI, as it may be given to the program again."""
+        """The URI; ``place`` makes the same path of it."""
         return self.store.uri(self.path)
 
     @property
@@ -107,7 +108,7 @@ class ObjectPath:
         return self.read_bytes().decode()
 
     def write_bytes(self, content: bytes) -> None:
-        """Put the object whole; seen by others all at once."""
+        """Put the object whole: others see all of it or nothing."""
         retried(lambda: self._put(content), str(self))
 
     def _put(self, content: bytes) -> None:
@@ -155,11 +156,11 @@ def place(text: str | Path) -> Path | ObjectPath:
 
 
 class Listing:
-    """The files below a folder with their sizes in bytes, as they were at one moment: one request, not one per file."""
+    """The files below a folder with their sizes at one moment, from one request instead of one per file."""
 
     def __init__(self, root: Place, names: dict[str, int]) -> None:
         self.names = names
-        """By name relative to the folder."""
+        """Sizes in bytes, by the file's name relative to the folder."""
         self._root = root
 
     def size(self, file: Place) -> int | None:
@@ -171,7 +172,7 @@ class Listing:
 
 
 def listing(folder: Place) -> Listing:
-    """What lies below ``folder``; nothing if that is not there."""
+    """The files below ``folder``; none where it does not exist."""
     if isinstance(folder, ObjectPath):
         return Listing(folder, retried(lambda: _objects(folder), str(folder)))
     names: dict[str, int] = {}
@@ -193,7 +194,7 @@ def _objects(folder: ObjectPath) -> dict[str, int]:
 
 
 def read_with(file: Place, work: Callable[[Any], Result]) -> Result:
-    """What ``work`` makes of the open file (a ``pyarrow.NativeFile``); done again if the store fails in between."""
+    """What ``work`` returns for the open file (a ``pyarrow.NativeFile``); called again after errors that may pass."""
     import pyarrow as pa
 
     if not isinstance(file, ObjectPath):
@@ -217,7 +218,7 @@ def remove_tree(folder: Place) -> None:
 
 
 def each(function: Callable[[Place], Result], files: Iterable[Place]) -> Iterator[Result]:
-    """``function`` of every file, in their order; of objects several at a time, since most of that is waiting."""
+    """``function`` of every file, in their order; several objects at a time, since most of their time is waiting."""
     listed = list(files)
     if not listed or not isinstance(listed[0], ObjectPath):
         yield from map(function, listed)
@@ -246,7 +247,7 @@ class Lines:
         if kind is None:
             self.flush()
             return
-        # What is on its way already says more than that this failed too.
+        # The error that is being raised already says more than a second one of the same store.
         with contextlib.suppress(OSError), patience(LITTLE_PATIENCE):
             self.flush()
 

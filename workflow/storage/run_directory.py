@@ -24,7 +24,7 @@ class Stored(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """Where everything of one run lies."""
+    """The paths of one run."""
 
     root: Place
 
@@ -47,7 +47,7 @@ class RunDirectory:
 
     @property
     def lock(self) -> Place:
-        """Who is at work in the folder."""
+        """Which driver works in the folder."""
         return self.root / "run.lock"
 
     @property
@@ -95,11 +95,11 @@ class RunDirectory:
 
     @property
     def unfinished_jobs(self) -> Place:
-        """The folder of all states of simulations."""
+        """The folder of the states of all unfinished simulations."""
         return self.root / "unfinished"
 
     def unfinished(self, job_id: str) -> Place:
-        """State of a simulation that has not come to its end yet."""
+        """State of a simulation that is not finished."""
         return self.unfinished_jobs / f"{job_id}.npz"
 
     @property

@@ -19,13 +19,13 @@ ALLOWED = {
     "abfs": ("credential_kind", "enable_tls", "blob_storage_authority", "dfs_storage_authority"),
     "hdfs": ("user", "replication", "buffer_size"),
 }
-"""What may stand behind the ? of a URI; whatever is not here might be a secret, and URIs are shown and written down."""
+"""Names that may stand behind the ? of a URI. Any other might be a secret, and URIs are printed and written down."""
 KINDS = {"s3": "s3", "gs": "gs", "gcs": "gs", "abfs": "abfs", "abfss": "abfs", "hdfs": "hdfs", "viewfs": "hdfs"}
 REGIONS = {"AWS_REGION", "AWS_DEFAULT_REGION"}
 PROBE = ".probe-"
-"""How names begin that are written to try something out."""
+"""How the names of objects begin that are written to test a store, and deleted again."""
 START_PATIENCE = 10.0
-"""Seconds for which a store that cannot be reached is tried before any work."""
+"""Seconds for which the first access to a store is tried again, before any work is done."""
 CONNECT_SECONDS, REQUEST_SECONDS = 10.0, 60.0
 
 
@@ -76,7 +76,7 @@ def parse(uri: str) -> tuple[Store, str] | Path:
 
 
 def _refuse_credentials(scheme: str, kind: str, authority: str, query: str) -> None:
-    """Nothing of a URI that is refused here is shown."""
+    """Raise FolderError for credentials; no message repeats them."""
     if kind in ("s3", "gs") and ":" in authority:
         # A secret key may hold a slash, so that its rest looks like a path.
         raise FolderError(f"{scheme}://...: a URI must not hold credentials; set them in the environment")

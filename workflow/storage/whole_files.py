@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what killed processes leave of them."""
+"""Files that exist whole or not at all, and the removal of what killed processes leave of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from workflow.storage.places import ObjectPath, Place
 
 
 def write_whole(place: Place, content: bytes | str) -> None:
-    """Write a file so that it is there whole or not at all: temporary name in the same folder, then rename; or one PUT.
+    """Write a file so that it exists whole or not at all: under a temporary name, then renamed; an object by one PUT.
 
     Raises:
-        OSError: it could not be written; what was there before is there still.
+        OSError: it could not be written; the file that was there before is unchanged.
     """
     data = content.encode() if isinstance(content, str) else content
     if isinstance(place, ObjectPath):
@@ -34,14 +34,14 @@ def write_whole(place: Place, content: bytes | str) -> None:
 
 
 def is_half_written(name: str) -> bool:
-    """Whether a file of this name is one that ``write_whole`` has not come to the end of."""
+    """Whether this is a temporary name of ``write_whole``."""
     return name.startswith(".") and name.endswith(".tmp")
 
 
 def remove_half_written(root: Place) -> None:
-    """Delete what writers that were killed have left below a folder; an object store has nothing of the kind.
+    """Delete the temporary files of killed writers below a folder; an object store has none.
 
-    A worker of a killed driver that still lives then fails to rename its file: whoever asks for it writes it again.
+    A worker of a killed driver that still lives then fails to rename its file; the task is carried out again.
     """
     if isinstance(root, ObjectPath):
         return

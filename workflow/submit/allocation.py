@@ -1,4 +1,4 @@
-"""Inside a batch job: a free port for Ray, and whether the nodes of the allocation have come together.
+"""Inside a batch job: find a free port for Ray, and wait until the nodes of the allocation have joined it.
 
 ``python -m workflow.submit.allocation free-port 21234`` and ``... wait --address 10.0.0.1:21234 --nodes 2 --gpus 4``;
 the script that ``latentphase submit --to slurm`` writes calls both.
@@ -20,7 +20,7 @@ PORTS_TRIED = 200
 
 @click.group()
 def main() -> None:
-    """What the batch script needs of Python."""
+    """Commands of the batch script."""
 
 
 @main.command("free-port")

@@ -15,14 +15,14 @@ from workflow.study.cluster_blocks import Group, Kubernetes
 from workflow.submit.submission import Submission
 
 LONGEST_NAME = 47
-"""KubeRay appends to the name of a RayJob."""
+"""Of a RayJob: KubeRay appends to it, and Kubernetes allows 63 characters."""
 STUDY_FOLDER = "/etc/latentphase"
 IDLE_SECONDS = 300
 """After which a worker without work is taken down."""
 
 
 def name_of(job: Submission[Kubernetes]) -> str:
-    """The study's name as Kubernetes takes names: small letters, digits and dashes."""
+    """The study's name in the form that Kubernetes accepts: small letters, digits and dashes."""
     return f"latentphase-{re.sub('[^a-z0-9]+', '-', job.study.name.lower())}"[:LONGEST_NAME].strip("-")
 
 
@@ -143,7 +143,7 @@ def preview(job: Submission[Kubernetes]) -> str:
 
 
 def reservation(job: Submission[Kubernetes]) -> str:
-    """How large the cluster may grow."""
+    """The largest size of the cluster."""
     site = job.site
     groups = (site.simulation, site.training)
     cpus = sum(group.most * group.cpus for group in groups)
@@ -174,7 +174,7 @@ def submit(job: Submission[Kubernetes], say: Callable[[str], None]) -> int:
 
 
 def refusal(message: str, site: Kubernetes) -> str:
-    """``message`` of kubectl with what is to be changed."""
+    """``message`` of kubectl, with the setting to change."""
     said = message.strip()
     if "no matches for kind" in said:
         return f"this Kubernetes cluster has no KubeRay operator; install it (helm install kuberay-operator)\n  {said}"

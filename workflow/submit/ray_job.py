@@ -1,4 +1,4 @@
-"""A Ray cluster that is there already: the study as a job of its Jobs API, followed to its exit code."""
+"""A Ray cluster that exists already: the study as a job of its Jobs API, followed to its exit code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_folder(job: Submission[Ray]) -> str:
 
 
 def request(job: Submission[Ray], working_dir: str) -> dict[str, Any]:
-    """What ``JobSubmissionClient.submit_job`` is given."""
+    """Arguments of ``JobSubmissionClient.submit_job``."""
     words = ["python", "-m", "latentphase", *job.arguments(STUDY, run_folder(job)), "--address", "auto"]
     # The study is shipped with its seed.
     return {
@@ -62,7 +62,7 @@ def preview(job: Submission[Ray]) -> str:
 
 
 def reservation(job: Submission[Ray]) -> str:
-    """What is set aside."""
+    """The CPUs that the cluster sets aside."""
     return f"{job.site.cpus:g} CPUs are set aside for the driver; tasks share the cluster with its other jobs"
 
 

@@ -41,7 +41,7 @@ def places(job: Submission[Slurm]) -> Places:
 
 
 def directives(site: Slurm) -> list[str]:
-    """Options of sbatch for what ``site`` asks for."""
+    """Options of sbatch for the resources of ``site``."""
     options = {
         "nodes": site.nodes,
         "ntasks-per-node": 1,
@@ -99,7 +99,7 @@ def hours(limit: str) -> float:
 
 
 def reservation(job: Submission[Slurm]) -> str:
-    """What one allocation may take in all."""
+    """The core-hours that one allocation may take."""
     site = job.site
     most = hours(site.time) * site.nodes
     text = f"each allocation reserves at most {most * site.cpus:.2f} core-hours and {most * site.gpus:.2f} GPU-hours"
@@ -152,11 +152,12 @@ REFUSALS: tuple[tuple[str, str, str], ...] = (
      "is so large", "%R %D nodes of %c CPUs, %m MB, GPUs %G"),
     (r"[Tt]ime limit|PartitionTimeLimit", "time = {site.time!r}: longer than the partition allows", "%R %l"),
 )  # fmt: skip
-"""What sbatch says, or why a job waits, the setting that is to be changed, and what sinfo can be asked about it."""
+"""A pattern in a message of sbatch or in the reason why a job waits; the setting to change; a format of sinfo that
+shows what the site has instead."""
 
 
 def refusal(message: str, site: Slurm) -> str | None:
-    """``message`` of SLURM with the setting behind it, and what the site has instead; None for unknown messages."""
+    """``message`` of SLURM with the setting to change, and what the site has instead; None for unknown messages."""
     said = "; ".join(line.removeprefix("sbatch: ") for line in message.strip().splitlines())
     for pattern, text, form in REFUSALS:
         if re.search(pattern, message):
@@ -169,7 +170,7 @@ def _longest(site: Slurm) -> str | None:
     """A complaint if no partition that the job may go to allows its time: many sites let such a job wait forever."""
     command = ["sinfo", "--noheader", "--format=%l", *([f"--partition={site.partition}"] if site.partition else [])]
     limits = subprocess.run(command, capture_output=True, text=True).stdout.split()
-    # What is no time, as "infinite", is no limit; of a partition that does not exist sbatch says more.
+    # A word such as "infinite" is no limit. sbatch says more of a partition that does not exist.
     if not limits or any(not re.fullmatch(r"[\d:-]+", limit) or hours(limit) >= hours(site.time) for limit in limits):
         return None
     return f"cluster.slurm.time = {site.time!r}: longer than the partition allows\n  sinfo knows: {_sinfo('%R %l')}"

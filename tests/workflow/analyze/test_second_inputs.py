@@ -70,7 +70,7 @@ def test_shards_without_it_stay_as_they_were() -> None:
     study = parse({**STUDY, "simulate": blocks, "train": [{"name": "field", "epochs": 2}]})
     (item,) = model_plans(study)
     assert len(item.task_ids) == 2
-    assert [task.info.further for task in shard_tasks(study)] == [(("green", (1, 16, 16)),), ()]
+    assert [task.info.second_inputs for task in shard_tasks(study)] == [(("green", (1, 16, 16)),), ()]
 
 
 def test_a_matrix_for_every_temperature(run: RunDirectory) -> None:
