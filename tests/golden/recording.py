@@ -79,6 +79,8 @@ def differences(old: List, new: List, place: str = "") -> list[str]:
 def _tables(page: Path) -> list[str]:
     """Digests of the page's sections, but for costs, the machine and the training's speed."""
     text = re.sub(r"<td>[\d,]+</td></tr>", "", page.read_text().partition("<h2>Cost</h2>")[0])
+    # How the template breaks its lines is no matter of what the page shows.
+    text = re.sub(r"\s*(<[^<>]*>)\s*", r"\1", re.sub(r"\s+", " ", text))
     return [f"{part.partition('<')[0]} {_sha(part.encode())}" for part in text.split("<h2>")]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from simulators import contract
 from simulators.contract import BondSum
+from workflow.storage.typed_json import Parameters
 
 
-def bond_sums(name: str, points: Sequence[Mapping[str, Any]]) -> list[BondSum] | None:
+def bond_sums(name: str, points: Sequence[Parameters]) -> list[BondSum] | None:
     """How the energy follows from bonds at every one of ``points``; None where it does not at one of them.
 
     Args:

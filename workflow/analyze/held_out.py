@@ -29,7 +29,7 @@ class Given(NamedTuple):
     names: tuple[str, ...]
 
 
-class Samples(NamedTuple):
+class HeldOutSamples(NamedTuple):
     """Held-out samples of one lattice size with what is known of them; S rows."""
 
     labelled: Labelled
@@ -61,7 +61,7 @@ class Samples(NamedTuple):
 
 def held_out_samples(
     run: RunDirectory, tasks: Iterable[ShardTask], trained: set[str], fraction: float, given_as: Input = "raw"
-) -> Samples:
+) -> HeldOutSamples:
     """Held-out rows of the shards of ``tasks``: all rows of those that were not trained on.
 
     Args:
@@ -73,13 +73,13 @@ def held_out_samples(
     """
     listed = list(tasks)
     known = physics(listed[0], given_as)
-    paths = (run.shard(t.system, t.size, t.task_id) for t in listed)
+    paths = (run.shard(t) for t in listed)
     labelled = label_samples(paths, columns(known.orders), fraction)
     within = np.array([t.task_id in trained for t in listed])[labelled.shard]
     rows = np.flatnonzero(labelled.unseen | ~within)
     given = None if known.orders else _given(run, listed)
     chains_S = index_chains(labelled.chain[rows], labelled.shard[rows])
-    return Samples(labelled, rows, known, given, components_at(labelled, rows, known.orders), chains_S)
+    return HeldOutSamples(labelled, rows, known, given, components_at(labelled, rows, known.orders), chains_S)
 
 
 def components_at(
@@ -95,7 +95,7 @@ def _given(run: RunDirectory, tasks: Iterable[ShardTask]) -> Given | None:
     labels = []
     named: dict[str, str] = {}
     for task in tasks:
-        path = run.shard(task.system, task.size, task.task_id)
+        path = run.shard(task)
         if "label" not in read_schema(path).names:
             return None
         labels.append(read_table(path, ["label"]).column("label").to_numpy())
@@ -104,7 +104,7 @@ def _given(run: RunDirectory, tasks: Iterable[ShardTask]) -> Given | None:
     return Given(label_A, tuple(named.get(str(k), str(k)) for k in range(int(label_A.max()) + 1)))
 
 
-def phases_of(samples: Samples, threshold: float, rows: NDArray[np.intp] | None = None) -> Phases:
+def phases_of(samples: HeldOutSamples, threshold: float, rows: NDArray[np.intp] | None = None) -> Phases:
     """Phases of the samples, or of other rows of the same shards: by their order parameters, else as given.
 
     Without either, all samples count as disordered.
@@ -118,21 +118,21 @@ def phases_of(samples: Samples, threshold: float, rows: NDArray[np.intp] | None 
     return phases.label(order_SK, samples.orders, samples.labelled.shard[chosen], threshold, weight_S)
 
 
-def training_rows(samples: Samples, task_ids: Iterable[str]) -> NDArray[np.intp]:
+def training_rows(samples: HeldOutSamples, task_ids: Iterable[str]) -> NDArray[np.intp]:
     """Rows of ``samples.labelled`` in the named shards that are not held out."""
     is_named = np.isin(np.array(samples.labelled.task_ids), list(task_ids))[samples.labelled.shard]
     is_named[samples.rows] = False
     return np.flatnonzero(is_named)
 
 
-def subset(samples: Samples, keep: NDArray[np.bool_]) -> Samples:
+def subset(samples: HeldOutSamples, keep: NDArray[np.bool_]) -> HeldOutSamples:
     """The samples where ``keep`` is true."""
     rows = samples.rows[keep]
     chains = index_chains(samples.labelled.chain[rows], samples.labelled.shard[rows])
     return samples._replace(rows=rows, order_SK=samples.order_SK[keep], chains=chains)
 
 
-def branches(samples: Samples) -> dict[str, NDArray[np.bool_]]:
+def branches(samples: HeldOutSamples) -> dict[str, NDArray[np.bool_]]:
     """Shards that differ in the scanned parameter alone, as masks over the samples, by a label such as
     ``coupling = 1.0``; none without an order parameter, or where a shard lacks the scanned one."""
     points, scanned = samples.labelled.points, samples.physics.parameter
@@ -143,14 +143,16 @@ def branches(samples: Samples) -> dict[str, NDArray[np.bool_]]:
     return {key: rest == key for key in dict.fromkeys(keys)}
 
 
-def temperatures(samples: Samples) -> NDArray[np.float64]:
+def temperatures(samples: HeldOutSamples) -> NDArray[np.float64]:
     """(S,) the scanned parameter: temperature, or what stands for it."""
     return np.array([float(point[samples.physics.parameter]) for point in samples.labelled.points])[
         samples.labelled.shard[samples.rows]
     ]
 
 
-def neighbours(x_SF: NDArray[np.float64], branch: Samples, resamples: int, rng: np.random.Generator) -> mmd.Neighbours:
+def neighbours(
+    x_SF: NDArray[np.float64], branch: HeldOutSamples, resamples: int, rng: np.random.Generator
+) -> mmd.Neighbours:
     """Eq. 9 between neighbouring temperatures, of samples folded into one phase."""
     temperature_G, group_S = np.unique(temperatures(branch), return_inverse=True)
     sums = mmd.group_sums(x_SF, group_S, branch.chains)

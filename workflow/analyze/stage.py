@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from workflow.analyze.model import ModelJob, analyze_model
+from workflow.analyze.context import ModelJob
+from workflow.analyze.results import analyze_model, is_current
 from workflow.analyze.sizes import SizeJob, analyze_size
+from workflow.analyze.summary import lost_signs, write_summary
 from workflow.dataset.certified import require_certified
 from workflow.dataset.inputs import Input, objection, seen
 from workflow.dataset.origins import ShardTask
@@ -17,7 +19,6 @@ from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
 from workflow.train.restarts import best_restarts
-from workflow.verdict.summary import lost_signs, write_summary
 
 Job = ModelJob | SizeJob
 
@@ -40,7 +41,7 @@ def analyze(study: Study, run: RunDirectory, execution: Execution) -> None:
     require("analyze", "encode", "encoded model", unencoded)
     require_certified(run, tasks, "analyze", study.allow_uncertified)
     forget_failures(run, [_failure(job).file for job in jobs])
-    todo = [job for job in jobs if run.analysis / f"{_name(job)}.json" not in listing]
+    todo = [job for job in jobs if not _is_done(run, job, listing)]
     with stage_work("analyze", run, execution, len(todo), "results") as work:
         for seconds in work.carry_out(analyze_one, todo, _failure):
             work.advance(seconds)
@@ -51,6 +52,12 @@ def analyze(study: Study, run: RunDirectory, execution: Execution) -> None:
 def analyze_one(job: Job, root: str) -> float:
     """One task of the stage."""
     return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
+
+
+def _is_done(run: RunDirectory, job: Job, listing: places.Listing) -> bool:
+    """Whether the result is there, with those of all parts."""
+    is_there = run.analysis / f"{_name(job)}.json" in listing
+    return is_there and (isinstance(job, SizeJob) or is_current(run, job.model.train_id))
 
 
 def _name(job: Job) -> str:

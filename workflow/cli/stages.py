@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -157,9 +156,9 @@ def _executor(options: Options) -> Executor:
 def _print_closing(run: RunDirectory, stages: tuple[str, ...]) -> None:
     """The verdict and where the page is, or what a single stage left behind."""
     if "report" in stages:
-        from workflow.verdict.judging import verdict_text
+        from workflow.verdict.judging import read_verdicts, verdict_text
 
-        click.echo(verdict_text(json.loads(run.verdict.read_text())))
+        click.echo(verdict_text(read_verdicts(run.verdict)))
         click.echo(f"report: {_relative(run.page)}")
     else:
         click.echo(f"{', '.join(stages)} done in {_relative(run.root)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import sqrt
 from typing import Any, NamedTuple
@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis.errors import Estimate
-from analysis.figures import decoder as decoder_figures
 from analysis.figures import physics as physics_figures
 from simulators import contract
-from workflow.report.models import Analyzed, Drawing, best, by_quantity, estimate, groups, latent_names, order_name
-from workflow.verdict.judging import Record
+from workflow.analyze.models import AnalyzedModel, best, by_quantity, groups
+from workflow.analyze.naming import order_name
+from workflow.analyze.part import Drawing
+from workflow.analyze.parts import energies as energies_part
+from workflow.analyze.parts.energies import Energies
+from workflow.verdict.records import Record
 
 GRID = 80
 """Temperatures of an exact curve."""
@@ -35,7 +38,7 @@ class Drawn(NamedTuple):
     """The parameter point, as its system has it."""
 
 
-def energies(models: Sequence[Analyzed]) -> Drawing:
+def energies(models: Sequence[AnalyzedModel]) -> Iterator[Drawing]:
     """Energy and specific heat against temperature: data, every kind of decoder, and the exact lattice."""
     data, drawn = _collected(models)
     places = sorted({(point.size, point.coupling) for point in data})
@@ -56,49 +59,49 @@ def energies(models: Sequence[Analyzed]) -> Drawing:
             "temperature." + (" Line: the exact finite lattice, for comparison only." if known else "")
         )
         figure = physics_figures.energy_and_heat(series, known)
-        yield f"energies-{system}-L={size}-J={coupling:g}", caption, figure
+        yield Drawing(f"energies-{system}-L={size}-J={coupling:g}", caption, figure)
 
 
-def _collected(models: Sequence[Analyzed]) -> tuple[list[Drawn], list[Drawn]]:
+def _collected(models: Sequence[AnalyzedModel]) -> tuple[list[Drawn], list[Drawn]]:
     """Points of the data, and those that each kind of model draws, over its seeds."""
-    data: dict[tuple[Any, ...], Drawn] = {}
-    found: dict[tuple[Any, ...], list[Drawn]] = {}
-    for label, model in _chosen(models):
+    data: dict[tuple[int, float, float], Drawn] = {}
+    drawn: dict[tuple[str, int, float, float], list[Drawn]] = {}
+    for label, model, energies in _chosen(models):
         system = contract.load(model.plan.system)
-        for point in model.content["energies"]["points"]:
-            place = (model.plan.size, float(point["point"]["coupling"]), float(point["point"]["temperature"]))
-            spec = system.spec(**point["point"])
-            data.setdefault(place, Drawn("data", *place, *_pair(point["data"]), spec))
-            source = model.content["energies"]["prior"] if model.is_one_point else point["posterior"]
-            found.setdefault((label, *place), []).append(Drawn(label, *place, *_pair(source), spec))
-    return list(data.values()), [_mean(points) for points in found.values()]
+        for point in energies.points:
+            place = (model.plan.size, float(point.point["coupling"]), float(point.point["temperature"]))
+            spec = system.spec(**point.point)
+            data.setdefault(place, Drawn("data", *place, *point.data, spec))
+            source = energies.prior if model.is_one_point and energies.prior is not None else point.posterior
+            drawn.setdefault((label, *place), []).append(Drawn(label, *place, *source, spec))
+    return list(data.values()), [_mean(points) for points in drawn.values()]
 
 
-def _chosen(models: Sequence[Analyzed]) -> list[tuple[str, Analyzed]]:
+def _chosen(models: Sequence[AnalyzedModel]) -> list[tuple[str, AnalyzedModel, Energies]]:
     """Models with energies and the name of their series: one beta of each group, and of single points all."""
     several = [model for model in models if not model.is_one_point]
     chosen = [
         (f"{label}, {_beta(model)}", model)
-        for label, mine in groups(several).items()
-        for size in sorted({model.plan.size for model in mine})
-        for model in best([m for m in mine if m.plan.size == size])
+        for label, group in groups(several).items()
+        for size in sorted({model.plan.size for model in group})
+        for model in best([m for m in group if m.plan.size == size])
     ]
     chosen += [(f"{_kind(model)}, {_beta(model)}, one point each", model) for model in models if model.is_one_point]
-    return [(label, model) for label, model in chosen if model.content.get("energies") is not None]
+    return [
+        (label, model, energies)
+        for label, model in chosen
+        if (energies := model.analysis[energies_part.PART]) is not None
+    ]
 
 
-def _beta(model: Analyzed) -> str:
+def _beta(model: AnalyzedModel) -> str:
     return rf"$\beta={model.plan.beta.value:g}" + (r"\,\lambda$" if model.plan.beta.relative else "$")
 
 
-def _kind(model: Analyzed) -> str:
+def _kind(model: AnalyzedModel) -> str:
     local = f" ({model.plan['local_beta']:g})" if model.plan["model"] == "beta2-vae" else ""
     name = {"beta-vae": "", "beta2-vae": "β²"}[model.plan["model"]]
     return f"{name} {model.plan['likelihood']}{local}".strip()
-
-
-def _pair(found: dict[str, Any]) -> tuple[Estimate, Estimate]:
-    return estimate(found["energy"]), estimate(found["specific_heat"])
 
 
 def _mean(points: Sequence[Drawn]) -> Drawn:
@@ -139,19 +142,20 @@ def _exact(name: str, points: Sequence[Drawn]) -> physics_figures.ExactCurve | N
     )
 
 
-def trade_off(models: Sequence[Analyzed], records: Sequence[Record], label: str) -> Drawing:
+def trade_off(models: Sequence[AnalyzedModel], records: Sequence[Record], label: str) -> Iterator[Drawing]:
     """Order parameters and energy errors of one group and size against beta."""
-    found = {model.plan.train_id: by_quantity(records, model) for model in models}
-    known = dict.fromkeys(quantity for values in found.values() for quantity in values)
+    numbers = {model.plan.train_id: by_quantity(records, model) for model in models}
+    known = dict.fromkeys(quantity for of_model in numbers.values() for quantity in of_model)
     quantities = {q: order_name(q[12:]) for q in known if q.startswith("correlation_")}
     is_thermal = models[0].plan["likelihood"] == "thermal"
-    units = {f"kl_{unit}": name for unit, name in enumerate(latent_names(models[0]))}
+    units = {f"kl_{unit}": name for unit, name in enumerate(models[0].latent_names)}
     panel_of = dict.fromkeys(units, "KL / nats") | dict.fromkeys(quantities, "|correlation|")
     panels: dict[str, list[physics_figures.BetaSeries]] = {}
     for quantity, text in [*units.items(), *quantities.items(), ("energy_error_posterior", "rms over points")]:
-        mine = [model for model in models if quantity in found[model.plan.train_id]]
-        ratio = tuple(model.result["beta"] if is_thermal else model.ratio for model in mine)
-        series = physics_figures.BetaSeries(text, ratio, tuple(found[m.plan.train_id][quantity] for m in mine))
+        with_it = [model for model in models if quantity in numbers[model.plan.train_id]]
+        ratio = tuple(model.training.beta if is_thermal else model.ratio for model in with_it)
+        values = tuple(numbers[model.plan.train_id][quantity] for model in with_it)
+        series = physics_figures.BetaSeries(text, ratio, values)
         panels.setdefault(panel_of.get(quantity, "energy error per site"), []).append(series)
     caption = (
         f"What is traded for what, {label}, L = {models[0].plan.size}: KL per unit, |correlation| of the order "
@@ -159,34 +163,4 @@ def trade_off(models: Sequence[Analyzed], records: Sequence[Record], label: str)
         "parameter points, z of the posteriors), every seed."
     )
     xlabel = r"$\beta$" if is_thermal else r"$\beta\,/\,\lambda$"
-    yield f"trade-off-{label}", caption, physics_figures.against_beta(panels, xlabel)
-
-
-def readings(model: Analyzed, label: str) -> Drawing:
-    """The decoder along the latents that stand for order parameters."""
-    found = model.content.get("readings")
-    if not found:
-        return
-    latents = latent_names(model)
-    pairs = {
-        model.content["order_parameters"][model.content["orders"][pair["order"]]]: model.content["units"][
-            pair["latent"]
-        ]
-        for pair in model.content["correlation"]["pairs"]
-    }
-    panels = []
-    for order, reading in found.items():
-        columns = (
-            tuple(estimate(b[name]) for b in reading["bins"])
-            for name in ("order", "decoded", "field", "conditional_field", "weiss_field")
-        )
-        place = tuple(float(b["latent"]) for b in reading["bins"])
-        panels.append(decoder_figures.ReadingPanel(latents[pairs[order]], order_name(order), place, *columns))
-    caption = (
-        f"The decoder read as a mean-field Hamiltonian (Eqs. 10, 11), {label}, L = {model.plan.size}, "
-        f"seed {model.plan.seed}, in bins of the latent that stands for each order parameter. Above: its mean field "
-        "m(z) against the mean order parameter of the samples encoded there, E[o | z]. Below: its field h(z) against "
-        "the field of independent spins with that mean, and Weiss's field 2 · 4|J| o / T of the neighbours; logits, so "
-        "in units of T. Conditional fields beyond the scale are not shown."
-    )
-    yield f"readings-{label}", caption, decoder_figures.readings(panels)
+    yield Drawing(f"trade-off-{label}", caption, physics_figures.against_beta(panels, xlabel))

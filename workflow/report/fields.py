@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,13 @@ from numpy.typing import NDArray
 from analysis.encodings import Variable
 from analysis.figures import latent_plane as figures
 from analysis.figures import states as state_figures
+from workflow.analyze.models import PANELS, AnalyzedModel, compared
+from workflow.analyze.part import Drawing
+from workflow.analyze.parts.generated import PLANE, read_fields
 from workflow.analyze.physics import variable_of
-from workflow.analyze.pictures import PLANE
 from workflow.report.latents import reference
-from workflow.report.models import PANELS, Analyzed, Drawing, compared
 from workflow.storage.places import read_with
 from workflow.storage.run_directory import RunDirectory
-from workflow.storage.tables import read_table
 
 WHAT = {
     "spins": "mean fields m_k",
@@ -33,28 +32,18 @@ FEW = 256
 """Configurations that are looked at to see whether they are images."""
 
 
-def _what(model: Analyzed) -> str:
+def _what(model: AnalyzedModel) -> str:
     if model.physics.on_sites:
         return WHAT[decoded_variable(model).kind]
     return MATRICES + (" of spin up" if model.plan.seen.shape[0] == 2 else "")
 
 
-def decoded_variable(model: Analyzed) -> Variable:
+def decoded_variable(model: AnalyzedModel) -> Variable:
     """What the decoded means are of."""
     return variable_of(model.plan.seen.stored.decoded(model.plan["likelihood"]))
 
 
-def fields(run: RunDirectory, model: Analyzed, kind: str) -> NDArray[np.float64]:
-    """Decoded means of the features (n, F, H, W) kept by the analysis: ``generated`` or ``plane``; of a beta2-vae
-    also configurations ``drawn`` from the first, ``local_field`` and ``local_beta``."""
-    table = read_table(run.analysis / f"{model.plan.train_id}-fields.parquet").combine_chunks()
-    shape = json.loads(table.schema.field("mean_field").metadata[b"shape"])
-    rows = [row for row, name in enumerate(table.column("kind").to_pylist()) if name == kind]
-    raw = [table.column("mean_field")[row].as_py() for row in rows]
-    return np.frombuffer(b"".join(raw), "<f4").reshape(-1, *shape).astype(float)
-
-
-def generated(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
+def generated(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> Iterator[Drawing]:
     """Sixteen decoded fields at every beta of one group and size."""
     chosen = compared(models)
     first = chosen.models[0]
@@ -62,58 +51,59 @@ def generated(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Draw
         f"Sixteen {_what(first)} decoded from z ~ N(0, 1), {label}, "
         f"L = {first.plan.size}, {chosen.words}{reference('generated', first)}."
     )
-    yield f"generated-{label}", caption, _tiles(run, chosen.models, chosen.titles)
+    yield Drawing(f"generated-{label}", caption, _tiles(run, chosen.models, chosen.titles))
 
 
-def generated_by_point(run: RunDirectory, models: Sequence[Analyzed]) -> Drawing:
+def generated_by_point(run: RunDirectory, models: Sequence[AnalyzedModel]) -> Iterator[Drawing]:
     """The same of models of a single parameter point, the first seed of each."""
-    first: dict[tuple[Any, ...], Analyzed] = {}
+    first: dict[tuple[Any, ...], AnalyzedModel] = {}
     for model in sorted(models, key=lambda model: model.plan.seed):
         first.setdefault((model.plan.name, model.plan.given_as, model.plan.size, model.setting), model)
-    by_kind: dict[tuple[Any, ...], list[Analyzed]] = {}
+    by_kind: dict[tuple[Any, ...], list[AnalyzedModel]] = {}
     yield from local(run, list(first.values()), "points")
     for model in first.values():
         by_kind.setdefault((decoded_variable(model), model.plan.system, model.plan.given_as), []).append(model)
-    for (_, system, given_as), mine in by_kind.items():
-        chosen = mine[: 2 * PANELS]
+    for (_, system, given_as), of_kind in by_kind.items():
+        chosen = of_kind[: 2 * PANELS]
         caption = (
             f"Sixteen {_what(chosen[0])} decoded from z ~ N(0, 1) by models of a single parameter "
             f"point{reference('generated', chosen[0])}; block and point above."
         )
         titles = [f"{model.plan.name}\n{_point(model)}, L = {model.plan.size}" for model in chosen]
         label = system if given_as == "raw" else f"{system}-{given_as}"
-        yield f"generated-points-{label}", caption, _tiles(run, chosen, titles)
+        yield Drawing(f"generated-points-{label}", caption, _tiles(run, chosen, titles))
 
 
-def _point(model: Analyzed) -> str:
+def _point(model: AnalyzedModel) -> str:
     point = dict(model.points[0])
     short = {"temperature": "T", "coupling": "J", "hopping": "κ"}
     return ", ".join(f"{short[name]} = {value:g}" for name, value in point.items() if name in short)
 
 
-def local(run: RunDirectory, models: Sequence[Analyzed], label: str) -> Drawing:
+def local(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> Iterator[Drawing]:
     """Configurations, local fields and local inverse temperatures of the spin models with both, a row each."""
-    mine = [model for model in models if model.plan["model"] == "beta2-vae"]
-    mine = [model for model in mine if model.physics.variable.kind == "spins"][:PANELS]
-    if mine:
+    of_kind = [model for model in models if model.plan["model"] == "beta2-vae"]
+    of_kind = [model for model in of_kind if model.physics.variable.kind == "spins"][:PANELS]
+    if of_kind:
         rows = [
             figures.LocalRow(
                 f"{model.plan.name}, {_point(model)}" if model.is_one_point else model.title,
-                *(fields(run, model, kind)[:, 0] for kind in ("drawn", "local_field", "local_beta")),
+                *(read_fields(run, model.plan.train_id, kind)[:, 0] for kind in ("drawn", "local_field", "local_beta")),
             )
-            for model in mine
+            for model in of_kind
         ]
         caption = (
-            f"What z ~ N(0, 1) decode to, {label}, L = {mine[0].plan.size}: configurations drawn, local fields h_k, "
-            f"local inverse temperatures β_k{reference('local', mine[0])}. Only the product β_k h_k is fixed by data."
+            f"What z ~ N(0, 1) decode to, {label}, L = {of_kind[0].plan.size}: configurations drawn, local fields "
+            f"h_k, local inverse temperatures β_k{reference('local', of_kind[0])}. Only the product β_k h_k is fixed "
+            "by data."
         )
-        yield f"local-{label}", caption, figures.local_fields(rows)
+        yield Drawing(f"local-{label}", caption, figures.local_fields(rows))
 
 
-def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
+def plane(run: RunDirectory, model: AnalyzedModel, label: str) -> Iterator[Drawing]:
     """Fields decoded over the plane of two latents."""
     points = len(PLANE)
-    decoded = fields(run, model, "plane")
+    decoded = read_fields(run, model.plan.train_id, "plane")
     decoded = decoded.reshape(points, points, *decoded.shape[1:])
     caption = (
         f"{_what(model)[:1].upper()}{_what(model)[1:]} decoded over the latent plane, {label}, "
@@ -124,11 +114,11 @@ def plane(run: RunDirectory, model: Analyzed, label: str) -> Drawing:
     else:
         colours, key = _colours(run, model, decoded, _reach([decoded]))
         figure = state_figures.latent_plane_tiles(colours, PLANE, PLANE, key, model.title)
-    yield f"plane-{label}", caption, figure
+    yield Drawing(f"plane-{label}", caption, figure)
 
 
-def _tiles(run: RunDirectory, models: Sequence[Analyzed], titles: Sequence[str]) -> Any:
-    decoded = [fields(run, model, "generated") for model in models]
+def _tiles(run: RunDirectory, models: Sequence[AnalyzedModel], titles: Sequence[str]) -> Any:
+    decoded = [read_fields(run, model.plan.train_id, "generated") for model in models]
     if decoded_variable(models[0]).kind == "spins":
         panels = [figures.FieldPanel(title, part[:, 0]) for title, part in zip(titles, decoded, strict=True)]
         return figures.generated_fields(panels)
@@ -145,11 +135,11 @@ def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     )
 
 
-def _is_image(run: RunDirectory, model: Analyzed) -> bool:
+def _is_image(run: RunDirectory, model: AnalyzedModel) -> bool:
     """Whether the data are grey values between 0 and 1; a linear decoder may leave that range."""
     if model.plan.given_as != "raw" or model.physics.variable.kind != "values":
         return False
-    path = run.shard(model.plan.system, model.plan.size, model.task.task_id)
+    path = run.shard(model.task)
     values = np.frombuffer(b"".join(read_with(path, _first_configurations)), "<f4")
     return bool(values.min() >= 0 and values.max() <= 1)
 
@@ -160,7 +150,7 @@ def _first_configurations(source: Any) -> list[bytes]:
 
 
 def _colours(
-    run: RunDirectory, model: Analyzed, decoded: NDArray[np.float64], reach: tuple[float, float]
+    run: RunDirectory, model: AnalyzedModel, decoded: NDArray[np.float64], reach: tuple[float, float]
 ) -> tuple[NDArray[np.float64], state_figures.Key]:
     """The first stored channel of (..., F, H, W) as colours (..., H, W, C)."""
     variable = decoded_variable(model)

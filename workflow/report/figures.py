@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from analysis.figures.style import to_svg
-from workflow.report import curves as report_curves
-from workflow.report import energies as report_energies
-from workflow.report import fields as report_fields
-from workflow.report import latents as report_latents
-from workflow.report import sweeps as report_sweeps
-from workflow.report.fluctuations import fluctuation_curves
-from workflow.report.models import Analyzed, Drawing, best, compared, groups, size_of_sweep
+from workflow.analyze.models import AnalyzedModel, best, compared, groups, size_of_sweep
+from workflow.analyze.part import Drawing
+from workflow.analyze.parts import energies as energies_part
+from workflow.analyze.registry import all_parts
+from workflow.report import curves, energies, fields, latents, sweeps
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
 from workflow.study.blocks import AnalyzeBlock
-from workflow.verdict.judging import Record
+from workflow.verdict.records import Record
+
+PARTS = ("thermal", "readings", "fluctuations")
+"""In which figures of parts stand; others follow."""
 
 
 class Picture(NamedTuple):
@@ -28,7 +29,7 @@ class Picture(NamedTuple):
 
 
 def draw_all(
-    run: RunDirectory, models: Sequence[Analyzed], records: Sequence[Record], settings: AnalyzeBlock
+    run: RunDirectory, models: Sequence[AnalyzedModel], records: Sequence[Record], settings: AnalyzeBlock
 ) -> list[Picture]:
     """Every figure that the results of this run allow; also written to ``report/figures``."""
     pictures = []
@@ -42,44 +43,45 @@ def draw_all(
 
 
 def _figures(
-    run: RunDirectory, models: Sequence[Analyzed], records: Sequence[Record], settings: AnalyzeBlock
-) -> Drawing:
+    run: RunDirectory, models: Sequence[AnalyzedModel], records: Sequence[Record], settings: AnalyzeBlock
+) -> Iterator[Drawing]:
     several = [model for model in models if not model.is_one_point]
     single = [model for model in models if model.is_one_point]
-    for label, mine in groups(several).items():
-        yield from _group(run, mine, records, label, settings)
-    yield from report_fields.generated_by_point(run, single)
+    for label, group in groups(several).items():
+        yield from _group(run, group, records, label, settings)
+    yield from fields.generated_by_point(run, single)
     for system in dict.fromkeys(model.plan.system for model in models):
-        yield from report_energies.energies([model for model in models if model.plan.system == system])
-    yield from report_curves.neighbours(run, _systems(run))
+        yield from energies.energies([model for model in models if model.plan.system == system])
+    yield from curves.neighbours(run)
 
 
 def _group(
-    run: RunDirectory, models: list[Analyzed], records: Sequence[Record], label: str, settings: AnalyzeBlock
-) -> Drawing:
+    run: RunDirectory, models: list[AnalyzedModel], records: Sequence[Record], label: str, settings: AnalyzeBlock
+) -> Iterator[Drawing]:
     """Models that differ in size, beta and seed alone."""
     size = size_of_sweep(models)
     of_size = [model for model in models if model.plan.size == size]
     good = best(models)
-    yield from report_latents.latent_pictures(run, of_size, label)
-    yield from report_fields.generated(run, of_size, label)
-    yield from report_fields.local(run, compared(of_size).models, label)
+    yield from latents.latent_pictures(run, of_size, label)
+    yield from fields.generated(run, of_size, label)
+    yield from fields.local(run, compared(of_size).models, label)
     # What a thermal decoder's latents are worth is no matter of lam, which counts spins as independent.
     if models[0].plan["likelihood"] != "thermal":
-        if report_sweeps.is_sweep(of_size):
-            yield from report_curves.collapse(of_size, records, label)
-        yield from report_sweeps.over_sizes(models, records, label)
+        if sweeps.is_sweep(of_size):
+            yield from curves.collapse(of_size, records, label)
+        yield from sweeps.over_sizes(models, records, label)
     if good[0].latents == 2:
-        yield from report_fields.plane(run, good[0], label)
-    yield from report_curves.learning(run, models, label)
-    yield from report_curves.thermal(good[0], label)
-    yield from report_energies.readings(good[0], label)
-    yield from fluctuation_curves(models, label)
-    if report_sweeps.is_sweep(of_size) and all(model.content.get("energies") is not None for model in of_size):
-        yield from report_energies.trade_off(of_size, records, label)
+        yield from fields.plane(run, good[0], label)
+    yield from curves.learning(run, models, label)
+    yield from _of_parts(run, models, label)
+    has_energies = all(model.analysis[energies_part.PART] is not None for model in of_size)
+    if sweeps.is_sweep(of_size) and has_energies:
+        yield from energies.trade_off(of_size, records, label)
     if len({model.plan.size for model in models}) > 1:
-        yield from report_curves.sizes(models, records, label, settings)
+        yield from curves.sizes(models, records, label, settings)
 
 
-def _systems(run: RunDirectory) -> list[str]:
-    return sorted({path.name.rpartition("-L=")[0] for path in run.analysis.glob("*-L=*.json")})
+def _of_parts(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> Iterator[Drawing]:
+    place = {name: number for number, name in enumerate(PARTS)}
+    for part in sorted(all_parts(), key=lambda part: place.get(part.name, len(PARTS))):
+        yield from part.figures(run, models, label)

@@ -10,26 +10,18 @@ from importlib.metadata import version
 
 import jinja2
 
-from simulators.sampling.certificate import FEWEST_SIGN_ERRORS
 from workflow import __version__
+from workflow.analyze.models import groups
+from workflow.analyze.results import read_models
 from workflow.execution.stage import Execution, stage_work
 from workflow.execution.stage_costs import costs
 from workflow.plan.tasks import model_plans, shard_tasks
-from workflow.report import tables as report_tables
-from workflow.report.details import (
-    geometry_rows,
-    ideal_rows,
-    restart_rows,
-    settling_rows,
-    sign_rows,
-    square_table,
-    temperature_rows,
-    temperature_summary,
-)
+from workflow.report.certificates import certificate_tables
+from workflow.report.distances import distance_tables
 from workflow.report.figures import draw_all
-from workflow.report.fluctuations import fluctuation_table
-from workflow.report.models import groups, load_analyzed
+from workflow.report.sections import sections
 from workflow.report.sweeps import brackets
+from workflow.report.tables import model_table, size_tables
 from workflow.report.verdict import headline, verdict_markdown, verdict_tables
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
@@ -37,13 +29,14 @@ from workflow.study.blocks import Study
 from workflow.terminal import duration
 from workflow.train.restarts import best_restarts
 from workflow.verdict.gates import COLLAPSED, HOT_ENERGIES
-from workflow.verdict.judging import Record, shown
+from workflow.verdict.judging import Verdict, read_verdicts
+from workflow.verdict.records import Record, record_from_json
 
 PACKAGES = ("ray", "torch", "numpy", "numba", "scipy", "pyarrow", "matplotlib")
 
 
 def report(study: Study, run: RunDirectory, execution: Execution) -> None:
-    """Write ``report/index.html`` and its figures from what the other stages left behind, in this process.
+    """Write ``report/index.html`` and its figures from what the other stages left behind.
 
     Raises:
         OSError: a result is missing (run ``analyze`` first), or the page cannot be written.
@@ -51,21 +44,25 @@ def report(study: Study, run: RunDirectory, execution: Execution) -> None:
     if not run.summary.exists():
         raise FileNotFoundError(f"{run.summary} is missing: the analyze stage has not been carried out")
     with stage_work("report", run, execution, 1, "pages") as work:
-        write_whole(run.page, _page(study, run))
-        write_whole(run.markdown, verdict_markdown(json.loads(run.verdict.read_text())))
+        verdicts = read_verdicts(run.verdict)
+        write_whole(run.page, _page(study, run, verdicts))
+        write_whole(run.markdown, verdict_markdown(verdicts))
         work.advance(0.0)
 
 
-def _page(study: Study, run: RunDirectory) -> str:
-    records: list[Record] = json.loads(run.summary.read_text())
-    verdicts = json.loads(run.verdict.read_text())
+def read_summary(run: RunDirectory) -> list[Record]:
+    """What ``summary.json`` holds."""
+    return [record_from_json(content) for content in json.loads(run.summary.read_text())]
+
+
+def _page(study: Study, run: RunDirectory, verdicts: list[Verdict]) -> str:
+    records = read_summary(run)
     plans, tasks = model_plans(study), shard_tasks(study)
-    models = load_analyzed(run, best_restarts(plans, run), tasks)
+    models = read_models(run, best_restarts(plans, run), tasks)
     several = groups([model for model in models if not model.is_one_point])
-    local = temperature_rows(models)
     return (
         _environment()
-        .get_template("report.html")
+        .get_template("page.html")
         .render(
             study=study,
             source=run.study.read_text(),
@@ -74,21 +71,12 @@ def _page(study: Study, run: RunDirectory) -> str:
             verdicts=verdict_tables(verdicts),
             pictures=draw_all(run, models, records, study.analyze),
             brackets=brackets(several, records),
-            sizes=report_tables.size_tables(several, records),
-            distances=report_tables.distance_tables(run, several),
-            geometry=geometry_rows(models),
-            squares=square_table(models),
-            fluctuations=fluctuation_table(models),
-            ideal=ideal_rows(models),
-            heat=any(verdict["subject"] == HOT_ENERGIES for verdict in verdicts),
-            temperatures=temperature_summary(local, models),
-            local=local,
-            settling=settling_rows(run, models),
-            signs=sign_rows(models),
-            fewest=f"{FEWEST_SIGN_ERRORS:g}",
-            restarts=restart_rows(plans, run),
-            models=report_tables.model_table(models, records) if models else None,
-            certificates=report_tables.certificate_tables(run, tasks),
+            sizes=size_tables(several, records),
+            distances=distance_tables(run, several),
+            heat=any(verdict.subject == HOT_ENERGIES for verdict in verdicts),
+            sections=sections(run, models, plans),
+            models=model_table(models, records) if models else None,
+            certificates=certificate_tables(run, tasks),
             costs=[cost for stage, cost in costs(run).items() if stage != "report"],
             versions={"latentphase": __version__} | {name: version(name) for name in PACKAGES},
             machine=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
@@ -99,7 +87,7 @@ def _page(study: Study, run: RunDirectory) -> str:
 def _environment() -> jinja2.Environment:
     text = (resources.files("workflow.report") / "page.html").read_text()
     environment = jinja2.Environment(
-        loader=jinja2.DictLoader({"report.html": text}), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.DictLoader({"page.html": text}), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"shown": lambda pair: shown(*pair), "duration": duration}
+    environment.filters |= {"duration": duration}
     return environment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from workflow.dataset import inputs
 from workflow.verdict.gates import (
@@ -18,7 +18,7 @@ from workflow.verdict.gates import (
     SPARE,
     VECTOR,
 )
-from workflow.verdict.judging import shown
+from workflow.verdict.judging import Verdict, shown
 
 SENTENCES = {
     SIGNS: "every seed's latents are the order parameters, one on each axis",
@@ -44,21 +44,21 @@ JUDGED_BY = {
 }
 
 
-def headline(verdicts: Sequence[dict[str, Any]]) -> str:
+def headline(verdicts: Sequence[Verdict]) -> str:
     """The outcome, and what was judged."""
-    judged = [verdict for verdict in verdicts if verdict["holds"] is not None]
-    left_out = _left_out([verdict for verdict in verdicts if verdict["holds"] is None])
+    judged = [verdict for verdict in verdicts if verdict.holds is not None]
+    left_out = _left_out([verdict for verdict in verdicts if verdict.holds is None])
     if not judged:
         return f"Nothing was judged. {left_out}" if left_out else "No value of beta lies where the gates apply."
-    failed = sum(not verdict["holds"] for verdict in judged)
-    kinds = dict.fromkeys(JUDGED_BY[v["expected"]] for v in judged if v["expected"] in JUDGED_BY)
+    failed = sum(not verdict.holds for verdict in judged)
+    kinds = dict.fromkeys(JUDGED_BY[verdict.expected] for verdict in judged if verdict.expected in JUDGED_BY)
     by = f", judged by {_listed(list(kinds))}" if kinds else ""
     verb = "comes" if len(judged) == 1 else "come"
     text = f"{len(judged) - failed} of {len(judged)} judged settings {verb} out as expected{by}."
     outcomes: dict[tuple[str, int], list[bool]] = {}
     for verdict in judged:
-        if verdict["expected"] in SENTENCES:
-            outcomes.setdefault((SENTENCES[verdict["expected"]], verdict["size"]), []).append(verdict["holds"])
+        if verdict.expected in SENTENCES:
+            outcomes.setdefault((SENTENCES[verdict.expected], verdict.size), []).append(bool(verdict.holds))
     for sentence in dict.fromkeys(sentence for sentence, _ in outcomes):
         # Of a size where one of several settings fails, nothing can be said in a sentence.
         sizes = sorted(size for (other, size), holds in outcomes.items() if other == sentence and all(holds))
@@ -67,9 +67,9 @@ def headline(verdicts: Sequence[dict[str, Any]]) -> str:
     return f"{text} {left_out}".strip()
 
 
-def _left_out(verdicts: Sequence[dict[str, Any]]) -> str:
+def _left_out(verdicts: Sequence[Verdict]) -> str:
     """Why some settings are not judged at all."""
-    subjects = {verdict["subject"] for verdict in verdicts}
+    subjects = {verdict.subject for verdict in verdicts}
     parts = []
     if LABELS in subjects:
         parts.append("Nothing says what latents of labelled classes should be: read KL and the probe.")
@@ -86,59 +86,89 @@ FAMILY = {SPARE: SIGNS, CONTINUOUS: VECTOR, HOT_ENERGIES: POINT_ENERGIES}
 """Subjects that share a table: what they ask for differs by a gate alone."""
 
 
-def verdict_tables(verdicts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Columns and rows, a table per subject, so that none has columns for what others are judged by."""
-    by_subject: dict[str, list[dict[str, Any]]] = {}
+class Column(NamedTuple):
+    """A gate that some setting of a table was seen through."""
+
+    words: str
+    bounds: str
+    """Empty where nothing is asked of it."""
+
+
+class Cell(NamedTuple):
+    """What a gate saw of the worst seed of a setting; empty where it was not looked at."""
+
+    text: str
+    holds: bool
+
+
+class Row(NamedTuple):
+    """A setting with one cell per column."""
+
+    model: str
+    verdict: Verdict
+    cells: list[Cell]
+
+
+class VerdictTable(NamedTuple):
+    """Settings that are judged by the same gates."""
+
+    columns: list[Column]
+    rows: list[Row]
+
+
+def verdict_tables(verdicts: Sequence[Verdict]) -> list[VerdictTable]:
+    """A table per subject, so that none has columns for what others are judged by."""
+    by_subject: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        by_subject.setdefault(FAMILY.get(verdict["subject"], verdict["subject"]), []).append(verdict)
+        by_subject.setdefault(FAMILY.get(verdict.subject, verdict.subject), []).append(verdict)
     tables = []
-    for mine in by_subject.values():
-        columns = gate_columns(mine)
-        tables.append({"columns": columns, "rows": [verdict_row(verdict, columns) for verdict in mine]})
+    for of_subject in by_subject.values():
+        columns = gate_columns(of_subject)
+        tables.append(VerdictTable(columns, [verdict_row(verdict, columns) for verdict in of_subject]))
     return tables
 
 
-def gate_columns(verdicts: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+def gate_columns(verdicts: Sequence[Verdict]) -> list[Column]:
     """Columns of the table: every gate that some setting was seen through, with what is asked where it is judged.
 
     KL comes first. A collapse asks for something else, which is said beside the table.
     """
     bounds: dict[str, list[str]] = {}
-    for verdict in sorted(verdicts, key=lambda verdict: verdict["expected"] == "collapse"):
-        for gate in verdict["judgements"]:
-            found = bounds.setdefault(gate["words"], [])
-            if gate["bounds"] and gate["bounds"] not in found and (verdict["expected"] != "collapse" or not found):
-                found.append(gate["bounds"])
+    for verdict in sorted(verdicts, key=lambda verdict: verdict.expected == "collapse"):
+        for gate in verdict.judgements:
+            of_gate = bounds.setdefault(gate.words, [])
+            if gate.bounds and gate.bounds not in of_gate and (verdict.expected != "collapse" or not of_gate):
+                of_gate.append(gate.bounds)
     ordered = sorted(bounds, key=lambda name: not name.startswith("KL"))
-    return [{"words": name, "bounds": " or ".join(bounds[name])} for name in ordered]
+    return [Column(name, " or ".join(bounds[name])) for name in ordered]
 
 
-def verdict_row(verdict: dict[str, Any], columns: Sequence[dict[str, str]]) -> dict[str, Any]:
+def verdict_row(verdict: Verdict, columns: Sequence[Column]) -> Row:
     """A verdict with one cell per column."""
-    by_words = {gate["words"]: gate for gate in verdict["judgements"]}
+    by_words = {gate.words: gate for gate in verdict.judgements}
     cells = []
     for column in columns:
-        judged = by_words.get(column["words"])
-        text = shown(judged["worst"], judged["error"]) if judged else ""
-        cells.append({"text": text, "holds": judged is None or judged["holds"] or verdict["holds"] is None})
-    name, network = verdict["name"], verdict["network"]
+        judged = by_words.get(column.words)
+        text = shown(judged.worst, judged.error) if judged else ""
+        cells.append(Cell(text, judged is None or judged.holds or verdict.holds is None))
+    name, network = verdict.name, verdict.network
     model = name if name.startswith(network) else f"{name}, {network}"
-    return {**verdict, "model": inputs.words(model, verdict.get("input", "raw")), "cells": cells}
+    return Row(inputs.words(model, verdict.input), verdict, cells)
 
 
-def verdict_markdown(verdicts: Sequence[dict[str, Any]]) -> str:
+def verdict_markdown(verdicts: Sequence[Verdict]) -> str:
     """The verdict as Markdown tables, to paste where results are discussed."""
-    return "\n".join(_markdown(table["columns"], table["rows"]) for table in verdict_tables(verdicts))
+    return "\n".join(_markdown(table) for table in verdict_tables(verdicts))
 
 
-def _markdown(columns: Sequence[dict[str, str]], rows: Sequence[dict[str, Any]]) -> str:
+def _markdown(table: VerdictTable) -> str:
     heads = ["model", "L", "β", "β / λ", "seeds", "verdict"]
-    heads += [f"{column['words']} {column['bounds']}".strip() for column in columns]
+    heads += [f"{column.words} {column.bounds}".strip() for column in table.columns]
     lines = ["| " + " | ".join(head.replace("|", "\\|") for head in heads) + " |", "|" + "---|" * len(heads)]
-    for row in rows:
-        mark = {True: "holds: ", False: "**fails**: ", None: ""}[row["holds"]]
-        cells = [cell["text"] + ("" if cell["holds"] else " ✗") for cell in row["cells"]]
-        setting = [row["model"], str(row["size"]), f"{row['beta']:.4g}", f"{row['beta_over_lam']:.2g}"]
-        verdict_cell = mark + row["words"].replace("|", "\\|")
-        lines.append("| " + " | ".join([*setting, str(row["seeds"]), verdict_cell, *cells]) + " |")
+    for model, verdict, cells in table.rows:
+        mark = {True: "holds: ", False: "**fails**: ", None: ""}[verdict.holds]
+        texts = [cell.text + ("" if cell.holds else " ✗") for cell in cells]
+        setting = [model, str(verdict.size), f"{verdict.beta:.4g}", f"{verdict.beta_over_lam:.2g}"]
+        verdict_cell = mark + verdict.words.replace("|", "\\|")
+        lines.append("| " + " | ".join([*setting, str(verdict.seeds), verdict_cell, *texts]) + " |")
     return "\n".join(lines) + "\n"

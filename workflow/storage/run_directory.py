@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, overload
+from typing import Protocol
 
 from workflow.storage import places
 from workflow.storage.errors import FolderError
@@ -83,14 +83,8 @@ class RunDirectory:
     def shard_file(self, system: str, size: int, task_id: str) -> Place:
         return self.shard_folder(system, size) / f"{task_id}.parquet"
 
-    @overload
-    def shard(self, task: Stored) -> Place: ...
-    @overload
-    def shard(self, task: str, size: int, task_id: str) -> Place: ...
-    def shard(self, task: Stored | str, size: int = 0, task_id: str = "") -> Place:
-        """The file that ``task`` makes; the second spelling is that of ``shard_file``, until none uses it any more."""
-        if isinstance(task, str):
-            return self.shard_file(task, size, task_id)
+    def shard(self, task: Stored) -> Place:
+        """The file that ``task`` makes."""
         return self.shard_file(task.system, task.size, task.task_id)
 
     @property

@@ -6,11 +6,11 @@ accuracies have no scale: a collapsed network has them too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from math import isnan
+from typing import NamedTuple
 
 from models.config import THERMAL_BETA, WARN_FRACTION
-from simulators import contract
 from workflow.study.blocks import AnalyzeBlock
 
 INFINITY = float("inf")
@@ -51,8 +51,13 @@ class Gate(NamedTuple):
     judged: bool = True
     """False: shown, the worst seed as seen from these bounds, but nothing is asked of it."""
 
-    def holds(self, value: float | None) -> bool:
-        return not self.judged or (value is not None and self.low <= value <= self.high)
+    def holds(self, value: float) -> bool:
+        """Whether ``value`` is within the bounds; one that is not a number is not."""
+        return not self.judged or self.low <= value <= self.high
+
+    def badness(self, value: float) -> float:
+        """By how much ``value`` is out of bounds; not a number (an undefined ratio) is the worst there is."""
+        return INFINITY if isnan(value) else max(self.low - value, value - self.high)
 
     @property
     def bounds(self) -> str:
@@ -114,10 +119,17 @@ GATES: dict[str, tuple[Gate, ...]] = {
 """By subject. What is drawn from the prior of a single phase may well need no latents."""
 
 
-def asked(subject: str, settings: AnalyzeBlock) -> tuple[Gate, ...]:
+def gates_of(
+    subject: str, settings: AnalyzeBlock, further: Mapping[str, tuple[Gate, ...]] | None = None
+) -> tuple[Gate, ...]:
     """The conditions of a subject, with what the study asks for in place of the defaults.
 
     Confidence and perpendicular directions are gates only where a study asks for them.
+
+    Args:
+        subject: one of ``GATES``.
+        settings: of the study.
+        further: conditions besides these, by subject.
     """
     lows = {
         KL.words: settings.kl, STRONGEST.words: settings.kl, OWN.words: settings.correlation,
@@ -135,53 +147,7 @@ def asked(subject: str, settings: AnalyzeBlock) -> tuple[Gate, ...]:
     if subject in (SIGNS, SPARE):
         gates += [PSI4._replace(low=settings.psi4)] if settings.psi4 is not None else []
         gates += [COSINE._replace(high=settings.cosine)] if settings.cosine is not None else []
-    return tuple(gates)
-
-
-def subject_of(content: dict[str, Any], is_one_point: bool) -> str:
-    """What one analyzed model is judged by.
-
-    Args:
-        content: its analysis, from JSON.
-        is_one_point: it was trained at a single point of a simulation.
-    """
-    if content["result"]["model"]["likelihood"] == "thermal" and content.get("energies") is not None:
-        if not is_one_point:
-            return ENERGIES
-        point = content["energies"]["points"][0]["point"]
-        return HOT_ENERGIES if _is_hot(content["result"]["system"], point) else POINT_ENERGIES
-    if is_one_point:
-        return POINT
-    if not content["order_parameters"]:
-        named = len(content["phases"]) > 1
-        return NOTHING if not named else CLASSES if "disordered" in content["phases"] else LABELS
-    if vectors := [name for name in content["canonical"] if len(components(content, name)) > 1]:
-        return CONTINUOUS if all(_is_continuous(content, name) for name in vectors) else VECTOR
-    if content["correlation"] is None:
-        return NOTHING
-    if content["result"]["model"].get("posterior") == "isotropic":
-        # The objective is then the same after every rotation: there are no axes to ask for.
-        return VECTOR
-    matched = {pair["latent"] for pair in content["correlation"]["pairs"]}
-    spare = {unit for k, unit in enumerate(content["units"]) if k not in matched}
-    return SIGNS if spare <= set(content["information"]["active"]) else SPARE
-
-
-def _is_hot(name: str, point: dict[str, Any]) -> bool:
-    """Whether a parameter point is known to be above the transition of its system."""
-    system = contract.load(name)
-    critical = system.critical_temperature(system.spec(**point))
-    return critical is not None and point["temperature"] >= critical
-
-
-def components(content: dict[str, Any], order: str) -> list[str]:
-    """Columns of one order parameter."""
-    return [name for name in content["order_parameters"] if name == order or name.startswith(f"{order}_")]
-
-
-def _is_continuous(content: dict[str, Any], order: str) -> bool:
-    """Whether a vector can be turned, and has no discrete directions: then one ordered phase carries its name."""
-    return order in content["aligned"] and order in content["phases"]
+    return (*gates, *(further or {}).get(subject, ()))
 
 
 def is_thermal(subject: str) -> bool:

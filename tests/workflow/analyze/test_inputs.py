@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from contexts import context
 from data_files import spins, write_parquet
 from studies import FIELDS, changed, serial, small, write_study
 
@@ -17,9 +18,9 @@ from analysis.orders import OrderParameter
 from models import inference
 from models.data.samples import samples_of
 from simulators import contract
-from workflow.analyze.fluctuations import Curves, squared_norm
 from workflow.analyze.held_out import held_out_samples
-from workflow.analyze.sizes import SizeJob, _given
+from workflow.analyze.parts.fluctuations import _Curves, squared_norm
+from workflow.analyze.sizes import SizeJob, _configurations
 from workflow.cli.main import main
 from workflow.dataset import codec, inputs, shards
 from workflow.dataset.info import DatasetInfo, simulated
@@ -255,7 +256,7 @@ def test_analysis_in_input_space_is_of_the_same(run: RunDirectory) -> None:
     tasks = shard_tasks(study)
     held = held_out_samples(run, tasks, set(average.task_ids), 0.25, "tau-average")
     job = SizeJob("hubbard", 4, 0.25, average.task_ids, tasks, study.analyze, 0, "tau-average")
-    given = _given(run, job, held.rows)
+    given = _configurations(run, job, held.rows)
     staggered = (given * signs((4, 4))).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(staggered, held.order_SK[:, 0], atol=1e-6)
     assert held.physics.variable == Variable("values")
@@ -389,9 +390,9 @@ def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory)
         tasks = shards_of(item, shard_tasks(study))
         held = held_out_samples(run, tasks, set(item.task_ids), 0.25, item.given_as)
         mean_SZ = np.zeros((len(held.rows), item["latent"]))
-        curves = Curves(run, item, load_model(run, item), tuple(tasks), held, mean_SZ, [0, 1], 20, 0)
+        curves = _Curves(context(held, mean_SZ, tasks, run=run, model=item, units=(0, 1)))
         weight_CHW = curves._direction(1)
-        linear_S, square_S = curves._of_channels(weight_CHW.sum(axis=0))
+        linear_S, square_S, norm = curves._of_channels(weight_CHW.sum(axis=0))
         (task,) = tasks
         x_SCHW = shards.read(run.shard(task)).configurations()[held.rows] * frame
         given = samples_of(np.packbits(x_SCHW.reshape(len(x_SCHW), -1) > 0, axis=1), x_SCHW.shape[1:], "spins")
@@ -399,4 +400,4 @@ def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory)
         part_SC = (x_SCHW * direction_HW).sum(axis=(2, 3))
         np.testing.assert_allclose(linear_S, part_SC.mean(axis=1), rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(square_S, (part_SC**2).mean(axis=1), rtol=1e-3)
-        assert squared_norm(weight_CHW.sum(axis=0)) == pytest.approx(16 * (direction_HW**2).sum(), rel=1e-3)
+        assert norm == squared_norm(weight_CHW.sum(axis=0)) == pytest.approx(16 * (direction_HW**2).sum(), rel=1e-3)

@@ -1,21 +1,22 @@
 """Shares of phases among what a decoder makes of random latents, for decoders that say the same of every latent."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from contexts import context
 
 from models.config import Likelihood, ModelConfig
 from models.inference import Model
 from models.vae import build
+from workflow.analyze.parts import generated
 from workflow.analyze.physics import physics
-from workflow.analyze.pictures import generate
 from workflow.dataset.inputs import Input
 from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.storage.run_directory import RunDirectory
-from workflow.study.blocks import AnalyzeBlock
 from workflow.study.loading import parse
 
 STUDY: dict[str, Any] = {
@@ -37,11 +38,13 @@ def constant(likelihood: Likelihood, output: float) -> Model:
 def shares(likelihood: Likelihood, output: float, given_as: Input, folder: Path) -> dict[str, float]:
     study = parse({**STUDY, "train": [{"name": "a", "likelihood": likelihood, "input": given_as}]})
     (plan,), (task,) = model_plans(study), shard_tasks(study)
-    known = physics(task, given_as)
-    run, settings = RunDirectory.at(folder), AnalyzeBlock(generated=20)
-    found = generate(run, plan, constant(likelihood, output), known, settings, np.random.default_rng(1))
-    assert found is not None
-    return {share.phase: share.share.value for share in found if share.share.value}
+    samples: Any = SimpleNamespace(physics=physics(task, given_as))
+    made = context(samples, np.zeros((1, 2)), [task], run=RunDirectory.at(str(folder)), model=plan)
+    vars(made)["network"] = constant(likelihood, output)
+    made._results["thermal"], made._streams["thermal"] = None, np.random.default_rng(1)
+    result = generated.analyze(made)
+    assert result is not None
+    return {share.phase: share.share.value for share in result if share.share.value}
 
 
 @pytest.mark.parametrize("given_as", ["raw", "staggered"])

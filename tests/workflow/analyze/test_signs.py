@@ -1,27 +1,27 @@
 """Analysis reweights with the column ``sign`` of shards that have one, and says what the average sign is worth."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from contexts import context
 from data_files import spins, write_parquet
 from studies import serial, write_study
 
-from workflow.analyze.held_out import Samples, held_out_samples, phases_of
-from workflow.analyze.measured import measured
+from workflow.analyze.held_out import HeldOutSamples, held_out_samples, phases_of
+from workflow.analyze.parts import information, measured, sign, thermal
+from workflow.analyze.results import read_analysis, read_models
+from workflow.analyze.summary import lost_signs
 from workflow.dataset import shards
 from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import model_plans, shard_tasks
-from workflow.report.details import sign_rows
-from workflow.report.models import load_analyzed
+from workflow.report.page import read_summary
 from workflow.simulate.stage import simulate
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
-from workflow.verdict.summary import lost_signs
 
 ROWS = 400
 STUDY: dict[str, Any] = {
@@ -52,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return RunDirectory(folder / "run")
 
 
-def held(run: RunDirectory) -> tuple[Any, Samples]:
+def held(run: RunDirectory) -> tuple[Any, HeldOutSamples]:
     study = parse(STUDY, folder=run.root.parent)  # type: ignore[arg-type]  # a path here
     (item,) = model_plans(study)
     return study, held_out_samples(run, shard_tasks(study), set(item.task_ids), item["held_out"])
@@ -77,7 +77,7 @@ def test_what_is_ordered_is_a_thermal_average(run: RunDirectory) -> None:
     assert set(phases_of(ignoring, 0.2).label_S[first]) == {0, 1}, "negative control"
 
 
-def _without_signs(samples: Samples) -> Any:
+def _without_signs(samples: HeldOutSamples) -> Any:
     labelled = samples.labelled
     return type(labelled)(**{n: getattr(labelled, n) for n in labelled.__slots__} | {"sign": None})
 
@@ -85,34 +85,37 @@ def _without_signs(samples: Samples) -> Any:
 def test_curves_are_reweighted(run: RunDirectory) -> None:
     study, samples = held(run)
     (item,) = model_plans(study)
-    content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
-    (branch,) = content["thermal"]
-    column = branch["columns"].index("magnetization")
-    for point, temperature in enumerate(branch["scan"]["temperature"]):
+    result = read_analysis(run, item.train_id)
+    (branch,) = result[thermal.PART] or []
+    column = branch.columns.index("magnetization")
+    for point, temperature in enumerate(branch.scan.temperature):
         rows = np.array([p["temperature"] == temperature for p in samples.labelled.points])
         chosen = rows[samples.labelled.shard[samples.rows]]
         weight_S, length_S = samples.thermal.weight_S[chosen], np.abs(samples.order_SK[chosen, 0])  # type: ignore[index]
-        found = branch["scan"]["mean_TF"][point][column]
-        assert found["value"] == pytest.approx((weight_S * length_S).sum() / weight_S.sum())
-        assert found["method"].endswith("weighted by the sign")
-    assert not content["information"]["divergence"][0]["method"].endswith("sign"), "KL is of what the network sees"
+        mean = branch.scan.mean_TF[point][column]
+        assert mean.value == pytest.approx((weight_S * length_S).sum() / weight_S.sum())
+        assert mean.method.endswith("weighted by the sign")
+    divergence = information.of(result).divergence
+    assert not divergence[0].method.endswith("sign"), "KL is of what the network sees"
 
 
 def test_average_signs_are_told_with_what_they_are_worth(run: RunDirectory) -> None:
     study, samples = held(run)
     (item,) = model_plans(study)
-    content = json.loads((run.analysis / f"{item.train_id}.json").read_text())
-    found = {of_point["point"]["temperature"]: of_point["average"] for of_point in content["sign"]}
-    assert found[1.0]["value"] == pytest.approx(0.6, abs=0.2)
-    rows = sign_rows(load_analyzed(run, [item], shard_tasks(study)))
-    assert {row["point"]: row["is_lost"] for row in rows} == {
+    averages = read_analysis(run, item.train_id)[sign.PART]
+    assert averages is not None
+    found = {point.point["temperature"]: point.average for point in averages}
+    assert found[1.0].value == pytest.approx(0.6, abs=0.2)
+    section = sign.section(read_models(run, [item], shard_tasks(study)))
+    assert section is not None
+    assert {row[2]: row[4].endswith("✗") for row in section.table.rows} == {
         "size = 4, temperature = 1": False,
         "size = 4, temperature = 2": True,
     }
-    everything = json.loads(run.summary.read_text())
+    everything = read_summary(run)
     assert len(lost_signs(everything)) == 1 and "less than 5 errors" in lost_signs(everything)[0]
-    records = [r for r in everything if r["quantity"] == "average_sign"]
-    assert [record["estimate"] for record in records] == [found[2.0]["value"]], "the point that is worth least"
+    estimates = [record.estimate for record in everything if record.quantity == "average_sign"]
+    assert estimates == [found[2.0]], "the point that is worth least"
     assert len(samples.rows) == 2 * ROWS // 4
 
 
@@ -126,13 +129,13 @@ def test_measured_columns_are_correlated_with_reweighted_covariances(tmp_path: P
     tasks = shard_tasks(study)
     samples = held_out_samples(run, tasks, {tasks[0].task_id}, 0.5)
     rng = np.random.default_rng(1)
-    sign = rng.choice([-1.0, 1.0], len(samples.labelled.chain), p=[0.2, 0.8])
+    sign_S = rng.choice([-1.0, 1.0], len(samples.labelled.chain), p=[0.2, 0.8])
     labelled = type(samples.labelled)(
-        **{n: getattr(samples.labelled, n) for n in samples.labelled.__slots__} | {"sign": sign}
+        **{n: getattr(samples.labelled, n) for n in samples.labelled.__slots__} | {"sign": sign_S}
     )
     signed = samples._replace(labelled=labelled)
     columns = shards.read(run.shard(tasks[0])).columns
-    value_S, weight_S = columns["spin_structure"][samples.rows], sign[samples.rows]
+    value_S, weight_S = columns["spin_structure"][samples.rows], sign_S[samples.rows]
     mean_SZ = (value_S + 0.3 * rng.standard_normal(len(value_S)) + 0.2 * weight_S)[:, None]
 
     def squared(weight_S: Any) -> float:
@@ -145,7 +148,8 @@ def test_measured_columns_are_correlated_with_reweighted_covariances(tmp_path: P
         return (weight_S[:, None] * (x_SD - mean)).T @ (x_SD - mean) / weight_S.sum()
 
     found, ignoring = (
-        measured(run, tasks[0], s, mean_SZ, [0], 50, 0, "m")["spin_structure"] for s in (signed, samples)
+        measured.analyze(context(some, mean_SZ, tasks, run=run, units=(0,)))["spin_structure"]
+        for some in (signed, samples)
     )
     assert found.alone.value == pytest.approx(squared(weight_S), rel=1e-6)
     assert ignoring.alone.value == pytest.approx(squared(None), rel=1e-6)

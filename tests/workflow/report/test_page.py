@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from contexts import analysis, information, number
 from data_files import write_parquet
 from pages import parsed
 from studies import serial, write_study
 
-from workflow.report.details import square_table
+from workflow.analyze.parts import squares
+from workflow.analyze.parts.squares import Squared
 from workflow.storage.run_directory import RunDirectory
 
 ANALYZE = {"resamples": 50, "generated": 16}
@@ -161,21 +163,19 @@ def test_a_system_of_each_kind(
 def test_squares_of_several_seeds_are_one_line() -> None:
     """Worst, best, and what takes no network as it is beside the worst; models without a unit in use are left out."""
 
-    def model(seed: int, value: float | None, active: tuple[int, ...] = (0,), beta: str = "0.2 λ") -> Any:
-        def number(size: float | None) -> dict[str, Any]:
-            return {"value": size, "error": 0.01}
-
+    def model(seed: int, value: float, active: tuple[int, ...] = (0,), beta: str = "0.2 λ") -> Any:
         baselines = {"staggered_field": number(0.5 + seed / 100)}
-        squares = {name: {"latent": number(value), "baselines": baselines} for name in ("spin_structure", "energy")}
-        item = SimpleNamespace(name="block", given_as="green", network="shallow", size=4, seed=seed)
-        return SimpleNamespace(plan=item, beta=beta, content={"squares": squares, "information": {"active": active}})
+        squared = {name: Squared(number(value), 0, baselines) for name in ("spin_structure", "energy")}
+        plan = SimpleNamespace(name="block", given_as="green", network="shallow", size=4, seed=seed)
+        return SimpleNamespace(
+            plan=plan, beta=beta, analysis=analysis(squares=squared, information=information(active))
+        )
 
-    models = [model(0, 0.9), model(1, -0.7), model(2, 0.95), model(3, 0.1, active=()), model(4, None, beta="1 λ")]
-    table = square_table(models)
-    assert table is not None and table["heads"] == {"staggered_field": "staggered field"}
-    first, second = table["rows"]
-    assert (first["name"], first["seeds"], first["column"]) == ("block on green", 3, "spin structure")
-    assert first["latents"] == ["-0.700(10)", "0.950(10)"]
-    assert first["baselines"] == {"staggered_field": "0.510(10)"}
-    assert (second["beta"], second["latents"]) == ("1 λ", ["undefined", ""])
-    assert square_table(models[3:4]) is None
+    nan = float("nan")
+    models = [model(0, 0.9), model(1, -0.7), model(2, 0.95), model(3, 0.1, active=()), model(4, nan, beta="1 λ")]
+    section = squares.section(models)
+    assert section is not None and section.table.heads[-1] == "staggered field"
+    first, second = section.table.rows
+    assert first == ("block on green", "4", "0.2 λ", "3", "spin structure", "-0.700(10)", "0.950(10)", "0.510(10)")
+    assert second[2:7] == ("1 λ", "1", "spin structure", "undefined", "")
+    assert squares.section(models[3:4]) is None

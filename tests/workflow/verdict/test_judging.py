@@ -1,14 +1,19 @@
 """Verdicts on hand-made records: what each kind of study is judged by, that KL comes first, and what must not pass."""
 
 import json
-from typing import Any
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
+import numpy as np
 import pytest
+from contexts import number
 
 from workflow.report.verdict import gate_columns, headline, verdict_markdown, verdict_tables
+from workflow.storage.typed_json import to_json
 from workflow.study.blocks import AnalyzeBlock
 from workflow.verdict import gates
-from workflow.verdict.judging import Verdict, judge, verdict_text
+from workflow.verdict.judging import Verdict, judge, read_verdicts, verdict_text
+from workflow.verdict.records import Judged, Record, record_from_json, record_to_json
 
 KL = {"kl_0": 0.9, "kl_1": 0.8, "kl_strongest": 0.9}
 SIGNS = KL | {
@@ -25,13 +30,12 @@ POINT = KL | {"energy_error_posterior": 0.3, "energy_error_prior": 0.4, "heat_ra
 HOT = POINT | {"energy_error_prior": 0.05, "heat_ratio_prior": 0.9}
 
 
-def records(subject: str, *seeds: dict[str, float], ratio: float = 0.2, beta: float = 2.0) -> list[dict[str, Any]]:
+def records(subject: str, *seeds: dict[str, float], ratio: float = 0.2, beta: float = 2.0) -> list[Record]:
     """One setting: a dictionary of numbers per seed."""
-    common = {"name": "a", "network": "shallow", "size": 16, "beta_setting": "auto", "beta": beta}
-    common |= {"beta_over_lam": ratio, "subject": subject}
     return [
-        {"quantity": quantity, **common, "seed": seed, "train_id": str(seed), "estimate": value, "error": 0.001}
+        Record(quantity, "ising", 16, number(value, 0.001), model)
         for seed, numbers in enumerate(seeds)
+        for model in [Judged("shallow", "raw", "a", beta, "auto", ratio, seed, str(seed), subject)]
         for quantity, value in numbers.items()
     ]
 
@@ -147,91 +151,66 @@ def test_where_the_classes_lie_is_counted_over_seeds() -> None:
     assert "equally far from each other (1 seed)" in words
 
 
-CONTENT: dict[str, Any] = {
-    "result": {"system": "ising", "model": {"likelihood": "bernoulli"}},
-    "order_parameters": ["magnetization", "staggered_magnetization"],
-    "phases": ["magnetization+", "magnetization-", "disordered"],
-    "canonical": {"magnetization": {}},
-    "aligned": {},
-    "information": {"active": [0, 1]},
-    "units": [0, 1],
-    "correlation": {"pairs": [{"latent": 0}]},
-    "energies": None,
-}
-
-
-def thermal(temperature: float) -> dict[str, Any]:
-    points = [{"point": {"size": 4, "temperature": temperature, "coupling": -1.0}}]
-    return {"result": {"system": "ising", "model": {"likelihood": "thermal"}}, "energies": {"points": points}}
-
-
-SUBJECTS: list[tuple[dict[str, Any], bool, str]] = [
-    ({}, False, gates.SIGNS),
-    ({"information": {"active": [0]}}, False, gates.SPARE),
-    ({"correlation": None}, False, gates.NOTHING),
-    ({}, True, gates.POINT),
-    (
-        {"result": {"system": "ising", "model": {"likelihood": "bernoulli", "posterior": "isotropic"}}},
-        False,
-        gates.VECTOR,
-    ),
-    ({"order_parameters": ["magnetization_0", "magnetization_1"]}, False, gates.VECTOR),
-    (
-        {"order_parameters": ["magnetization_x", "magnetization_y"], "phases": ["magnetization", "disordered"]}
-        | {"aligned": {"magnetization": {}}},
-        False,
-        gates.CONTINUOUS,
-    ),
-    ({"order_parameters": [], "phases": ["disordered", "state 0"]}, False, gates.CLASSES),
-    ({"order_parameters": [], "phases": ["0", "1"]}, False, gates.LABELS),
-    ({"order_parameters": [], "phases": ["disordered"]}, False, gates.NOTHING),
-    (thermal(2.0), False, gates.ENERGIES),
-    (thermal(2.0), True, gates.POINT_ENERGIES),
-    (thermal(2.3), True, gates.HOT_ENERGIES),
-]
-
-
-@pytest.mark.parametrize(("change", "is_one_point", "subject"), SUBJECTS)
-def test_the_subject_follows_from_the_data(change: dict[str, Any], is_one_point: bool, subject: str) -> None:
-    assert gates.subject_of(CONTENT | change, is_one_point) == subject
-
-
-def plain(*found: Verdict) -> list[dict[str, Any]]:
+def listed(*verdicts: Verdict) -> list[Verdict]:
     """Verdicts as they come back from JSON."""
-    listed = [{**v._asdict(), "judgements": [j._asdict() for j in v.judgements]} for v in found]
-    return list(json.loads(json.dumps(listed)))
+    with NamedTemporaryFile("w+") as file:
+        file.write(json.dumps(to_json(verdicts)))
+        file.flush()
+        return read_verdicts(Path(file.name))
 
 
 def test_the_headline_says_what_was_judged() -> None:
     collapsed = dict.fromkeys(KL, 0.001)
-    found = plain(verdict(gates.SIGNS, SIGNS), verdict(gates.SIGNS, collapsed, ratio=1.2))
+    found = listed(verdict(gates.SIGNS, SIGNS), verdict(gates.SIGNS, collapsed, ratio=1.2))
     assert headline(found) == (
         "2 of 2 judged settings come out as expected, judged by one order parameter on each axis and a collapse above "
         "λ. At L = 16 every seed's latents are the order parameters, one on each axis."
     )
-    mixed = headline(plain(verdict(gates.SIGNS, SIGNS), verdict(gates.SIGNS, SIGNS | {"angle": 40.0})))
+    mixed = headline(listed(verdict(gates.SIGNS, SIGNS), verdict(gates.SIGNS, SIGNS | {"angle": 40.0})))
     assert mixed == "1 of 2 judged settings come out as expected, judged by one order parameter on each axis."
-    assert "(no axis is preferred)" in headline(plain(verdict(gates.CONTINUOUS, CONTINUOUS)))
-    assert headline(plain(verdict(gates.POINT, POINT))) == (
+    assert "(no axis is preferred)" in headline(listed(verdict(gates.CONTINUOUS, CONTINUOUS)))
+    assert headline(listed(verdict(gates.POINT, POINT))) == (
         "Nothing was judged. Models of a single parameter point are not judged for order."
     )
-    assert "read KL and the probe" in headline(plain(verdict(gates.LABELS, LABELS)))
+    assert "read KL and the probe" in headline(listed(verdict(gates.LABELS, LABELS)))
     assert headline([]) == "No value of beta lies where the gates apply."
 
 
 def test_tables_have_the_columns_of_their_subject_alone() -> None:
-    found = plain(verdict(gates.SIGNS, SIGNS), verdict(gates.POINT, POINT), verdict(gates.SIGNS, SIGNS, ratio=0.01))
+    found = listed(verdict(gates.SIGNS, SIGNS), verdict(gates.POINT, POINT), verdict(gates.SIGNS, SIGNS, ratio=0.01))
     first, second = verdict_tables(found)
-    assert [column["words"] for column in first["columns"]] == [gate.words for gate in gates.DISENTANGLED]
-    assert len(first["rows"]) == 2
-    assert [column["bounds"] for column in second["columns"]] == ["", "", ""]
-    assert gate_columns(found[:1])[0] == {"words": "KL per unit (nat)", "bounds": ">= 0.3"}
+    assert [column.words for column in first.columns] == [gate.words for gate in gates.DISENTANGLED]
+    assert len(first.rows) == 2
+    assert [column.bounds for column in second.columns] == ["", "", ""]
+    assert gate_columns(found[:1])[0] == ("KL per unit (nat)", ">= 0.3")
     lines = verdict_markdown(found).splitlines()
     assert [line.count(" | ") for line in lines if line and "---" not in line] == [11, 11, 11, 8, 8]
     assert "holds: each latent is one order parameter" in lines[2]
 
 
 def test_a_terminal_shows_what_was_asked_for() -> None:
-    text = verdict_text(plain(verdict(gates.VECTOR, VECTOR | {"canonical_magnetization": 0.9})))
+    text = verdict_text(listed(verdict(gates.VECTOR, VECTOR | {"canonical_magnetization": 0.9})))
     assert text.startswith("FAILS  a: shallow, L = 16, beta = 2 (0.20 lam), 1 seed: not within the gates: smallest")
     assert "asked for: smallest canonical corr² >= 0.97" in text
+
+
+def test_records_are_flat_in_json_and_come_back_as_they_were() -> None:
+    """A number in input space is of no model; what is not a number has no place in JSON."""
+    (record, *_) = records(gates.SIGNS, SIGNS)
+    of_data = record._replace(model=None)
+    undefined = record._replace(estimate=number(float("nan")))
+    for some in (record, of_data):
+        content = json.loads(json.dumps(record_to_json(some)))
+        assert {"quantity", "system", "size", "beta", "seed", "estimate", "error", "samples", "method"} <= set(content)
+        assert all(not isinstance(value, dict) for value in content.values())
+        assert record_from_json(content) == some
+    assert record_to_json(undefined)["estimate"] is None
+    assert np.isnan(record_from_json(record_to_json(undefined)).estimate.value)
+
+
+def test_further_gates_are_judged_too() -> None:
+    gate = gates.Gate("roughness", lambda quantity: quantity == "roughness", 0.0, 1.0)
+    numbers = SIGNS | {"roughness": 2.0}
+    (usual,), (further,) = (judge(records(gates.SIGNS, numbers), further=more) for more in ({}, {gates.SIGNS: (gate,)}))
+    assert usual.holds is True
+    assert further.holds is False and further.judgements[-1].words == "roughness"

@@ -1,0 +1,85 @@
+"""Tables of certificates: the evidence that comes with every simulated shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from simulators import contract
+from workflow.analyze.naming import words
+from workflow.dataset import shards
+from workflow.dataset.origins import ShardTask, SimulationTask
+from workflow.storage.run_directory import RunDirectory
+from workflow.verdict.judging import shown
+
+
+class CertificateRow(NamedTuple):
+    """What the certificate of one shard says."""
+
+    point: str
+    energy: str
+    exact: str
+    """Of the finite lattice; empty where it is not known."""
+    judged: list[str]
+    algorithm: str
+    choice: str
+    """Why this algorithm."""
+    tau: float
+    """In sweeps; the worst of the judged observables, as the next two are."""
+    effective: float
+    r_hat: float
+    thermalization: int
+    spacing: int
+    acceptance: float
+    certified: bool
+    reasons: str
+
+
+class CertificateTable(NamedTuple):
+    """Shards of one system with the same judged observables."""
+
+    system: str
+    names: list[str]
+    """Of the judged observables besides the energy."""
+    rows: list[CertificateRow]
+
+    @property
+    def exact(self) -> bool:
+        """Whether an exact energy is known of some of them."""
+        return any(row.exact for row in self.rows)
+
+
+def certificate_tables(run: RunDirectory, tasks: Sequence[ShardTask]) -> list[CertificateTable]:
+    """A table per system, or per set of judged observables; a line per shard: what its certificate says, and the
+    energy beside its exact value where there is one. Data that were not simulated here have none."""
+    tables: dict[tuple[str, tuple[str, ...]], list[CertificateRow]] = {}
+    for task in (task for task in tasks if isinstance(task, SimulationTask)):
+        tables.setdefault((task.system, task.names.judged), []).append(_row(run, task))
+    return [
+        CertificateTable(system, [words(name) for name in judged if name != "energy"], rows)
+        for (system, judged), rows in tables.items()
+    ]
+
+
+def _row(run: RunDirectory, task: SimulationTask) -> CertificateRow:
+    certificate = shards.read_metadata(run.shard(task))["certificate"]
+    observables = certificate["observables"]
+    judged = {name: observables[name] for name in task.names.judged}
+    energy = observables["energy"]
+    exact = contract.load(task.system).exact_energy(task.point)
+    return CertificateRow(
+        point=", ".join(f"{name} {value:g}" for name, value in task.spec if isinstance(value, int | float)),
+        energy=shown(energy["mean"], energy["error"]),
+        exact="" if exact is None else f"{exact.energy:.5f}",
+        judged=[shown(one["mean"], one["error"]) for name, one in judged.items() if name != "energy"],
+        algorithm=certificate["algorithm"],
+        choice=certificate["choice"],
+        tau=max(one["tau_int"] for one in judged.values()),
+        effective=min(one["effective_samples"] for one in judged.values()),
+        r_hat=max(one["r_hat"] for one in judged.values()),
+        thermalization=certificate["thermalization"],
+        spacing=certificate["spacing"],
+        acceptance=certificate["acceptance"],
+        certified=certificate["certified"],
+        reasons="; ".join(certificate["reasons"]),
+    )
