@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install quickstart figures test test-slow test-cluster chaos lint bench clean
+.PHONY: install quickstart figures test test-generic test-slow test-cluster chaos lint bench clean
 
 install: $(STAMP)
 
@@ -21,6 +21,13 @@ COMPUTING := tests/analysis tests/models tests/simulators
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not cluster" $(COMPUTING)
 	$(BIN)/python -m pytest -m "not slow and not cluster" $(COMPUTING:%=--ignore=%)
+
+# The same without the vectors of this processor: what is compared within bounds must be so on any other, too. numba's
+# caches are kept apart, but made by the first run, which takes some minutes more.
+test-generic: export NUMBA_CPU_NAME := generic
+test-generic: export ATEN_CPU_CAPABILITY := default
+test-generic: export NUMBA_CACHE_DIR := $(CURDIR)/.numba-generic
+test-generic: test
 
 test-slow: install
 	$(BIN)/python -m pytest -m "slow and not cluster"
@@ -56,5 +63,5 @@ bench: install
 	$(BIN)/latentphase bench
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .numba-generic build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

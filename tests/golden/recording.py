@@ -20,16 +20,33 @@ List = dict[str, Any]
 
 
 def recorded(study: dict[str, Any], folder: Path, executor: str = "serial") -> List:
-    """Carry out every stage of ``study`` in ``folder`` and list what is found there afterwards."""
+    """Carry out every stage of ``study`` in ``folder`` and list what its run folder holds."""
+    return listed(carried_out(study, folder, executor))
+
+
+EVERY_STAGE = ("run",)
+WITHOUT_PAGE = ("simulate", "train", "encode", "analyze")
+"""Commands that make all numbers, and no figures, which take longest."""
+
+
+def carried_out(
+    study: dict[str, Any], folder: Path, executor: str = "serial", commands: tuple[str, ...] = EVERY_STAGE
+) -> Path:
+    """The run folder of ``study`` after ``commands``.
+
+    Raises:
+        RuntimeError: one of them failed.
+    """
     write_inputs(folder)
     (folder / "study.toml").write_text(tomli_w.dumps(study))
-    arguments = ["run", str(folder / "study.toml"), "--run-dir", str(folder / "run"), "--executor", executor]
+    arguments = [str(folder / "study.toml"), "--run-dir", str(folder / "run"), "--executor", executor, "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
         write_idx(folder / "idx", expect_tiny_mnist(patch))
-        result = CliRunner().invoke(main, [*arguments, "--quiet"])
-    if result.exit_code:
-        raise RuntimeError(f"{study['name']}: {result.output}") from result.exception
-    return listed(folder / "run")
+        for command in commands:
+            result = CliRunner().invoke(main, [command, *arguments])
+            if result.exit_code:
+                raise RuntimeError(f"{command} {study['name']}: {result.output}") from result.exception
+    return folder / "run"
 
 
 def listed(run: Path) -> List:

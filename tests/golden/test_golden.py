@@ -1,0 +1,114 @@
+"""The studies of this folder come to what the list says, on any processor; what changes numbers is noticed.
+
+Kept right by ``python -m tests.golden tests/golden/list.json --portable`` (CONTRIBUTING.md, "Numbers").
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.training import trainer
+from simulators.discrete import ising_metropolis
+from tests.golden.comparison import compare
+from tests.golden.machine import machine
+from tests.golden.portable import Portable, portable
+from tests.golden.recording import WITHOUT_PAGE, carried_out
+from tests.golden.studies import STUDIES
+from workflow.plan.tasks import SimulationJob
+
+LIST = json.loads((Path(__file__).parent / "list.json").read_text())
+QUICK = ("samplers-ising", "samplers-blume-capel", "samplers-anderson", "data")
+"""Studies of a second or two; the others are run by ``make test-slow``."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in STUDIES]
+)
+def test_numbers_are_those_of_the_list(name: str, tmp_path: Path) -> None:
+    same_machine = LIST["made"] == machine()
+    run = carried_out(STUDIES[name], tmp_path, commands=WITHOUT_PAGE)
+    differences = compare(LIST["studies"][name], portable(run), same_machine)
+    assert not differences, "\n".join(map(str, differences))
+
+
+def test_every_study_is_in_the_list() -> None:
+    assert list(LIST["studies"]) == list(STUDIES)
+
+
+SMALL: dict[str, Any] = {
+    **STUDIES["ising"],
+    "simulate": [{"system": "ising", "size": 4, "coupling": 1.0, "temperature": [1.2, 4.5], "samples": 64}],
+    "train": [{"name": "small", "epochs": 2, "batch": 16, "hidden": 16}],
+    "analyze": {"resamples": 50, "generated": 16},
+}
+"""Trained by a few steps."""
+
+
+def small(folder: Path) -> Portable:
+    folder.mkdir()
+    return portable(carried_out(SMALL, folder, commands=WITHOUT_PAGE))
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Portable:
+    return small(tmp_path_factory.mktemp("before") / "small")
+
+
+def places(before: Portable, folder: Path) -> str:
+    return "\n".join(map(str, compare(before, small(folder))))
+
+
+def test_the_same_again_is_the_same(before: Portable, tmp_path: Path) -> None:
+    assert not compare(before, small(tmp_path / "again"), same_machine=True)
+
+
+def test_other_random_numbers_of_a_simulation_are_noticed(
+    before: Portable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SimulationJob, "generator", lambda job: np.random.default_rng(5))
+    text = places(before, tmp_path / "small")
+    assert text.count(" exact: ") == 2 and "first_loss" in text
+
+
+def test_a_constant_of_a_kernel_is_noticed(before: Portable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One per cent in the exponents of the Metropolis rule."""
+    right = ising_metropolis.thresholds
+    monkeypatch.setattr(ising_metropolis, "thresholds", lambda exponents: right([x * 101 / 100 for x in exponents]))
+    assert " exact: " in places(before, tmp_path / "small")
+
+
+def test_other_random_numbers_of_a_training_are_noticed(
+    before: Portable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = trainer.stream
+    monkeypatch.setattr(trainer, "stream", lambda seed, *purpose: right(seed + 1, *purpose))
+    text = places(before, tmp_path / "small")
+    assert "exact" not in text and "first_loss" in text and "kl_0" in text
+
+
+def test_a_constant_of_the_training_is_noticed(
+    before: Portable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The learning rate is the whole one for 70 % of the steps instead of 60 %."""
+    monkeypatch.setattr(trainer, "HOLD", 0.7)
+    text = places(before, tmp_path / "small")
+    assert "exact" not in text and "last_loss" in text and "first_loss" not in text
+
+
+def test_rounding_is_not_noticed_and_what_is_larger_is(before: Portable) -> None:
+    """Every bound, from both sides."""
+    other = json.loads(json.dumps(before))
+    (model,) = other["models"].values()
+    name, (value, error) = next((name, pair) for name, pair in model["numbers"].items() if pair[1])
+    model["numbers"][name] = [value + 0.004 * error, error]
+    model["last_loss"] *= 1 + 5e-7
+    model["beta"] *= 1 + 5e-6
+    assert not compare(before, other)
+    model["numbers"][name] = [value + 0.006 * error, error]
+    assert [difference.place.split()[2] for difference in compare(before, other)] == [name]
+    model["last_loss"] *= 1 + 2e-6
+    model["beta"] *= 1 + 2e-5
+    assert len(compare(before, other)) == 3
