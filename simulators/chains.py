@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.rng.lanes import streams
 from simulators.rng.sfc64 import generators
 
 Arrays = dict[str, NDArray[Any]]
@@ -96,8 +97,6 @@ class Lanes:
     """Measured cost of one site and sweep."""
 
     def __init__(self, spec: Any, states_RIJ: NDArray[Any], rng: np.random.Generator) -> None:
-        from simulators.rng.lanes import streams
-
         self.spec = spec
         self.chains = len(states_RIJ)
         groups = -(-self.chains // self.lanes)

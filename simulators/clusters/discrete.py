@@ -23,11 +23,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from simulators.chains import RowMajor, cut
-from simulators.clusters.swendsen_wang import Scratch, fill_words, join_row, new_scratch
+from simulators.clusters.swendsen_wang import Scratch, join_row, new_scratch
 from simulators.clusters.wolff import SITES_PER_CALL, Reflections, few_chains, reflections
-from simulators.rng.sfc64 import ABOVE_CHUNKS, CHUNK_BITS, ONE, sfc64
+from simulators.rng.sfc64 import ABOVE_CHUNKS, CHUNK_BITS, ONE, below, fill_words, sfc64
 
-HALF_WORD, LOWER_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 CHUNK, HALF = np.uint64(0xFFFF), np.uint32(16)
 
 
@@ -69,16 +68,6 @@ class ReflectedClusters(RowMajor):
             for part in cut(sweeps, SITES_PER_CALL // states_RIJ.size):
                 self.counts_2[0] += reflect_clusters(states_RN, state_RV, bonds_KSS, reflected_KS, size, part)
         self.counts_2[1] += sweeps * self.states_RIJ.size
-
-
-@njit(inline="always")
-def below(count: int, state_V: NDArray[np.uint64]) -> np.int64:
-    """One of 0 to count - 1, count < 2^31, all equally likely (Lemire, ACM TOMACS 29 (2019) 3)."""
-    uneven = np.uint64((1 << 32) % count)
-    while True:
-        product = (sfc64(state_V) >> HALF_WORD) * np.uint64(count)
-        if (product & LOWER_HALF) >= uneven:
-            return np.int64(product >> HALF_WORD)
 
 
 @njit(inline="always")

@@ -28,11 +28,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.clusters.swendsen_wang import fill_words, join_row, toss
+from simulators.clusters.swendsen_wang import join_row, toss
 from simulators.rng.continuous import LARGEST, exp_minus, uniform
-from simulators.rng.sfc64 import sfc64
-
-HALF_WORD = np.uint64(32)
+from simulators.rng.sfc64 import HALF_WORD, fill_words, sfc64
 
 
 def update(

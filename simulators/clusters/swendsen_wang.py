@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.rng.sfc64 import ABOVE_CHUNKS, CHUNK_BITS, ONE, ROTATE_24, ROTATE_40, SHIFT_3, SHIFT_11, sfc64, uniform
+from simulators.rng.sfc64 import ABOVE_CHUNKS, CHUNK_BITS, ONE, fill_words, sfc64, uniform
 
 Scratch = tuple[
     NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int8], NDArray[np.int32], NDArray[np.uint64], NDArray[np.uint16]
@@ -48,20 +48,6 @@ def join(parent_N: NDArray[np.int32], one: int, other: int) -> None:
         parent_N[second] = first
     else:
         parent_N[first] = second
-
-
-@njit(cache=True, nogil=True)
-def fill_words(words_X: NDArray[np.uint64], state_V: NDArray[np.uint64]) -> None:
-    """The next words of one SFC64 generator, which stays in registers meanwhile."""
-    a, b, c, counter = state_V[0], state_V[1], state_V[2], state_V[3]
-    for x in range(len(words_X)):
-        out = a + b + counter
-        counter += ONE
-        a = b ^ (b >> SHIFT_11)
-        b = c + (c << SHIFT_3)
-        c = ((c << ROTATE_24) | (c >> ROTATE_40)) + out
-        words_X[x] = out
-    state_V[0], state_V[1], state_V[2], state_V[3] = a, b, c, counter
 
 
 @njit(cache=True, nogil=True)

@@ -22,9 +22,14 @@ from simulators.clusters.swendsen_wang import bond_threshold
 from simulators.rng.sfc64 import (
     ABOVE_CHUNKS,
     CHUNK_BITS,
+    HALF_WORD,
+    LOWER_HALF,
     SHIFT_TO_DOUBLE,
     TWO_TO_MINUS_53,
+    State,
+    loaded,
     step,
+    store,
 )
 
 WARM_UP_SWEEPS = 8
@@ -32,7 +37,7 @@ WARM_UP_SWEEPS = 8
 SITES_PER_CALL = 2**22
 """What one kernel call is given at most, well below a second of work: between calls Python can be interrupted."""
 LARGEST_GAIN = 1e290
-CHUNK, HALF_WORD, LOWER_HALF = np.uint64(0xFFFF), np.uint64(32), np.uint64(0xFFFFFFFF)
+CHUNK = np.uint64(0xFFFF)
 ONE_COLUMN = 1 << 32
 
 
@@ -51,15 +56,31 @@ def clusters_per_sweep(grow: Callable[[int], float], sites: int) -> int:
     Returns:
         N over the mean size of the clusters, those of the first ``WARM_UP_SWEEPS`` left out; at least 1.
     """
-    clusters = 1
-    for _ in ("warm up", "count"):
-        visited, grown = 0.0, 0
-        while visited < WARM_UP_SWEEPS * sites:
-            visited += grow(clusters)
-            grown += clusters
-            # Few calls where clusters are small, and not many sweeps at once where they are large.
-            clusters = max(1, min(2 * clusters, round(sites * grown / visited)))
-    return max(1, round(sites * grown / visited))
+    warm_up = _grow_sweeps(grow, sites, clusters=1)
+    counted = _grow_sweeps(grow, sites, warm_up.clusters)
+    return max(1, round(sites * counted.grown / counted.visited))
+
+
+class _Grown(NamedTuple):
+    """Clusters of one chain over some sweeps."""
+
+    visited: float
+    """Sites of all clusters."""
+    grown: int
+    """Number of clusters."""
+    clusters: int
+    """How many to grow in the next call."""
+
+
+def _grow_sweeps(grow: Callable[[int], float], sites: int, clusters: int) -> _Grown:
+    """Grow clusters until they have visited as many sites as ``WARM_UP_SWEEPS`` sweeps do, ``clusters`` at first."""
+    visited, grown = 0.0, 0
+    while visited < WARM_UP_SWEEPS * sites:
+        visited += grow(clusters)
+        grown += clusters
+        # Few calls where clusters are small, and not many sweeps at once where they are large.
+        clusters = max(1, min(2 * clusters, round(sites * grown / visited)))
+    return _Grown(visited, grown, clusters)
 
 
 def few_chains(
@@ -182,6 +203,109 @@ class TableClusters(SingleClusters):
         return visited, turned
 
 
+@njit(inline="always")
+def start_of(word: np.uint64, sites: int, choices: int) -> tuple[int, int]:
+    """A random site and a random reflection, each from half of a word.
+
+    Not equally likely to the last of 32 bits, which is no error: see ``embedding.random_site``.
+    """
+    site = int(((word >> HALF_WORD) * np.uint64(sites)) >> HALF_WORD)
+    return site, int(((word & LOWER_HALF) * np.uint64(choices)) >> HALF_WORD)
+
+
+@njit(inline="always")
+def as_member(site: int, size: int) -> int:
+    """A site as the queue holds it: with its column in the upper half of the number."""
+    return site + (site % size) * ONE_COLUMN
+
+
+@njit(inline="always")
+def site_of(member: int) -> int:
+    """Without the column."""
+    return member & (ONE_COLUMN - 1)
+
+
+@njit(inline="always")
+def neighbours(member: int, size: int, sites: int) -> tuple[int, int, int, int]:
+    """The members to the right, to the left, below and above."""
+    site, column = site_of(member), member >> 32
+    return (
+        member + 1 + ONE_COLUMN if column + 1 < size else member - (size - 1) * (1 + ONE_COLUMN),
+        member - 1 - ONE_COLUMN if column > 0 else member + (size - 1) * (1 + ONE_COLUMN),
+        member + size if site + size < sites else member + size - sites,
+        member - size if site >= size else member - size + sites,
+    )
+
+
+@njit(inline="always")
+def grow(
+    states_N: NDArray[np.int8],
+    size: int,
+    bonds_X: NDArray[np.uint64],
+    reflected_X: NDArray[np.int8],
+    first: int,
+    values: int,
+    lowest: int,
+    queue_N: NDArray[np.int64],
+    state: State,
+) -> tuple[int, State]:
+    """Grow the cluster of the one member in ``queue_N``, which is reflected already; returns its members and the state.
+
+    Args:
+        states_N, size, bonds_X, reflected_X, values, lowest: as in ``table_clusters``, tables in one row.
+        first: where the reflected value of a value stands: at ``first`` plus the value.
+        queue_N: members in the order in which they joined; scratch of N + 1.
+        state: of the chain's generator.
+    """
+    sites = len(states_N)
+    head, tail = 0, 1
+    while head < tail:
+        member = queue_N[head]
+        head += 1
+        word, state = step(state)
+        before = reflected_X[np.uint32(first + states_N[site_of(member)])]
+        row = (first + before) * values - lowest
+        others = neighbours(member, size, sites)
+        for which in range(4):
+            other = others[which]
+            value = states_N[np.uint32(other)]
+            # Members are reflected already: of those and this one the energy is the lowest, nothing to join.
+            bond = bonds_X[np.uint32(row + value)]
+            chunk = (word >> np.uint64(16 * which)) & CHUNK
+            joins = chunk < (bond >> ABOVE_CHUNKS)
+            if chunk == (bond >> ABOVE_CHUNKS):
+                rest, state = step(state)
+                joins = rest < (bond << CHUNK_BITS)
+            queue_N[tail] = other
+            tail += joins
+            image = reflected_X[np.uint32(first + value)]
+            states_N[np.uint32(other)] = image if joins else value
+    return tail, state
+
+
+@njit(inline="always")
+def accept(
+    members_M: NDArray[np.int64], states_N: NDArray[np.int8], gain_S: NDArray[np.float64], lowest: int, state: State
+) -> tuple[bool, State]:
+    """Whether a reflected cluster stays so, with the Metropolis probability of what this costs beyond its bonds."""
+    cost = 0.0
+    for member in members_M:
+        # Back from a reflected value is what it gains.
+        cost -= gain_S[states_N[np.uint32(member)] - lowest]
+    word, state = step(state)
+    return cost <= 0.0 or (word >> SHIFT_TO_DOUBLE) * TWO_TO_MINUS_53 < np.exp(-cost), state
+
+
+@njit(inline="always")
+def reflect(
+    members_M: NDArray[np.int64], states_N: NDArray[np.int8], reflected_X: NDArray[np.int8], first: int
+) -> None:
+    """Reflect the members of a cluster."""
+    for member in members_M:
+        site = np.uint32(member)
+        states_N[site] = reflected_X[np.uint32(first + states_N[site])]
+
+
 @njit(cache=True, nogil=True)
 def table_clusters(
     states_RN: NDArray[np.int8],
@@ -210,67 +334,26 @@ def table_clusters(
     sites = states_RN.shape[1]
     choices, values = reflected_KS.shape
     bonds_X, reflected_X = bonds_KSS.ravel(), reflected_KS.ravel()
-    # A member is its site, with its column in the upper half of the number.
     queue_N = np.empty(sites + 1, dtype=np.int64)
     visited = turned = 0
     for r in range(len(states_RN)):
-        states_N, state_V = states_RN[r], state_RV[r]
-        a, b, c, counter = state_V[0], state_V[1], state_V[2], state_V[3]
+        states_N, state = states_RN[r], loaded(state_RV[r])
         for _ in range(clusters):
-            word, a, b, c, counter = step(a, b, c, counter)
-            # Not equally likely to the last of 32 bits, which is no error: see ``embedding.random_site``.
-            site = int(((word >> HALF_WORD) * np.uint64(sites)) >> HALF_WORD)
-            choice = int(((word & LOWER_HALF) * np.uint64(choices)) >> HALF_WORD)
+            word, state = step(state)
+            site, choice = start_of(word, sites, choices)
             first = choice * values - lowest
             before = states_N[site]
             states_N[site] = reflected_X[first + before]
             # Whoever joins is changed; only the first member can be its own mirror image.
             still = states_N[site] == before
-            queue_N[0] = site + (site % size) * ONE_COLUMN
-            head, tail = 0, 1
-            while head < tail:
-                member = queue_N[head]
-                head += 1
-                site, column = member & (ONE_COLUMN - 1), member >> 32
-                word, a, b, c, counter = step(a, b, c, counter)
-                before = reflected_X[np.uint32(first + states_N[site])]
-                row = (first + before) * values - lowest
-                right = member + 1 + ONE_COLUMN if column + 1 < size else member - (size - 1) * (1 + ONE_COLUMN)
-                left = member - 1 - ONE_COLUMN if column > 0 else member + (size - 1) * (1 + ONE_COLUMN)
-                below = member + size if site + size < sites else member + size - sites
-                above = member - size if site >= size else member - size + sites
-                for which in range(4):
-                    if which == 0:
-                        other = right
-                    elif which == 1:
-                        other = left
-                    elif which == 2:
-                        other = below
-                    else:
-                        other = above
-                    value = states_N[np.uint32(other)]
-                    # Members are reflected already: of those and this one the energy is the lowest, nothing to join.
-                    bond = bonds_X[np.uint32(row + value)]
-                    chunk = (word >> np.uint64(16 * which)) & CHUNK
-                    joins = chunk < (bond >> ABOVE_CHUNKS)
-                    if chunk == (bond >> ABOVE_CHUNKS):
-                        further, a, b, c, counter = step(a, b, c, counter)
-                        joins = further < (bond << CHUNK_BITS)
-                    queue_N[tail] = other
-                    tail += joins
-                    image = reflected_X[np.uint32(first + value)]
-                    states_N[np.uint32(other)] = image if joins else value
-            visited += tail
+            queue_N[0] = as_member(site, size)
+            members, state = grow(states_N, size, bonds_X, reflected_X, first, values, lowest, queue_N, state)
+            visited += members
             if gains_KS is not None:
-                gain = 0.0
-                for k in range(tail):
-                    gain -= gains_KS[choice, states_N[np.uint32(queue_N[k])] - lowest]
-                word, a, b, c, counter = step(a, b, c, counter)
-                if gain > 0.0 and (word >> SHIFT_TO_DOUBLE) * TWO_TO_MINUS_53 >= np.exp(-gain):
-                    for k in range(tail):
-                        member = np.uint32(queue_N[k])
-                        states_N[member] = reflected_X[np.uint32(first + states_N[member])]
+                accepted, state = accept(queue_N[:members], states_N, gains_KS[choice], lowest, state)
+                if not accepted:
+                    reflect(queue_N[:members], states_N, reflected_X, first)
                     continue
-            turned += tail - still
-        state_V[0], state_V[1], state_V[2], state_V[3] = a, b, c, counter
+            turned += members - still
+        store(state, state_RV[r])
     return visited, turned

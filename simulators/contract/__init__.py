@@ -6,6 +6,7 @@ A *system* is physics: a Hamiltonian on a lattice with the Monte Carlo that samp
 A system's file imports from here what it declares, and ``load(name)`` returns all that it offers as a ``System``.
 """
 
+from simulators.contract import rules
 from simulators.contract.declarations import (
     SIGN,
     BondSum,
@@ -37,4 +38,5 @@ __all__ = [
     "load",
     "names",
     "require",
+    "rules",
 ]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from simulators.chains import cut
 from simulators.discrete.local import RUNS, around, run
-from simulators.rng.lanes import DOUBLE, LANES, SHIFT_TO_DOUBLE, take, uniform_below
+from simulators.rng.lanes import LANES, take, uniform_below
+from simulators.rng.sfc64 import SHIFT_TO_DOUBLE, TWO_TO_MINUS_53
 
 UPDATES_PER_CALL = 2**21
 """Site updates of all lanes that one kernel call is given, up to half a second."""
@@ -36,7 +37,7 @@ def propose(
     cost = 0.0
     for s in around_4:
         cost += energy_Q[abs(s - new)] - energy_Q[abs(s - old)]
-    if cost <= 0.0 or (word >> SHIFT_TO_DOUBLE) * DOUBLE < np.exp(-cost / temperature):
+    if cost <= 0.0 or (word >> SHIFT_TO_DOUBLE) * TWO_TO_MINUS_53 < np.exp(-cost / temperature):
         return new
     return old
 
@@ -66,7 +67,7 @@ def pick(
         for s in range(q):
             total += np.exp((lowest - cumulative_Q[s]) / temperature)
             cumulative_Q[s] = total
-    point, new = (word >> SHIFT_TO_DOUBLE) * DOUBLE * total, 0
+    point, new = (word >> SHIFT_TO_DOUBLE) * TWO_TO_MINUS_53 * total, 0
     while new < q - 1 and cumulative_Q[new] <= point:
         new += 1
     return new

@@ -10,8 +10,7 @@ Only LEADING bits are drawn for every lane; the few lanes that are still undecid
 to bit 64, so a mask's probability is exact to 2^-64.  Masks that are made together share their random bits, which
 is allowed where a lane uses only one of them.
 
-Random words: 64 SFC64 generators side by side (Chris Doty-Humphrey, PractRand 0.94), one more for the lanes that
-are left over.
+Random words: 64 SFC64 generators side by side, one more for the lanes that are left over.
 """
 
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.rng.sfc64 import ALL, ONE, ROTATE_24, ROTATE_40, SHIFT_3, SHIFT_11, ZERO, generators, sfc64
+from simulators.rng.sfc64 import ALL, ONE, ZERO, generators, sfc64, step
 
 BLOCK = 64
 """Masks made at once."""
@@ -115,21 +114,15 @@ def decide_rest(stream_S: NDArray[np.uint64], bits_P: NDArray[np.uint64]) -> Non
 def fill_two(stream_S: NDArray[np.uint64], leading_X: NDArray[np.uint64], bits_P: NDArray[np.uint64]) -> None:
     """Make BLOCK masks for each of two probabilities, at MASK_0 and MASK_1."""
     for j in range(BLOCK):
-        a, b = stream_S[STATE_A + j], stream_S[STATE_B + j]
-        c, counter = stream_S[STATE_C + j], stream_S[COUNTER + j]
+        state = stream_S[STATE_A + j], stream_S[STATE_B + j], stream_S[STATE_C + j], stream_S[COUNTER + j]
         q0, q1, undecided = leading_X[LEADING], leading_X[OF_1 + LEADING], ALL
         # LEADING is a constant: the compiler unrolls this loop and runs several j at once.
         for k in range(LEADING - 1, -1, -1):
-            y = a + b + counter
-            counter += ONE
-            a = b ^ (b >> SHIFT_11)
-            b = c + (c << SHIFT_3)
-            c = ((c << ROTATE_24) | (c >> ROTATE_40)) + y
+            y, state = step(state)
             q0 = (y & q0) ^ leading_X[k]
             q1 = (y & q1) ^ leading_X[OF_1 + k]
             undecided &= y
-        stream_S[STATE_A + j], stream_S[STATE_B + j] = a, b
-        stream_S[STATE_C + j], stream_S[COUNTER + j] = c, counter
+        stream_S[STATE_A + j], stream_S[STATE_B + j], stream_S[STATE_C + j], stream_S[COUNTER + j] = state
         stream_S[MASK_0 + j], stream_S[MASK_1 + j], stream_S[UNDECIDED + j] = q0, q1, undecided
     decide_rest(stream_S, bits_P)
 
@@ -138,17 +131,12 @@ def fill_two(stream_S: NDArray[np.uint64], leading_X: NDArray[np.uint64], bits_P
 def fill_five(stream_S: NDArray[np.uint64], leading_X: NDArray[np.uint64], bits_P: NDArray[np.uint64]) -> None:
     """Make BLOCK masks for each of five probabilities, at MASK_0 to MASK_4."""
     for j in range(BLOCK):
-        a, b = stream_S[STATE_A + j], stream_S[STATE_B + j]
-        c, counter = stream_S[STATE_C + j], stream_S[COUNTER + j]
+        state = stream_S[STATE_A + j], stream_S[STATE_B + j], stream_S[STATE_C + j], stream_S[COUNTER + j]
         q0, q1, q2 = leading_X[LEADING], leading_X[OF_1 + LEADING], leading_X[OF_2 + LEADING]
         q3, q4, undecided = leading_X[OF_3 + LEADING], leading_X[OF_4 + LEADING], ALL
         # In two parts: the compiler doesn't unroll as many operations as the whole loop has.
         for k in range(LEADING - 1, LEADING // 2 - 1, -1):
-            y = a + b + counter
-            counter += ONE
-            a = b ^ (b >> SHIFT_11)
-            b = c + (c << SHIFT_3)
-            c = ((c << ROTATE_24) | (c >> ROTATE_40)) + y
+            y, state = step(state)
             q0 = (y & q0) ^ leading_X[k]
             q1 = (y & q1) ^ leading_X[OF_1 + k]
             q2 = (y & q2) ^ leading_X[OF_2 + k]
@@ -156,19 +144,14 @@ def fill_five(stream_S: NDArray[np.uint64], leading_X: NDArray[np.uint64], bits_
             q4 = (y & q4) ^ leading_X[OF_4 + k]
             undecided &= y
         for k in range(LEADING // 2 - 1, -1, -1):
-            y = a + b + counter
-            counter += ONE
-            a = b ^ (b >> SHIFT_11)
-            b = c + (c << SHIFT_3)
-            c = ((c << ROTATE_24) | (c >> ROTATE_40)) + y
+            y, state = step(state)
             q0 = (y & q0) ^ leading_X[k]
             q1 = (y & q1) ^ leading_X[OF_1 + k]
             q2 = (y & q2) ^ leading_X[OF_2 + k]
             q3 = (y & q3) ^ leading_X[OF_3 + k]
             q4 = (y & q4) ^ leading_X[OF_4 + k]
             undecided &= y
-        stream_S[STATE_A + j], stream_S[STATE_B + j] = a, b
-        stream_S[STATE_C + j], stream_S[COUNTER + j] = c, counter
+        stream_S[STATE_A + j], stream_S[STATE_B + j], stream_S[STATE_C + j], stream_S[COUNTER + j] = state
         stream_S[MASK_0 + j], stream_S[MASK_1 + j], stream_S[MASK_2 + j] = q0, q1, q2
         stream_S[MASK_3 + j], stream_S[MASK_4 + j], stream_S[UNDECIDED + j] = q3, q4, undecided
     decide_rest(stream_S, bits_P)

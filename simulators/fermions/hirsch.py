@@ -25,7 +25,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.contract import Fluctuation, require
+from simulators.contract import Fluctuation, require, rules
+from simulators.contract.specs import Rule
 from simulators.fermions.greens_functions import Fermions
 from simulators.fermions.tight_binding import is_real
 
@@ -63,11 +64,11 @@ class FieldSpec:
 
     def __post_init__(self) -> None:
         numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "channel"}
-        require(*((math.isfinite(x), name, f"must be finite, got {x}") for name, x in numbers.items()))
+        require(*(rules.finite(name, value) for name, value in numbers.items()))
         require(
             (self.size >= 2 and self.size % 2 == 0, "size", f"must be even and at least 2, got {self.size}"),
-            (self.temperature > 0, "temperature", f"must be positive, got {self.temperature}"),
-            (self.trotter_step > 0, "trotter_step", f"must be positive, got {self.trotter_step}"),
+            rules.positive("temperature", self.temperature),
+            rules.positive("trotter_step", self.trotter_step),
             (self.channel in CHANNELS, "channel", f"must be one of {', '.join(CHANNELS)}, got {self.channel!r}"),
             (
                 self.channel != "spin" or self.interaction >= 0,
@@ -97,7 +98,7 @@ class FieldSpec:
             ),
         )
 
-    def _symmetry_rules(self) -> Iterable[tuple[bool, str, str]]:
+    def _symmetry_rules(self) -> Iterable[Rule]:
         """Fields that break particle-hole symmetry where the weights would be complex."""
         for name in self.breaking:
             value = getattr(self, name)
@@ -108,7 +109,7 @@ class FieldSpec:
                 f'particle-hole symmetry, got {value}; take channel = "spin"',
             )
 
-    def _twist_rule(self, name: str) -> tuple[bool, str, str]:
+    def _twist_rule(self, name: str) -> Rule:
         twist = getattr(self, name)
         if not 0 <= twist < 1:
             return False, name, f"must be at least 0 and below 1, in units of 2 pi, got {twist}"

@@ -17,7 +17,8 @@ from numba import float64, njit
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from simulators.rng.lanes import DOUBLE, SHIFT_TO_DOUBLE, take
+from simulators.rng.lanes import take
+from simulators.rng.sfc64 import SHIFT_TO_DOUBLE, TWO_TO_MINUS_53
 
 LANES = 32
 ACCEPTING = np.uint64(LANES)
@@ -68,13 +69,13 @@ def exp_minus(x: float) -> float:
 @njit(inline="always")
 def uniform(word: np.uint64) -> float:
     """A multiple of 2^-53 in [0, 1)."""
-    return (word >> SHIFT_TO_DOUBLE) * DOUBLE
+    return (word >> SHIFT_TO_DOUBLE) * TWO_TO_MINUS_53
 
 
 @njit(inline="always")
 def symmetric(word: np.uint64) -> float:
     """An odd multiple of 2^-53 in (-1, 1), as likely as its negative."""
-    return (word >> SHIFT_TO_DOUBLE) * (2.0 * DOUBLE) - (1.0 - DOUBLE)
+    return (word >> SHIFT_TO_DOUBLE) * (2.0 * TWO_TO_MINUS_53) - (1.0 - TWO_TO_MINUS_53)
 
 
 @njit(inline="always")

@@ -7,17 +7,16 @@ is lane k's own, or with other numbers of lanes any part of a word goes to one l
     row = take(stream_S)                 # makes a new block where the last one is used up
     words_K = stream_S[row : row + 64]   # valid until the next take
 
-Uniform numbers: disjoint parts of a word are independent integers; ``DOUBLE * (word >> 11)`` is a double in [0, 1).
-A number of few bits that ties with its threshold is decided by ``spare_word``, the bits that would have followed.
-
-Source: Chris Doty-Humphrey, SFC64 of PractRand 0.94.
+Uniform numbers: disjoint parts of a word are independent integers; ``TWO_TO_MINUS_53 * (word >> 11)`` is a double in
+[0, 1).  A number of few bits that ties with its threshold is decided by ``spare_word``, the bits that would have
+followed.
 """
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.rng.sfc64 import ONE, ROTATE_24, ROTATE_40, SHIFT_3, SHIFT_11, generators, sfc64
+from simulators.rng.sfc64 import ONE, below, generators, sfc64, step
 
 LANES = 64
 
@@ -30,9 +29,6 @@ WORDS = 4 * LANES
 SPARE = WORDS + BLOCK * LANES
 POSITION = SPARE + 4
 STREAM_LENGTH = POSITION + 1
-DOUBLE = 2.0**-53
-SHIFT_TO_DOUBLE = np.uint64(11)
-HALF_WORD, LOWER_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 def streams(rng: np.random.Generator, count: int) -> NDArray[np.uint64]:
@@ -51,19 +47,12 @@ def fill(stream_S: NDArray[np.uint64]) -> None:
     for part in range(BLOCK // AT_ONCE):
         first = WORDS + part * AT_ONCE * LANES
         for k in range(LANES):
-            a, b = stream_S[STATE_A + k], stream_S[STATE_B + k]
-            c, counter = stream_S[STATE_C + k], stream_S[COUNTER + k]
+            state = stream_S[STATE_A + k], stream_S[STATE_B + k], stream_S[STATE_C + k], stream_S[COUNTER + k]
             # A constant, small trip count: the compiler unrolls this loop, and then runs several k at once with their
             # states in registers.
             for row in range(AT_ONCE):
-                out = a + b + counter
-                counter += ONE
-                a = b ^ (b >> SHIFT_11)
-                b = c + (c << SHIFT_3)
-                c = ((c << ROTATE_24) | (c >> ROTATE_40)) + out
-                stream_S[first + row * LANES + k] = out
-            stream_S[STATE_A + k], stream_S[STATE_B + k] = a, b
-            stream_S[STATE_C + k], stream_S[COUNTER + k] = c, counter
+                stream_S[first + row * LANES + k], state = step(state)
+            stream_S[STATE_A + k], stream_S[STATE_B + k], stream_S[STATE_C + k], stream_S[COUNTER + k] = state
     stream_S[POSITION] = 0
 
 
@@ -85,9 +74,5 @@ def spare_word(stream_S: NDArray[np.uint64]) -> np.uint64:
 
 @njit(inline="always")
 def uniform_below(count: int, stream_S: NDArray[np.uint64]) -> np.int64:
-    """One of 0 to count - 1, count < 2^31, all equally likely (Lemire, ACM TOMACS 29 (2019) 3)."""
-    uneven = np.uint64((1 << 32) % count)
-    while True:
-        product = (spare_word(stream_S) >> HALF_WORD) * np.uint64(count)
-        if (product & LOWER_HALF) >= uneven:
-            return np.int64(product >> HALF_WORD)
+    """``sfc64.below`` of the generator that makes no rows."""
+    return below(count, stream_S[SPARE:])

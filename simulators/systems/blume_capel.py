@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from simulators.chains import ChainSimulation, RowMajor
 from simulators.clusters import swendsen_wang as clusters
 from simulators.clusters import wolff
-from simulators.contract import require
+from simulators.contract import require, rules
 from simulators.discrete import spin_one
 from simulators.discrete.local import Local
 
@@ -52,15 +52,12 @@ class Spec:
     """T, in the units of J / k_B."""
 
     def __post_init__(self) -> None:
-        frustrated = self.size % 2 == 1 and self.coupling < 0
         require(
-            (self.size >= 2, "size", f"must be at least 2, got {self.size}"),
-            (not frustrated, "size", f"must be even where J < 0, which an odd lattice frustrates, got {self.size}"),
-            (math.isfinite(self.coupling), "coupling", f"must be finite, got {self.coupling}"),
-            (self.coupling != 0, "coupling", f"must not be zero, got {self.coupling}"),
-            (math.isfinite(self.crystal_field), "crystal_field", f"must be finite, got {self.crystal_field}"),
-            (self.temperature > 0, "temperature", f"must be positive, got {self.temperature}"),
-            (not math.isinf(self.temperature), "temperature", f"must be finite, got {self.temperature}"),
+            rules.at_least("size", self.size, 2),
+            rules.two_sublattices(self.size, self.coupling),
+            rules.not_zero("coupling", self.coupling),
+            rules.finite("crystal_field", self.crystal_field),
+            rules.positive("temperature", self.temperature),
         )
 
     @property

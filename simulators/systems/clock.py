@@ -30,7 +30,7 @@ from simulators.chains import ChainSimulation
 from simulators.clusters import discrete as discrete_clusters
 from simulators.clusters import wolff
 from simulators.continuous import angles
-from simulators.contract import OrderDeclaration, require
+from simulators.contract import OrderDeclaration, require, rules
 from simulators.discrete import clock_sums, differences, transitions
 from simulators.discrete.local import Local
 
@@ -56,21 +56,12 @@ class Spec:
     values a quasi-long-range ordered phase ends near 0.9 J."""
 
     def __post_init__(self) -> None:
-        frustrated = self.coupling < 0 and self.size % 2 == 1
         require(
-            (self.size >= 2, "size", f"must be at least 2, got {self.size}"),
-            (
-                not frustrated,
-                "size",
-                f"must be even with a negative coupling, since the odd lattice is frustrated, got {self.size}",
-            ),
+            rules.at_least("size", self.size, 2),
+            rules.two_sublattices(self.size, self.coupling),
             (2 <= self.states <= MOST_STATES, "states", f"must be 2 to {MOST_STATES}, got {self.states}"),
-            (
-                math.isfinite(self.coupling) and self.coupling != 0,
-                "coupling",
-                f"must be finite and not zero, got {self.coupling}",
-            ),
-            (0 < self.temperature < math.inf, "temperature", f"must be positive and finite, got {self.temperature}"),
+            rules.not_zero("coupling", self.coupling),
+            rules.positive("temperature", self.temperature),
         )
 
     @property

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from simulators.chains import Arrays, ChainSimulation, RowMajor, cut
 from simulators.clusters import swendsen_wang as clusters
 from simulators.clusters import wolff
-from simulators.contract import BondSum, ExactEnergy, require
+from simulators.contract import BondSum, ExactEnergy, require, rules
 from simulators.discrete import checkerboard, multispin
 from simulators.discrete import ising_metropolis as metropolis
 from simulators.reference import exact
@@ -54,11 +54,9 @@ class Spec:
     def __post_init__(self) -> None:
         require(
             (self.size >= 4 and self.size % 2 == 0, "size", f"must be even and at least 4, got {self.size}"),
-            (math.isfinite(self.coupling), "coupling", f"must be finite, got {self.coupling}"),
-            (self.coupling != 0, "coupling", f"must not be zero, got {self.coupling}"),
-            (math.isfinite(self.field), "field", f"must be finite, got {self.field}"),
-            (self.temperature > 0, "temperature", f"must be positive, got {self.temperature}"),
-            (not math.isinf(self.temperature), "temperature", f"must be finite, got {self.temperature}"),
+            rules.not_zero("coupling", self.coupling),
+            rules.finite("field", self.field),
+            rules.positive("temperature", self.temperature),
         )
 
     @property

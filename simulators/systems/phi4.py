@@ -25,7 +25,7 @@ from simulators.chains import ChainSimulation, Lanes, RowMajor, cut
 from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
 from simulators.continuous import scalar_field
 from simulators.continuous.scalar_field import HITS, Rule
-from simulators.contract import require
+from simulators.contract import require, rules
 from simulators.rng.continuous import LANES, UPDATES_PER_CALL
 
 VERSION = 1
@@ -58,17 +58,12 @@ class Spec:
     """lambda, from 0 to 10^9."""
 
     def __post_init__(self) -> None:
-        frustrated = self.hopping < 0 and self.size % 2 == 1
         # The Gaussian model's modes cost 1 - 2 kappa (cos p_x + cos p_y), least 1 - 4 |kappa|; on L = 2 as well, where
         # p = 0, pi and each pair of neighbours has two bonds.
         bounded = self.quartic >= LEAST_QUARTIC or 4 * abs(self.hopping) < 1
         require(
-            (self.size >= 2, "size", f"must be at least 2, got {self.size}"),
-            (
-                not frustrated,
-                "size",
-                f"must be even with a negative hopping, since the odd lattice is frustrated, got {self.size}",
-            ),
+            rules.at_least("size", self.size, 2),
+            rules.two_sublattices(self.size, self.hopping, "hopping"),
             (
                 abs(self.hopping) <= LARGEST_HOPPING,
                 "hopping",

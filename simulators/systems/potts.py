@@ -35,7 +35,7 @@ from simulators.chains import ChainSimulation, RowMajor, cut
 from simulators.clusters import discrete as discrete_clusters
 from simulators.clusters.swendsen_wang import bond_threshold
 from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
-from simulators.contract import BondSum, OrderDeclaration, require
+from simulators.contract import BondSum, OrderDeclaration, require, rules
 from simulators.discrete import differences, potts_metropolis, transitions
 from simulators.discrete.local import Local
 from simulators.discrete.multispin import thresholds
@@ -61,22 +61,12 @@ class Spec:
     transition."""
 
     def __post_init__(self) -> None:
-        frustrated = self.coupling < 0 and self.size % 2 == 1
         require(
-            (self.size >= 2, "size", f"must be at least 2, got {self.size}"),
-            (
-                not frustrated,
-                "size",
-                f"must be even with a negative coupling, since two sublattices do not fit into an odd one, "
-                f"got {self.size}",
-            ),
+            rules.at_least("size", self.size, 2),
+            rules.two_sublattices(self.size, self.coupling),
             (2 <= self.states <= MOST_STATES, "states", f"must be 2 to {MOST_STATES}, got {self.states}"),
-            (
-                math.isfinite(self.coupling) and self.coupling != 0,
-                "coupling",
-                f"must be finite and not zero, got {self.coupling}",
-            ),
-            (0 < self.temperature < math.inf, "temperature", f"must be positive and finite, got {self.temperature}"),
+            rules.not_zero("coupling", self.coupling),
+            rules.positive("temperature", self.temperature),
         )
 
     @property

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from simulators.chains import ChainSimulation, Lanes, RowMajor, cut
 from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
 from simulators.continuous import angles, planar
-from simulators.contract import require
+from simulators.contract import require, rules
 from simulators.rng.continuous import LANES, UPDATES_PER_CALL
 
 VERSION = 1
@@ -60,24 +60,11 @@ class Spec:
     """T, in the units of J / k_B; vortices unbind at 0.893 |J|."""
 
     def __post_init__(self) -> None:
-        frustrated = self.coupling < 0 and self.size % 2 == 1
         require(
-            (self.size >= 2, "size", f"must be at least 2, got {self.size}"),
-            (
-                not frustrated,
-                "size",
-                f"must be even with a negative coupling, since the odd lattice is frustrated, got {self.size}",
-            ),
-            (
-                math.isfinite(self.coupling) and self.coupling != 0,
-                "coupling",
-                f"must be finite and not zero, got {self.coupling}",
-            ),
-            (
-                0 < self.temperature < math.inf,
-                "temperature",
-                f"must be positive and finite, got {self.temperature}",
-            ),
+            rules.at_least("size", self.size, 2),
+            rules.two_sublattices(self.size, self.coupling),
+            rules.not_zero("coupling", self.coupling),
+            rules.positive("temperature", self.temperature),
         )
 
     @property

@@ -166,7 +166,7 @@ def test_a_spec_reports_all_its_problems() -> None:
     with pytest.raises(contract.SpecError) as caught:
         Spec(size=5, coupling=-1.0, crystal_field=float("nan"), temperature=0.0)
     assert caught.value.problems == (
-        ("size", "must be even where J < 0, which an odd lattice frustrates, got 5"),
+        ("size", "must be even with a negative coupling, since two sublattices do not fit into an odd lattice, got 5"),
         ("crystal_field", "must be finite, got nan"),
         ("temperature", "must be positive, got 0.0"),
     )

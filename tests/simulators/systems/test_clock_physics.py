@@ -126,11 +126,14 @@ def test_cold_starts_have_neither_walls_nor_twists(states: int, coupling: float)
         ({"states": 1}, "states: must be 2 to 64, got 1"),
         ({"states": 65}, "states: must be 2 to 64, got 65"),
         ({"size": 1}, "size: must be at least 2, got 1"),
-        ({"size": 7, "coupling": -1.0}, "size: must be even with a negative coupling, since the odd lattice is frustr"),
-        ({"coupling": 0.0}, "coupling: must be finite and not zero"),
-        ({"coupling": float("inf")}, "coupling: must be finite and not zero"),
-        ({"temperature": -1.0}, "temperature: must be positive and finite"),
-        ({"temperature": float("nan")}, "temperature: must be positive and finite"),
+        (
+            {"size": 7, "coupling": -1.0},
+            "size: must be even with a negative coupling, since two sublattices do not fit",
+        ),
+        ({"coupling": 0.0}, "coupling: must not be zero"),
+        ({"coupling": float("inf")}, "coupling: must be finite"),
+        ({"temperature": -1.0}, "temperature: must be positive"),
+        ({"temperature": float("nan")}, "temperature: must be finite"),
     ],
 )
 def test_what_is_not_physical_is_refused(wrong: dict[str, Any], message: str) -> None:

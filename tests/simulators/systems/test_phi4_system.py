@@ -152,7 +152,7 @@ def difference(one_R: NDArray[np.float64], other_R: NDArray[np.float64]) -> floa
         ({"size": 1}, "size: must be at least 2, got 1"),
         (
             {"size": 5, "hopping": -0.1},
-            "size: must be even with a negative hopping, since the odd lattice is frustrated",
+            "size: must be even with a negative hopping, since two sublattices do not fit",
         ),
         ({"hopping": math.nan}, "hopping: must be at most 1e[+]06 in magnitude, got nan"),
         ({"hopping": math.inf}, "hopping: must be at most 1e[+]06 in magnitude, got inf"),

@@ -21,11 +21,11 @@ GOOD: dict[str, Any] = {"size": 8, "states": 3, "coupling": 1.0, "temperature": 
             {"size": 7, "coupling": -1.0},
             "size: must be even with a negative coupling, since two sublattices do not fit",
         ),
-        ({"coupling": 0.0}, "coupling: must be finite and not zero"),
-        ({"coupling": float("nan")}, "coupling: must be finite and not zero"),
-        ({"temperature": 0.0}, "temperature: must be positive and finite"),
-        ({"temperature": float("inf")}, "temperature: must be positive and finite"),
-        ({"temperature": float("nan")}, "temperature: must be positive and finite"),
+        ({"coupling": 0.0}, "coupling: must not be zero"),
+        ({"coupling": float("nan")}, "coupling: must be finite"),
+        ({"temperature": 0.0}, "temperature: must be positive"),
+        ({"temperature": float("inf")}, "temperature: must be finite"),
+        ({"temperature": float("nan")}, "temperature: must be finite"),
     ],
 )
 def test_what_is_not_physical_is_refused(wrong: dict[str, Any], message: str) -> None:

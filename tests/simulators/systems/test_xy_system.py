@@ -212,13 +212,13 @@ def difference(one_R: NDArray[np.float64], other_R: NDArray[np.float64]) -> floa
         ({"size": 1}, "size: must be at least 2, got 1"),
         (
             {"size": 5, "coupling": -1.0},
-            "size: must be even with a negative coupling, since the odd lattice is frustrated",
+            "size: must be even with a negative coupling, since two sublattices do not fit",
         ),
-        ({"coupling": 0.0}, "coupling: must be finite and not zero, got 0.0"),
-        ({"coupling": math.nan}, "coupling: must be finite and not zero, got nan"),
-        ({"temperature": 0.0}, "temperature: must be positive and finite, got 0.0"),
-        ({"temperature": math.inf}, "temperature: must be positive and finite, got inf"),
-        ({"temperature": math.nan}, "temperature: must be positive and finite, got nan"),
+        ({"coupling": 0.0}, "coupling: must not be zero, got 0.0"),
+        ({"coupling": math.nan}, "coupling: must be finite, got nan"),
+        ({"temperature": 0.0}, "temperature: must be positive, got 0.0"),
+        ({"temperature": math.inf}, "temperature: must be finite, got inf"),
+        ({"temperature": math.nan}, "temperature: must be finite, got nan"),
     ],
 )
 def test_impossible_points_are_refused(fields: dict[str, float], message: str) -> None:
