@@ -77,6 +77,28 @@ class Certificate:
         return cls(**{**values, "observables": observables})
 
 
+def summaries(
+    series: Mapping[str, NDArray[np.float64]], hot_R: NDArray[np.bool_], tau_int: Mapping[str, float], signed: bool
+) -> dict[str, Summary]:
+    """Summaries of all observables, with the sign of the weights where one is negative.
+
+    Args:
+        series: x_RT of each observable, R >= 4 chains with T >= 2 measurements each.
+        hot_R: which chains started at infinite temperature.
+        tau_int: of each observable, in sweeps.
+        signed: whether weights may be negative; the column ``sign`` then tells.
+    """
+    sign_RT = series[SIGN] if signed else np.ones(1)
+    if (sign_RT == 1).all():
+        return {name: summarize(x_RT, hot_R, tau_int[name]) for name, x_RT in series.items()}
+    return {
+        name: summarize(x_RT, hot_R, tau_int[name])
+        if name == SIGN
+        else summarize_signed(x_RT, sign_RT, hot_R, tau_int[name])
+        for name, x_RT in series.items()
+    }
+
+
 def summarize(x_RT: NDArray[np.float64], hot_R: NDArray[np.bool_], tau_int: float) -> Summary:
     """Summary of R >= 4 chains with T >= 2 measurements each; ``tau_int`` in sweeps."""
     mean = autocorrelation.mean_over_chains(x_RT)

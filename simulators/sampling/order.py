@@ -1,4 +1,4 @@
-"""What is wanted of a sampler."""
+"""What a sampler is asked to deliver."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ for, since these are known to no better than a factor when chains are few."""
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is wanted.
+    """How many samples of a point, by which algorithm, with which lengths.
 
     Raises:
         SpecError: arguments out of range, all of them at once.
@@ -33,7 +33,7 @@ class Order:
     spacing: Length
     """Sweeps between measurements, at least 1."""
     measure: tuple[str, ...] = ()
-    """What the system measures on request, beside its columns."""
+    """Measurements that the system makes on request, by name."""
 
     def __post_init__(self) -> None:
         require(
@@ -44,14 +44,14 @@ class Order:
         )
 
     @property
-    def kept(self) -> int:
-        """Rounds over the chains whose configurations are kept."""
+    def stored_rounds(self) -> int:
+        """Rounds over the chains whose configurations are stored."""
         return -(-self.samples // self.chains)
 
     @property
     def rounds(self) -> int:
         """Rounds that are measured."""
-        return max(self.kept, FEWEST_ROUNDS, -(-FEWEST_MEASUREMENTS // self.chains))
+        return max(self.stored_rounds, FEWEST_ROUNDS, -(-FEWEST_MEASUREMENTS // self.chains))
 
 
 def _auto_or_at_least(least: int, field: str, value: Length) -> tuple[bool, str, str]:

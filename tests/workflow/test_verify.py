@@ -50,7 +50,7 @@ def replace(run: RunDirectory, task: SimulationTask, temperature: float) -> None
         thermalization="auto",
         spacing="auto",
         rng=SimulationJob((task,)).generator(),
-        keep=partial(codec.encode, encoding=system.encoding),
+        encode=partial(codec.encode, encoding=system.encoding),
     )
     shards.write(task, samples, path_of(run, task))
     verify(run, "--rebuild-manifest")

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from simulators.sampling.sampler import PointSamples
+from simulators.sampling.samples import PointSamples
 from workflow import __version__
 from workflow.dataset.codec import ENCODINGS, decode, encode, packed_rows
 from workflow.storage.places import Place, StorageError, place, read_with

@@ -11,7 +11,8 @@ import numpy as np
 
 from simulators import contract
 from simulators.sampling.order import Order
-from simulators.sampling.sampler import PointSamples, Sampler
+from simulators.sampling.sampler import Sampler
+from simulators.sampling.samples import PointSamples
 from workflow import terminal
 from workflow.dataset import codec, shards
 from workflow.dataset.origins import SimulationTask
@@ -38,8 +39,8 @@ def sampler(job: SimulationJob) -> Sampler:
         spacing=first.spacing,
         measure=first.measure,
     )
-    keep = partial(codec.encode, encoding=system.encoding)
-    return Sampler(system, [task.point for task in job.tasks], order, job.generator(), keep)
+    encode = partial(codec.encode, encoding=system.encoding)
+    return Sampler(system, [task.point for task in job.tasks], order, job.generator(), encode)
 
 
 def draw(task: SimulationTask) -> PointSamples:

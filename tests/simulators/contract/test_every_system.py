@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from simulators import contract
 from simulators.contract import Simulation, System
 from simulators.sampling.certificate import Certificate
-from simulators.sampling.sampler import PointSamples, sample
+from simulators.sampling.sampler import sample
+from simulators.sampling.samples import PointSamples
 
 CHAINS = 6
 MIXED = np.arange(CHAINS) % 2 == 0

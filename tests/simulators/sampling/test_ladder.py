@@ -11,7 +11,8 @@ from simulators import contract
 from simulators.reference.exact import enumerate_ising
 from simulators.sampling.ladder import Ladder
 from simulators.sampling.order import Order
-from simulators.sampling.sampler import PointSamples, Sampler
+from simulators.sampling.sampler import Sampler
+from simulators.sampling.samples import PointSamples
 from simulators.systems import ising
 
 TEMPERATURES = (1.8, 2.4, 3.2)

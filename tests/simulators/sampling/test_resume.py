@@ -7,7 +7,8 @@ import pytest
 
 from simulators import contract
 from simulators.sampling.order import Order
-from simulators.sampling.sampler import PointSamples, Sampler
+from simulators.sampling.sampler import Sampler
+from simulators.sampling.samples import PointSamples
 from simulators.systems import ising
 
 ISING = contract.load("ising")

@@ -13,7 +13,8 @@ from simulators.contract import System
 from simulators.sampling import pilot
 from simulators.sampling.ladder import Single
 from simulators.sampling.pilot import Pilot
-from simulators.sampling.sampler import PointSamples, sample
+from simulators.sampling.sampler import sample
+from simulators.sampling.samples import PointSamples
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from simulators.sampling.sampler import PointSamples
+from simulators.sampling.samples import PointSamples
 from workflow.dataset import codec, shards
 from workflow.dataset.origins import SimulationTask
 from workflow.dataset.shards import ShardError
