@@ -1,7 +1,7 @@
 """The thermal likelihood of spins: given the latents, neighbours still depend on each other.
 
-A configuration is drawn from coarse to fine (``models.thermal_order``). First comes the phase c = +-1, which of two
-coexisting phases this one belongs to; then, step by step,
+A configuration is drawn from coarse to fine (``models.likelihoods.thermal_order``). First comes the phase c = +-1,
+which of two coexisting phases this one belongs to; then, step by step,
 
     P(x_k = +1 | x earlier, c, z) = sigmoid(h_k + c g_l + J_l n_k + C_l n_k^3 / 16),      n_k = sum of 4 parents,
 

@@ -1,4 +1,4 @@
-"""The thermal likelihood of q states: ``models.thermal`` with matrices between states in place of numbers.
+"""The thermal likelihood of q states: ``models.likelihoods.thermal`` with matrices between states in place of numbers.
 
 The phase c is one of q, for instance the state that most sites are in. At step l the logits of a site are
 
@@ -7,7 +7,7 @@ The phase c is one of q, for instance the state that most sites are in. At step 
 functions of z all. A full matrix, not a single number on its diagonal, because states need not be alike: in a clock
 model neighbours of a state are nearer than others, in Blume-Capel 0 is no rotation of 1, and an antiferromagnet of
 Potts spins favours all states but the parents'. As there, the phase leaves the last step alone. Two states give the
-likelihood of ``models.thermal`` again.
+likelihood of ``models.likelihoods.thermal`` again.
 
 Axes: ... any leading ones (R members, B samples), C channels, Q states, D = 2 Q deviations and their cubes, N sites of
 one channel, n sites of one step, S steps, K numbers that the decoder gives, M phases (as many as states).
@@ -128,7 +128,7 @@ class ThermalStates(nn.Module):
 
     @torch.no_grad()
     def mean(self, output_K: Tensor) -> Tensor:
-        """Probability of each state on each site over all of p(x|z), an estimate as in ``models.thermal``."""
+        """Probability of each state on each site over all of p(x|z), an estimate as in ``thermal``."""
         terms = self._terms(output_K)
         generator = torch.Generator(output_K.device).manual_seed(0)
         mean_CQN = torch.zeros_like(terms.field_CQN)

@@ -144,7 +144,7 @@ class Trainer:
             yield from self._train_epoch()
 
     def rank(self) -> list[int]:
-        """Directions of latent space that each member uses, for ``models.validity.Restart``."""
+        """Directions of latent space that each member uses, for ``models.latent_space.validity.Restart``."""
         seeds = [member.seed for member in self.members]
         means_RMZ = subset_means(self.vae, self.samples, seeds, self.epoch)
         return [rank_of_means(means_MZ) for means_MZ in means_RMZ]

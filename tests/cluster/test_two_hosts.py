@@ -30,7 +30,7 @@ ROUNDING = EPOCHS * STEPS * float(np.finfo(np.float32).eps)
 """Gradients of two halves of a batch, added, differ from those of the whole batch by rounding, in every step."""
 
 OFTEN = """
-from workflow.train_worker import Job
+from workflow.train.worker import Job
 Job.__init__.__kwdefaults__["checkpoint_seconds"] = 1.0
 from workflow.cli.main import main
 main()

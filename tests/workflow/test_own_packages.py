@@ -12,6 +12,7 @@ from studies import CHECKOUT, small, write_study
 
 import simulators.systems
 from workflow import ROOT
+from workflow.execution import ray_executor
 from workflow.execution.shipping import copy_packages
 from workflow.own_packages import PACKAGES, OwnPackages, put_first
 from workflow.storage.run_directory import RunDirectory
@@ -130,6 +131,24 @@ def test_the_order_of_other_modules_stays() -> None:
     for name in PACKAGES:
         spec = finder.find_spec(name)
         assert spec is not None and spec.origin == str(ROOT / name / "__init__.py")
+
+
+def test_what_workers_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our packages first on their path where a cluster is joined, else the folder that this process has them from."""
+    monkeypatch.delenv(ray_executor.IN_JOB, raising=False)
+    with ray_executor._runtime_environment(joined=True) as environment:
+        folder = Path(environment["working_dir"])
+        assert {path.name for path in folder.iterdir()} == set(PACKAGES)
+        assert "worker_process_setup_hook" not in environment
+    assert not folder.exists()
+    with ray_executor._runtime_environment(joined=False) as environment:
+        assert "working_dir" not in environment
+    monkeypatch.setenv(ray_executor.IN_JOB, "{}")
+    with ray_executor._runtime_environment(joined=True) as environment:
+        assert "working_dir" not in environment, "that of the job stays"
+        before = list(sys.path)
+        environment["worker_process_setup_hook"]()
+        assert sys.path == before
 
 
 def test_systems_of_the_user_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

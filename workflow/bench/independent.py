@@ -1,8 +1,8 @@
 """Independent samples of |m| per second of one core: Ising at T_c, against mcising, and what ``auto`` chooses.
 
 A rate of sweeps over twice the integrated autocorrelation time of |m|, which is measured the same way for all: by
-``simulators.autocorrelation`` from the series of |m| after every sweep (or every so many, where that is long).  A
-sweep is whatever the program calls one, so a ratio does not depend on it.
+``simulators.sampling.autocorrelation`` from the series of |m| after every sweep (or every so many, where that is
+long).  A sweep is whatever the program calls one, so a ratio does not depend on it.
 """
 
 from __future__ import annotations
