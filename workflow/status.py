@@ -9,7 +9,7 @@ from workflow.dataset import records
 from workflow.execution.stage_costs import StageCost, costs
 from workflow.plan import planned
 from workflow.plan.planned import Planned, PlannedModel
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.places import Listing, Place
 from workflow.storage.run_directory import RunDirectory
 from workflow.terminal import duration, table
@@ -36,7 +36,7 @@ def status_table(root: Place) -> str:
     """
     run, plan = plan_of(root)
     recorded = records.load(run)
-    listing = storage.listing(run.root)
+    listing = places.listing(run.root)
     failed = {Path(name).stem for name in listing.names if name.startswith("failures/")}
     task_ids = [task_id for ids in plan.shards for task_id in ids]
     simulated = {task_id for task_id in task_ids if task_id in recorded}

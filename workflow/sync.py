@@ -10,7 +10,7 @@ from typing import NamedTuple
 from workflow.dataset import manifest
 from workflow.dataset.shards import ShardError
 from workflow.execution.run_folder import is_passing, load_run, opened
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.errors import FolderError
 from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
@@ -55,7 +55,7 @@ def _resolved(place: Place) -> Place:
 
 def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) -> Synced:
     checksums = {record.path: record.sha256 for record in manifest.load(run).values()}
-    source, target = storage.listing(run.root), storage.listing(other.root)
+    source, target = places.listing(run.root), places.listing(other.root)
     names = [name for name in source.names if not _is_left_out(run, name)]
     for name in names:
         # Names of objects may be anything.

@@ -22,7 +22,7 @@ from workflow.exchange.fields import LayoutError
 from workflow.exchange.importing import require_empty
 from workflow.exchange.plain import CONFIGURATIONS
 from workflow.execution.run_folder import load_run
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.places import Place, read_with
 from workflow.storage.whole_files import write_whole
 from workflow.terminal import Progress
@@ -66,7 +66,7 @@ def export_run(root: Place, kind: str, output: Path, system: str | None = None, 
         raise LayoutError(
             f"{run.root} has no shards{f' of {system!r}' if system else ''}; there are shards of: {names}"
         )
-    for text in manifest.damaged(run, chosen.values(), storage.listing(run.root)).values():
+    for text in manifest.damaged(run, chosen.values(), places.listing(run.root)).values():
         raise ShardError(f"{text}; `latentphase simulate` makes it again")
     with Progress("export", len(chosen), "shards", quiet) as progress:
         for record in chosen.values():

@@ -17,8 +17,7 @@ from workflow.cli.main import main
 from workflow.dataset import manifest
 from workflow.execution.run_folder import FolderError
 from workflow.storage import errors as storage_errors
-from workflow.storage import lock
-from workflow.storage import places as storage
+from workflow.storage import lock, places
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
 
@@ -56,7 +55,7 @@ def same_results(address: str, local: RunDirectory) -> None:
 
 
 def names(run: RunDirectory) -> set[str]:
-    return {name for name in storage.listing(run.root).names if "tensorboard" not in name}
+    return {name for name in places.listing(run.root).names if "tensorboard" not in name}
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +114,7 @@ def test_objects_cannot_be_set_aside(stored: str, study: str) -> None:
 
 
 def test_other_objects_are_refused(server: int, study: str) -> None:
-    write_whole(storage.place(uri(server, "papers/thesis.tex")), "x")
+    write_whole(places.place(uri(server, "papers/thesis.tex")), "x")
     result = serial("run", study, uri(server, "papers"))
     assert result.exit_code == REFUSED and "is not empty and holds no study.toml" in result.stderr
 
@@ -263,7 +262,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(server: int, study: str, 
 
 def test_one_driver_per_folder(server: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "SETTLE", 0.5)
-    file = storage.place(uri(server, "runs/locked")) / "run.lock"
+    file = places.place(uri(server, "runs/locked")) / "run.lock"
     with lock.held(file):
         with pytest.raises(FolderError, match=r"is in use by process \d+"), lock.held(file):
             pass

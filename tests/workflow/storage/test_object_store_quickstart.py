@@ -12,7 +12,7 @@ from studies import serial, start
 
 from workflow.cli.main import main
 from workflow.dataset import manifest
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -28,7 +28,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def count(address: str, ending: str) -> int:
-    return sum(name.endswith(ending) for name in storage.listing(RunDirectory.at(address).root).names)
+    return sum(name.endswith(ending) for name in places.listing(RunDirectory.at(address).root).names)
 
 
 def run_until(address: str, ending: str, number: int) -> str:

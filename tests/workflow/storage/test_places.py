@@ -7,7 +7,7 @@ from studies import serial, small, write_study
 
 from workflow.execution.run_folder import FolderError, begin_run
 from workflow.storage import errors as storage_errors
-from workflow.storage import places as storage
+from workflow.storage import places
 from workflow.storage.errors import StorageError, patience, retried
 from workflow.storage.places import Lines, ObjectPath
 from workflow.study.loading import parse
@@ -38,17 +38,17 @@ def test_a_uri_that_cannot_be_used(uri: str, message: str, tmp_path: Path) -> No
 
 
 def test_what_a_uri_names() -> None:
-    assert storage.place("runs/x") == Path("runs/x")
-    assert storage.place("file:///runs/with%20space") == Path("/runs/with space")
-    run = storage.place("s3://bucket/runs/x?region=eu-west-1")
+    assert places.place("runs/x") == Path("runs/x")
+    assert places.place("file:///runs/with%20space") == Path("/runs/with space")
+    run = places.place("s3://bucket/runs/x?region=eu-west-1")
     assert isinstance(run, ObjectPath)
     shard = run / "dataset" / "a.parquet"
     assert shard.key == "bucket/runs/x/dataset/a.parquet"
     assert str(shard) == "s3://bucket/runs/x/dataset/a.parquet?region=eu-west-1"
-    assert storage.place(str(shard)) == shard
+    assert places.place(str(shard)) == shard
     assert (shard.name, shard.stem, shard.parent.parent) == ("a.parquet", "a", run)
     assert shard.relative_to(run).as_posix() == "dataset/a.parquet"
-    account = storage.place("abfs://box@account.dfs.core.windows.net/runs/x")
+    account = places.place("abfs://box@account.dfs.core.windows.net/runs/x")
     assert isinstance(account, ObjectPath) and account.key == "box/runs/x"
 
 
@@ -132,11 +132,11 @@ def test_lines_are_added_and_a_cut_one_is_ended(tmp_path: Path) -> None:
 def test_a_listing_knows_files_and_sizes(tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / "er" / "file").write_text("four")
-    found = storage.listing(tmp_path)
+    found = places.listing(tmp_path)
     assert found.names == {"deep/er/file": 4}
     assert tmp_path / "deep" / "er" / "file" in found and found.size(tmp_path / "deep" / "er" / "file") == 4
     assert tmp_path / "deep" not in found and tmp_path / "other" not in found
-    assert storage.listing(tmp_path / "nothing").names == {}
+    assert places.listing(tmp_path / "nothing").names == {}
 
 
 @pytest.mark.parametrize("name", ["../other", "/etc", "a/b", "..", ""])
