@@ -1,12 +1,12 @@
 """latentphase from Python: what runs have made, opened for reading.
 
 >>> import latentphase as lp
->>> run = lp.open_run("runs/quickstart")
+>>> run = lp.open_run("runs/small")
 >>> run.manifest.num_rows, run.plan.num_rows
 (4, 5)
 >>> summary = run.summary.to_pandas()
 >>> kl = summary[summary.quantity == "kl_strongest"][["size", "beta_setting", "estimate", "error"]]
->>> spins = lp.load_samples("runs/quickstart/" + run.manifest["path"][0].as_py())
+>>> spins = lp.load_samples("runs/small/" + run.manifest["path"][0].as_py())
 >>> spins.shape  # samples, channels, rows, columns
 (128, 1, 4, 4)
 

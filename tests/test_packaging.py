@@ -13,8 +13,8 @@ KINDS = {".py", ".toml", ".html", ".jinja", ".typed"}
 
 def files(root: Path) -> set[str]:
     """What the packages below a folder consist of."""
-    found = [path for name in PACKAGES for path in (root / name).rglob("*") if path.is_file()]
-    return {path.relative_to(root).as_posix() for path in found if "__pycache__" not in path.parts}
+    paths = [path for name in PACKAGES for path in (root / name).rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix() for path in paths if "__pycache__" not in path.parts}
 
 
 def copied(root: Path, folder: Path) -> Path:

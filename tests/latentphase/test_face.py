@@ -50,14 +50,14 @@ def test_the_command_is_the_module() -> None:
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = finished_small(tmp_path)
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "quickstart").symlink_to(Path(str(folder.root)))
+    (tmp_path / "runs" / "small").symlink_to(Path(str(folder.root)))
     monkeypatch.chdir(tmp_path)
     assert lp.__doc__ is not None
-    found = doctest.DocTestParser().get_doctest(lp.__doc__, {}, "latentphase", None, None)
-    assert found.examples
+    examples = doctest.DocTestParser().get_doctest(lp.__doc__, {}, "latentphase", None, None)
+    assert examples.examples
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    runner.run(found, clear_globs=False)
+    runner.run(examples, clear_globs=False)
     assert runner.summarize().failed == 0
     shard = sorted(Path(str(folder.root)).rglob("dataset/**/*.parquet"))[0]
     np.testing.assert_array_equal(lp.load_samples(shard), shards.read(shard).configurations())
-    assert re.fullmatch(r"\(128, 1, 4, 4\)", str(found.globs["spins"].shape))
+    assert re.fullmatch(r"\(128, 1, 4, 4\)", str(examples.globs["spins"].shape))
