@@ -50,14 +50,23 @@ class Updates(Protocol):
         """Expected nanoseconds of one sweep of all chains on one core, from a table and counts, never from a clock."""
 
 
-class RowMajor:
-    """Chains as (R, I, J) states, every chain with an SFC64 generator of its own.
-
-    A subclass advances ``states_RIJ`` with ``state_RV`` and adds to ``counts_2``: moves taken, moves proposed.
-    """
+class CountedUpdates:
+    """Updates that count their moves in ``counts_2``: accepted, proposed."""
 
     nanoseconds: ClassVar[float]
     """Measured cost of one site and sweep."""
+    counts_2: NDArray[np.int64]
+
+    @property
+    def acceptance(self) -> float:
+        return float(self.counts_2[0] / max(1, self.counts_2[1]))
+
+
+class RowMajor(CountedUpdates):
+    """Chains as (R, I, J) states, every chain with an SFC64 generator of its own.
+
+    A subclass advances ``states_RIJ`` with ``state_RV`` and adds to ``counts_2``.
+    """
 
     def __init__(self, spec: Any, states_RIJ: NDArray[Any], rng: np.random.Generator) -> None:
         self.spec = spec
@@ -72,29 +81,21 @@ class RowMajor:
         return {"states": self.states_RIJ, "generators": self.state_RV, "counts": self.counts_2}
 
     def exchange(self, other: Self, chosen_R: NDArray[np.bool_]) -> None:
-        mine = self.states_RIJ[chosen_R]
-        self.states_RIJ[chosen_R] = other.states_RIJ[chosen_R]
-        other.states_RIJ[chosen_R] = mine
-
-    @property
-    def acceptance(self) -> float:
-        return float(self.counts_2[0] / max(1, self.counts_2[1]))
+        swap(self.states_RIJ, other.states_RIJ, chosen_R)
 
     @property
     def cost(self) -> float:
         return self.nanoseconds * self.states_RIJ.size
 
 
-class Lanes:
+class Lanes(CountedUpdates):
     """Chains as (G, I, J, K) states, every group with the random words of a ``simulators.lanes`` stream.
 
-    A subclass sets ``lanes`` and advances ``states_GIJK`` with ``stream_GS``, and adds to ``counts_2``: moves taken,
-    moves proposed, of the lanes that hold a chain.  Lanes beyond the last chain repeat the last chain's start.
+    A subclass sets ``lanes`` and advances ``states_GIJK`` with ``stream_GS``, and adds to ``counts_2`` the moves of the
+    lanes that hold a chain.  Lanes beyond the last chain repeat the last chain's start.
     """
 
     lanes: ClassVar[int] = 64
-    nanoseconds: ClassVar[float]
-    """Measured cost of one site and sweep."""
 
     def __init__(self, spec: Any, states_RIJ: NDArray[Any], rng: np.random.Generator) -> None:
         self.spec = spec
@@ -114,14 +115,8 @@ class Lanes:
         return {"states": self.states_GIJK, "streams": self.stream_GS, "counts": self.counts_2}
 
     def exchange(self, other: Self, chosen_R: NDArray[np.bool_]) -> None:
-        g, k = np.divmod(np.flatnonzero(chosen_R), self.lanes)
-        mine = self.states_GIJK[g, :, :, k]
-        self.states_GIJK[g, :, :, k] = other.states_GIJK[g, :, :, k]
-        other.states_GIJK[g, :, :, k] = mine
-
-    @property
-    def acceptance(self) -> float:
-        return float(self.counts_2[0] / max(1, self.counts_2[1]))
+        group, lane = np.divmod(np.flatnonzero(chosen_R), self.lanes)
+        swap(self.states_GIJK, other.states_GIJK, (group, ..., lane))
 
     @property
     def cost(self) -> float:
@@ -212,6 +207,13 @@ class ChainSimulation:
             if name not in state or state[name].shape != array.shape:
                 raise ValueError(f"state must have {name} of shape {array.shape}")
             array[...] = state[name]
+
+
+def swap(states: NDArray[Any], others: NDArray[Any], index: Any) -> None:
+    """Swap the entries of two arrays at ``index``, a mask or arrays of positions."""
+    entries = states[index]
+    states[index] = others[index]
+    others[index] = entries
 
 
 def cut(sweeps: int, limit: int) -> list[int]:

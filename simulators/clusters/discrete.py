@@ -23,6 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from simulators.chains import RowMajor, cut
+from simulators.clusters.lattice import neighbour
 from simulators.clusters.swendsen_wang import Scratch, join_row, new_scratch
 from simulators.clusters.wolff import SITES_PER_CALL, Reflections, few_chains, reflections
 from simulators.rng.sfc64 import ABOVE_CHUNKS, CHUNK_BITS, ONE, below, fill_words, sfc64
@@ -81,8 +82,8 @@ def closed(chunk: np.uint16, bond: np.uint64, state_V: NDArray[np.uint64]) -> np
 
 @njit(cache=True, nogil=True)
 def close_bonds(
-    one_J: NDArray[np.int8],
-    other_J: NDArray[np.int8],
+    value_J: NDArray[np.int8],
+    neighbour_J: NDArray[np.int8],
     chunk_J: NDArray[np.uint16],
     bond_X: NDArray[np.uint64],
     leading_X: NDArray[np.uint16],
@@ -90,18 +91,18 @@ def close_bonds(
     state_V: NDArray[np.uint64],
     closed_J: NDArray[np.uint8],
 ) -> None:
-    """Which of the bonds between ``one_J`` and ``other_J`` are closed, each with random bits of its own.
+    """Which of the bonds between ``value_J`` and ``neighbour_J`` are closed, each with random bits of its own.
 
     The threshold of values s and t is at s q + t, q = ``values``; ``leading_X`` are the first 16 bits of ``bond_X``.
     """
     tie = np.uint16(0)
-    for j in range(len(one_J)):
-        leading = leading_X[one_J[j] * values + other_J[j]]
+    for j in range(len(value_J)):
+        leading = leading_X[value_J[j] * values + neighbour_J[j]]
         closed_J[j] = chunk_J[j] < leading
         tie = np.uint16(tie | np.uint16(chunk_J[j] == leading))
     if tie:
-        for j in range(len(one_J)):
-            index = one_J[j] * values + other_J[j]
+        for j in range(len(value_J)):
+            index = value_J[j] * values + neighbour_J[j]
             if chunk_J[j] == leading_X[index]:
                 closed_J[j] = sfc64(state_V) < bond_X[index] << CHUNK_BITS
 
@@ -256,14 +257,7 @@ def potts_wolff(
                 column = site % size
                 word = sfc64(state_V)
                 for which in range(4):
-                    if which == 0:
-                        other = site + 1 if column + 1 < size else site + 1 - size
-                    elif which == 1:
-                        other = site - 1 if column > 0 else site - 1 + size
-                    elif which == 2:
-                        other = site + size if site + size < sites else site + size - sites
-                    else:
-                        other = site - size if site >= size else site - size + sites
+                    other, _ = neighbour(site, column, size, which)
                     # Sites are changed when they join, so that they don't join again.
                     chunk = np.uint16((word >> np.uint64(16 * which)) & CHUNK)
                     if states_N[other] == old and closed(chunk, bond, state_V):

@@ -28,9 +28,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from simulators.clusters.lattice import neighbour, random_site
 from simulators.clusters.swendsen_wang import join_row, toss
 from simulators.rng.continuous import LARGEST, exp_minus, uniform
-from simulators.rng.sfc64 import HALF_WORD, fill_words, sfc64
+from simulators.rng.sfc64 import fill_words, sfc64
 
 
 def update(
@@ -79,28 +80,6 @@ def update(
 def joined(exponent: float, state_V: NDArray[np.uint64]) -> bool:
     """True with probability 1 - exp(-exponent), for exponent > 0."""
     return uniform(sfc64(state_V)) >= exp_minus(min(exponent, LARGEST))
-
-
-@njit(inline="always")
-def random_site(sites: int, state_V: NDArray[np.uint64]) -> int:
-    """One of ``sites`` < 2^31 sites.
-
-    Sites are equally likely to 2^-32 only, which is no error: a cluster that is turned back was grown from the same
-    site, whose probability cancels in detailed balance.
-    """
-    return int(((sfc64(state_V) >> HALF_WORD) * np.uint64(sites)) >> HALF_WORD)
-
-
-@njit(inline="always")
-def neighbour(site: int, column: int, size: int, which: int) -> tuple[int, int]:
-    """Site and column of a neighbour on the periodic lattice: 0 right, 1 left, 2 below, 3 above."""
-    if which == 0:
-        return (site + 1, column + 1) if column + 1 < size else (site + 1 - size, 0)
-    if which == 1:
-        return (site - 1, column - 1) if column > 0 else (site - 1 + size, size - 1)
-    if which == 2:
-        return (site + size, column) if site + size < size * size else (site + size - size * size, column)
-    return (site - size, column) if site >= size else (site - size + size * size, column)
 
 
 @njit(cache=True, nogil=True)

@@ -41,9 +41,9 @@ def root(parent_N: NDArray[np.int32], site: int) -> int:
 
 
 @njit(inline="always")
-def join(parent_N: NDArray[np.int32], one: int, other: int) -> None:
+def join(parent_N: NDArray[np.int32], site: int, other_site: int) -> None:
     """Make one cluster of two."""
-    first, second = root(parent_N, one), root(parent_N, other)
+    first, second = root(parent_N, site), root(parent_N, other_site)
     if first < second:
         parent_N[second] = first
     else:
@@ -52,26 +52,26 @@ def join(parent_N: NDArray[np.int32], one: int, other: int) -> None:
 
 @njit(cache=True, nogil=True)
 def close_bonds(
-    one_J: NDArray[np.int8],
-    other_J: NDArray[np.int8],
+    spin_J: NDArray[np.int8],
+    neighbour_J: NDArray[np.int8],
     chunk_J: NDArray[np.uint16],
     satisfied: int,
     bond: np.uint64,
     state_V: NDArray[np.uint64],
     closed_J: NDArray[np.uint8],
 ) -> None:
-    """Which of the bonds between ``one_J`` and ``other_J`` are closed, each with random bits of its own.
+    """Which of the bonds between ``spin_J`` and ``neighbour_J`` are closed, each with random bits of its own.
 
     The 16 bits of a chunk decide unless they equal the first ones of the threshold; then a further word goes on.
     """
-    first, wanted = np.uint16(bond >> ABOVE_CHUNKS), np.int8(satisfied)
+    first, product = np.uint16(bond >> ABOVE_CHUNKS), np.int8(satisfied)
     tie = False
-    for j in range(len(one_J)):
-        closed_J[j] = (np.int8(one_J[j] * other_J[j]) == wanted) & (chunk_J[j] < first)
+    for j in range(len(spin_J)):
+        closed_J[j] = (np.int8(spin_J[j] * neighbour_J[j]) == product) & (chunk_J[j] < first)
         tie = tie | (chunk_J[j] == first)
     if tie:
-        for j in range(len(one_J)):
-            if chunk_J[j] == first and one_J[j] * other_J[j] == wanted:
+        for j in range(len(spin_J)):
+            if chunk_J[j] == first and spin_J[j] * neighbour_J[j] == product:
                 closed_J[j] = sfc64(state_V) < bond << CHUNK_BITS
 
 
@@ -95,8 +95,8 @@ def join_rows(
     links = np.int64(below_N[upper])
     for j in range(1, len(linked_J) - 1):
         linked_J[links] = j
-        known = below_N[upper + j - 1] & right_N[upper + j - 1] & right_N[lower + j - 1]
-        links += np.int64(below_N[upper + j] & (known ^ np.uint8(1)))
+        joined = below_N[upper + j - 1] & right_N[upper + j - 1] & right_N[lower + j - 1]
+        links += np.int64(below_N[upper + j] & (joined ^ np.uint8(1)))
     for k in range(links):
         first = root(parent_N, upper + linked_J[k])
         # Mostly the start of a run that is its own root still, so look before searching.

@@ -18,6 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from simulators.chains import Arrays, RowMajor, cut
+from simulators.clusters.lattice import part_of
 from simulators.clusters.swendsen_wang import bond_threshold
 from simulators.rng.sfc64 import (
     ABOVE_CHUNKS,
@@ -205,12 +206,8 @@ class TableClusters(SingleClusters):
 
 @njit(inline="always")
 def start_of(word: np.uint64, sites: int, choices: int) -> tuple[int, int]:
-    """A random site and a random reflection, each from half of a word.
-
-    Not equally likely to the last of 32 bits, which is no error: see ``embedding.random_site``.
-    """
-    site = int(((word >> HALF_WORD) * np.uint64(sites)) >> HALF_WORD)
-    return site, int(((word & LOWER_HALF) * np.uint64(choices)) >> HALF_WORD)
+    """A random site and a random reflection, each from half of a word."""
+    return part_of(word >> HALF_WORD, sites), part_of(word & LOWER_HALF, choices)
 
 
 @njit(inline="always")

@@ -13,10 +13,10 @@ def order_parameters(spec: Spec) -> tuple[str, ...]:
 
 def orders(spec: Spec, directions: int, staggered_directions: int) -> tuple[OrderDeclaration, ...]:
     """The magnetizations as vectors that point in one of so many directions; 1: in any, by a continuous symmetry."""
-    given = {"magnetization": directions, "staggered_magnetization": staggered_directions}
+    directions_of = {"magnetization": directions, "staggered_magnetization": staggered_directions}
     return tuple(
         OrderDeclaration(name, (f"{name}_x", f"{name}_y"), "continuous" if number == 1 else "angles", number)
-        for name, number in given.items()
+        for name, number in directions_of.items()
         if name == "magnetization" or spec.size % 2 == 0
     )
 

@@ -54,13 +54,13 @@ def rotate_row(
             cosine, sine = work_W[COSINE + k], work_W[SINE + k]
             new_x, new_y = cosine * x - sine * y, sine * x + cosine * y
             cost = K * ((x - new_x) * work_W[k] + (y - new_y) * work_W[LANES + k])
-            taken = accepted(cost, stream_S[first + ACCEPTING + np.uint64(k)])
-            chosen_x = new_x if taken else x
-            chosen_y = new_y if taken else y
-            scale = 1.5 - 0.5 * (chosen_x * chosen_x + chosen_y * chosen_y)
-            row_JX[j, k] = scale * chosen_x
-            row_JX[j, LANES + k] = scale * chosen_y
-            work_W[ACCEPTED + k] += 1.0 if taken else 0.0
+            is_accepted = accepted(cost, stream_S[first + ACCEPTING + np.uint64(k)])
+            next_x = new_x if is_accepted else x
+            next_y = new_y if is_accepted else y
+            scale = 1.5 - 0.5 * (next_x * next_x + next_y * next_y)
+            row_JX[j, k] = scale * next_x
+            row_JX[j, LANES + k] = scale * next_y
+            work_W[ACCEPTED + k] += 1.0 if is_accepted else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -69,9 +69,9 @@ def move_row(
                 old = row_JK[j, k]
                 new = sign * old + width * symmetric(stream_S[first + np.uint64(k)])
                 rise = cost(old, new, work_W[k], quartic)
-                taken = accepted(rise, stream_S[first + ACCEPTING + np.uint64(k)])
-                row_JK[j, k] = new if taken else old
-                work_W[ACCEPTED + k] += 1.0 if taken else 0.0
+                is_accepted = accepted(rise, stream_S[first + ACCEPTING + np.uint64(k)])
+                row_JK[j, k] = new if is_accepted else old
+                work_W[ACCEPTED + k] += 1.0 if is_accepted else 0.0
 
 
 @njit(cache=True, nogil=True)

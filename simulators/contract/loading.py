@@ -64,9 +64,9 @@ def load(name: str) -> System:
     module, system = _loaded.get(name, (None, None))
     if system is not None and sys.modules.get(path) is module:
         return system
-    known = names()
-    if name not in known:
-        raise UnknownSystem(f"no system is called {name!r}; there are: {', '.join(known)}")
+    systems = names()
+    if name not in systems:
+        raise UnknownSystem(f"no system is called {name!r}; there are: {', '.join(systems)}")
     module = importlib.import_module(path)
     system = _from_module(name, module)
     _loaded[name] = module, system

@@ -65,9 +65,9 @@ def add_words(planes_PH: NDArray[np.uint64], carry_H: NDArray[np.uint64], first:
     """Add the bits of ``carry_H`` (destroyed) at weight 2^first to counters whose bit p is plane p."""
     for p in range(first, last):
         for h in range(len(carry_H)):
-            kept = planes_PH[p, h]
-            planes_PH[p, h] = kept ^ carry_H[h]
-            carry_H[h] &= kept
+            plane = planes_PH[p, h]
+            planes_PH[p, h] = plane ^ carry_H[h]
+            carry_H[h] &= plane
 
 
 @njit(inline="always")

@@ -182,7 +182,7 @@ def sweep(
     equal: np.uint64,
     upward_5: NDArray[np.uint64] | None,
     chains: int,
-    done: int,
+    before: int,
     sweeps: int,
 ) -> int:
     """Sweep all words in place; returns the moves that ``chains`` chains took on the counted sweeps.
@@ -199,7 +199,7 @@ def sweep(
         even_IH, odd_IH, stream_S = even_WIH[w], odd_WIH[w], stream_WS[w]
         lanes = min(LANES, chains - w * LANES)
         used = ALL if lanes == LANES else (ONE << np.uint64(lanes)) - ONE
-        for number in range(done, done + sweeps):
+        for number in range(before, before + sweeps):
             counted = (number + 1) % ACCEPTANCE_PERIOD == 0
             if counted:
                 even_before_IH, odd_before_IH = even_IH.copy(), odd_IH.copy()

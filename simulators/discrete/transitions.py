@@ -228,16 +228,16 @@ def move(
     row_and_run: tuple[int, int, int],
     size: int,
     rule: tuple[int, bool],
-    drawn_X: tuple[NDArray[np.uint8], NDArray[np.uint16]],
-    found_X: tuple[NDArray[np.uint16], NDArray[np.uint16]],
+    draws_X: tuple[NDArray[np.uint8], NDArray[np.uint16]],
+    lookups_X: tuple[NDArray[np.uint16], NDArray[np.uint16]],
     rest_T: NDArray[np.uint64],
     spare_V: NDArray[np.uint64],
 ) -> None:
     """Give the sites of a run their new values; ``rule`` is q and whether a site's own value is the reference."""
     i, start, end = row_and_run
     states, own = rule
-    column_X, fraction_X = drawn_X
-    index_X, entry_X = found_X
+    column_X, fraction_X = draws_X
+    index_X, entry_X = lookups_X
     q = np.uint8(states)
     reference_K = np.empty(LANES, np.uint8)
     first = 0
@@ -290,7 +290,7 @@ def sweep(
     numbers = (size // 2 + 4) // 4 * AT_ONCE
     column_X, fraction_X = np.empty(numbers, np.uint8), np.empty(numbers, np.uint16)
     index_X, entry_X = np.empty(numbers, np.uint16), np.empty(numbers, np.uint16)
-    drawn_X, found_X, shape, rule = (column_X, fraction_X), (index_X, entry_X), (states, columns), (states, own)
+    draws_X, lookups_X, shape, rule = (column_X, fraction_X), (index_X, entry_X), (states, columns), (states, own)
     for g in range(len(states_GX)):
         states_X, stream_S = states_GX[g], stream_GS[g]
         spare_V = stream_S[SPARE : SPARE + 4]
@@ -305,4 +305,4 @@ def sweep(
                     else:
                         find_above(states_X, (i, start, end), size, shape, column_X, index_X)
                     look_up(entries_T, length, index_X, entry_X)
-                    move(states_X, (i, start, end), size, rule, drawn_X, found_X, rest_T, spare_V)
+                    move(states_X, (i, start, end), size, rule, draws_X, lookups_X, rest_T, spare_V)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 
-from simulators.chains import Arrays
+from simulators.chains import Arrays, swap
 from simulators.fermions.determinants import one_thread
 from simulators.fermions.greens_functions import TOGETHER, Fermions, GreensFunctions
 from simulators.rng.sfc64 import generators
@@ -29,7 +29,7 @@ from simulators.rng.sfc64 import generators
 LARGEST_DRIFT = 1e-6
 BATCH_BYTES = 2**20
 """Green's functions of the chains that are swept together: they fit a core's cache."""
-KEPT_BYTES = 2**24
+CACHE_BYTES = 2**24
 """Green's functions of fields that have been swept and will be again."""
 
 
@@ -61,7 +61,7 @@ class FieldUpdates:
         self.drift_R = np.zeros(len(states_RTIJ))
         """Largest error of the Green's functions in any sweep that counted."""
         self.model = self.fermions(spec)
-        self._kept: dict[int, GreensFunctions] = {}
+        self._cache: dict[int, GreensFunctions] = {}
         """By the first of their chains; good as long as the fields are theirs."""
 
     @staticmethod
@@ -78,7 +78,7 @@ class FieldUpdates:
             with one_thread().limit(limits=1, user_api="blas"):
                 batches = list(self.batches())
                 firsts = {int(chosen_C[0]) for chosen_C in batches}
-                self._kept = {first: greens for first, greens in self._kept.items() if first in firsts}
+                self._cache = {first: greens for first, greens in self._cache.items() if first in firsts}
                 for chosen_C in batches:
                     self._advance(chosen_C, sweeps)
 
@@ -103,10 +103,10 @@ class FieldUpdates:
         """
         field_CTN = self.states_RTIJ[chosen_C].reshape(len(chosen_C), self.spec.shape[0], -1)
         interval = int(self.interval_R[chosen_C[0]])
-        kept = self._kept.get(int(chosen_C[0]))
-        if kept is not None and kept.interval == interval and np.array_equal(kept.field_CTN, field_CTN):
-            kept.state_CV[:] = self.state_RV[chosen_C]
-            return kept
+        entry = self._cache.get(int(chosen_C[0]))
+        if entry is not None and entry.interval == interval and np.array_equal(entry.field_CTN, field_CTN):
+            entry.state_CV[:] = self.state_RV[chosen_C]
+            return entry
         return GreensFunctions(self.model, field_CTN, self.state_RV[chosen_C], interval)
 
     def settle(self) -> None:
@@ -128,15 +128,15 @@ class FieldUpdates:
                         waiting += [np.array([r]) for r in chosen_C]
                         continue
                     drift_C = np.array([np.inf])
-                bad_C = drift_C > LARGEST_DRIFT
-                if bad_C.any():
-                    self._halve(chosen_C[bad_C], drift_C[bad_C])
-                    waiting.append(chosen_C[bad_C])
+                inaccurate_C = drift_C > LARGEST_DRIFT
+                if inaccurate_C.any():
+                    self._halve(chosen_C[inaccurate_C], drift_C[inaccurate_C])
+                    waiting.append(chosen_C[inaccurate_C])
 
     def _advance(self, chosen_C: NDArray[np.int64], sweeps: int) -> None:
         greens = self.greens_functions(chosen_C)
-        self._kept.pop(int(chosen_C[0]), None)
-        for done in range(sweeps):
+        self._cache.pop(int(chosen_C[0]), None)
+        for sweep in range(sweeps):
             greens.accepted_C[:] = 0
             try:
                 drift_C = self._sweep(greens)
@@ -144,20 +144,20 @@ class FieldUpdates:
                 if len(chosen_C) > 1:
                     # Which one it was shows when each goes on alone.
                     for r in chosen_C:
-                        self._advance(np.array([r]), sweeps - done)
+                        self._advance(np.array([r]), sweeps - sweep)
                     return
                 drift_C = np.array([np.inf])
-            good_C = drift_C <= LARGEST_DRIFT
-            self._keep(greens, chosen_C, good_C, drift_C)
-            if not good_C.all():
-                bad, good = chosen_C[~good_C], chosen_C[good_C]
-                self._halve(bad, drift_C[~good_C])
-                self._advance(bad, sweeps - done)
-                if len(good):
-                    self._advance(good, sweeps - done - 1)
+            accurate_C = drift_C <= LARGEST_DRIFT
+            self._take_over(greens, chosen_C, accurate_C, drift_C)
+            if not accurate_C.all():
+                inaccurate, accurate = chosen_C[~accurate_C], chosen_C[accurate_C]
+                self._halve(inaccurate, drift_C[~accurate_C])
+                self._advance(inaccurate, sweeps - sweep)
+                if len(accurate):
+                    self._advance(accurate, sweeps - sweep - 1)
                 return
-        if greens.nbytes + sum(other.nbytes for other in self._kept.values()) <= KEPT_BYTES:
-            self._kept[int(chosen_C[0])] = greens
+        if greens.nbytes + sum(other.nbytes for other in self._cache.values()) <= CACHE_BYTES:
+            self._cache[int(chosen_C[0])] = greens
 
     def _sweep(self, greens: GreensFunctions) -> NDArray[np.float64]:
         # Numbers that are too large come out as an infinite drift.
@@ -167,27 +167,27 @@ class FieldUpdates:
                 greens.flip_line()
         return drift_C
 
-    def _keep(
+    def _take_over(
         self,
         greens: GreensFunctions,
         chosen_C: NDArray[np.int64],
-        good_C: NDArray[np.bool_],
+        accurate_C: NDArray[np.bool_],
         drift_C: NDArray[np.float64],
     ) -> None:
         """Take over what a sweep made of the chains that it was good for."""
-        kept = chosen_C[good_C]
-        self.states_RTIJ[kept] = greens.field_CTN[good_C].reshape(len(kept), *self.spec.shape)
-        self.state_RV[kept] = greens.state_CV[good_C]
-        self.drift_R[kept] = np.maximum(self.drift_R[kept], drift_C[good_C])
-        self.counts_2 += int(greens.accepted_C[good_C].sum()), 2 * len(kept) * math.prod(self.spec.shape)
+        accurate = chosen_C[accurate_C]
+        self.states_RTIJ[accurate] = greens.field_CTN[accurate_C].reshape(len(accurate), *self.spec.shape)
+        self.state_RV[accurate] = greens.state_CV[accurate_C]
+        self.drift_R[accurate] = np.maximum(self.drift_R[accurate], drift_C[accurate_C])
+        self.counts_2 += int(greens.accepted_C[accurate_C].sum()), 2 * len(accurate) * math.prod(self.spec.shape)
 
-    def _halve(self, bad: NDArray[np.int64], drift_C: NDArray[np.float64]) -> None:
-        if (self.interval_R[bad] == 1).any():
+    def _halve(self, chosen_C: NDArray[np.int64], drift_C: NDArray[np.float64]) -> None:
+        if (self.interval_R[chosen_C] == 1).any():
             raise SingularField(
                 f"Green's functions of a field at {self.spec} are wrong by {drift_C.max():.1g}, even when computed "
                 f"anew at every slice; a matrix is singular to double precision"
             )
-        self.interval_R[bad] //= 2
+        self.interval_R[chosen_C] //= 2
 
     def states(self) -> NDArray[np.int8]:
         """(R, T, I, J), a copy."""
@@ -205,9 +205,7 @@ class FieldUpdates:
 
     def exchange(self, other: Self, chosen_R: NDArray[np.bool_]) -> None:
         """Swap the fields of the chosen chains with those of ``other``."""
-        mine = self.states_RTIJ[chosen_R]
-        self.states_RTIJ[chosen_R] = other.states_RTIJ[chosen_R]
-        other.states_RTIJ[chosen_R] = mine
+        swap(self.states_RTIJ, other.states_RTIJ, chosen_R)
 
     @property
     def numerics(self) -> dict[str, float]:

@@ -72,11 +72,11 @@ def greens(left: Factors | None, right: Factors | None) -> Matrices:
         G = np.empty_like(left.U)
         _solve(*left.flat(), *right.flat(), stacked(G, 2))
         return G
-    one = left if left is not None else right
-    if one is None:
+    factors = left if left is not None else right
+    if factors is None:
         raise ValueError("left or right must be given")
-    G = np.empty_like(one.U)
-    _solve_one(*one.flat(), stacked(G, 2))
+    G = np.empty_like(factors.U)
+    _solve_one(*factors.flat(), stacked(G, 2))
     return G if right is None else np.ascontiguousarray(G.swapaxes(-1, -2))
 
 

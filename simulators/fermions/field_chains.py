@@ -132,9 +132,9 @@ class FieldChains(ChainSimulation):
                         values[name][chosen_C] += value_C.real / self.spec.slices
         return values
 
-    def measure_on_request(self, wanted: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
+    def measure_on_request(self, requests: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
         """What ``simulators.on_request`` offers."""
-        measurement = on_request.Measurement(self.spec, wanted)
+        measurement = on_request.Measurement(self.spec, requests)
         values: dict[str, NDArray[np.float64]] = {}
         with one_thread().limit(limits=1, user_api="blas"):
             for chosen_C in self.updates.batches():

@@ -154,15 +154,15 @@ class GreensFunctions:
         field_CTN[np.arange(chains), :, site_C] *= -1
         other = GreensFunctions(self.fermions, field_CTN, self.state_CV, self.interval)
         ratio_C = np.exp(np.minimum(0.0, other.log_weight()[1] - self.log_weight()[1]))
-        taken_C = np.array([uniform(state_V) for state_V in self.state_CV]) < ratio_C
-        self.field_CTN[taken_C] = field_CTN[taken_C]
-        self.vertex_SCTN[:, taken_C] = other.vertex_SCTN[:, taken_C]
-        for mine, theirs in zip(self._above[:-1], other._above[:-1], strict=True):
-            for array, new in zip(mine, theirs, strict=True):
-                array[:, taken_C] = new[:, taken_C]
-        if taken_C.any():
+        is_accepted_C = np.array([uniform(state_V) for state_V in self.state_CV]) < ratio_C
+        self.field_CTN[is_accepted_C] = field_CTN[is_accepted_C]
+        self.vertex_SCTN[:, is_accepted_C] = other.vertex_SCTN[:, is_accepted_C]
+        for own_factors, other_factors in zip(self._above[:-1], other._above[:-1], strict=True):
+            for array, new in zip(own_factors, other_factors, strict=True):
+                array[:, is_accepted_C] = new[:, is_accepted_C]
+        if is_accepted_C.any():
             self._bottom = None
-        return taken_C
+        return is_accepted_C
 
     def bottom(self) -> Matrices:
         """(S, C, N, N) Green's functions at the last slice, before the first."""

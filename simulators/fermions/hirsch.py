@@ -196,14 +196,14 @@ def symmetries(spec: FieldSpec) -> tuple[str, ...]:
       holes, which again have the opposite twists.
     """
     is_periodic = is_real(spec.twist_x, spec.twist_y)
-    found = ["translations"]
+    names = ["translations"]
     if is_periodic and spec.twist_x == spec.twist_y:
-        found.append("point-group")
+        names.append("point-group")
     if is_periodic or spec.channel == "spin":
-        found.append("time")
+        names.append("time")
     if spec.channel == "spin" or (is_periodic and spec.symmetric):
-        found.append("flip")
-    return tuple(found)
+        names.append("flip")
+    return tuple(names)
 
 
 def fluctuations(spec: FieldSpec) -> tuple[Fluctuation, ...]:

@@ -76,9 +76,9 @@ def origins(spec: FieldSpec) -> int:
 
 
 class Measurement:
-    """What is wanted of the fields of one spec; ``wanted`` are keys of ``offered``."""
+    """The requested measurements in the fields of one spec; ``requests`` are keys of ``measurements``."""
 
-    def __init__(self, spec: FieldSpec, wanted: Iterable[str]) -> None:
+    def __init__(self, spec: FieldSpec, requests: Iterable[str]) -> None:
         self.spec, self.sites = spec, spec.size**2
         self.sublattice_N = sublattices(spec.size)
         of_slice: dict[str, Callable[[Matrices], Mapping[str, NDArray[Any]]]] = {
@@ -86,28 +86,28 @@ class Measurement:
             "pairs": self.pairs,
             "green": lambda G_SCNN: {"green": G_SCNN[: 1 if spec.one_species else 2].swapaxes(0, 1)},
         }
-        self._of_slice = [of_slice[name] for name in wanted if name in of_slice]
-        self._imaginary_time = "imaginary-time" in wanted
+        self._of_slice = [of_slice[name] for name in requests if name in of_slice]
+        self._imaginary_time = "imaginary-time" in requests
         rows, columns = np.indices((spec.size, spec.size)).reshape(2, -1)
-        self._there_ND = (rows[:, None] + rows) % spec.size * spec.size + (columns[:, None] + columns) % spec.size
+        self._shifted_ND = (rows[:, None] + rows) % spec.size * spec.size + (columns[:, None] + columns) % spec.size
         self._wave_DQ = np.stack([_star(spec.size, x, y) for x, y in stars_of(spec.size)], axis=1)
-        if "pairs" in wanted:
+        if "pairs" in requests:
             self._neighbours_NN = _d_wave(spec)
 
     def of(self, greens: GreensFunctions) -> dict[str, NDArray[np.float64]]:
         """By column, (C,), and by name of an input, (C, channels, rows, columns)."""
-        found: dict[str, NDArray[np.float64]] = {}
+        values: dict[str, NDArray[np.float64]] = {}
         if self._of_slice:
             for G_SCNN in greens.each_slice():
                 both_SCNN = self.both_spins(self._with_field(G_SCNN))
                 for measure in self._of_slice:
-                    _add(found, measure(both_SCNN), 1 / self.spec.slices)
+                    _add(values, measure(both_SCNN), 1 / self.spec.slices)
         if self._imaginary_time:
             count = origins(self.spec)
             for number in range(count):
                 start = number * self.spec.slices // count
-                _add(found, self.imaginary_time(greens.rolled(start)), 1 / count)
-        return found
+                _add(values, self.imaginary_time(greens.rolled(start)), 1 / count)
+        return values
 
     def _with_field(self, G_SCNN: Matrices) -> Matrices:
         return G_SCNN[..., : self.sites, : self.sites]
@@ -137,7 +137,7 @@ class Measurement:
         moment_CN = _moments(G_SCNN)
         pairs_CNN = moment_CN[:, :, None] * moment_CN[:, None, :]
         pairs_CNN = pairs_CNN + ((np.eye(self.sites) - G_SCNN.swapaxes(-1, -2)) * G_SCNN).sum(axis=0)
-        apart_CD = np.take_along_axis(pairs_CNN, self._there_ND[None], axis=2).mean(axis=1)
+        apart_CD = np.take_along_axis(pairs_CNN, self._shifted_ND[None], axis=2).mean(axis=1)
         structure_CQ = apart_CD @ self._wave_DQ / 4
         names = (f"spin_structure_q_{x}_{y}" for x, y in stars_of(self.spec.size))
         return dict(zip(names, structure_CQ.T, strict=True))
@@ -150,8 +150,8 @@ class Measurement:
 
     def imaginary_time(self, greens: GreensFunctions) -> dict[str, NDArray[Any]]:
         """With tau counted from where the slices of ``greens`` begin."""
-        shown, step = set(distances(self.spec.slices)), self.spec.trotter_step
-        found: dict[str, NDArray[Any]] = {}
+        stored, step = set(distances(self.spec.slices)), self.spec.trotter_step
+        values: dict[str, NDArray[Any]] = {}
         total_C: NDArray[Any] = np.zeros(len(greens.field_CTN))
         first_CN: NDArray[Any] | None = None
         for tau, times in enumerate(greens.each_distance()):
@@ -163,16 +163,16 @@ class Measurement:
             moments_C = (moment_CN.sum(axis=1) * first_CN.sum(axis=1) + connected_C) / (4 * self.sites)
             if tau < self.spec.slices:
                 total_C = total_C + step * moments_C
-            if tau in shown:
-                found[f"green_tau_{tau:03d}"] = np.einsum("scii->c", later) / (2 * self.sites)
-                found[f"spin_structure_tau_{tau:03d}"] = moments_C
-        return found | {"spin_susceptibility": total_C}
+            if tau in stored:
+                values[f"green_tau_{tau:03d}"] = np.einsum("scii->c", later) / (2 * self.sites)
+                values[f"spin_structure_tau_{tau:03d}"] = moments_C
+        return values | {"spin_susceptibility": total_C}
 
 
-def _add(found: dict[str, NDArray[np.float64]], values: Mapping[str, NDArray[Any]], weight: float) -> None:
+def _add(sums: dict[str, NDArray[np.float64]], values: Mapping[str, NDArray[Any]], weight: float) -> None:
     """The real parts, as in ``FieldChains.of_slice``."""
     for name, value in values.items():
-        found[name] = found.get(name, 0.0) + weight * value.real
+        sums[name] = sums.get(name, 0.0) + weight * value.real
 
 
 def _adjoint(G_SCNN: Matrices) -> Matrices:

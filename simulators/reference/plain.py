@@ -20,7 +20,7 @@ def potts_metropolis(
 ) -> int:
     """``metropolis`` for Potts spins, J > 0, which need no energies: ``weight_4`` is exp(-c J / T) for c = 1 to 4."""
     chains, size, _ = states_RIJ.shape
-    taken = 0
+    accepted = 0
     for r in range(chains):
         states_IJ, state_V = states_RIJ[r], state_RV[r]
         for _ in range(sweeps):
@@ -36,8 +36,8 @@ def potts_metropolis(
                     cost -= (a == new) + (b == new) + (c == new) + (d == new)
                     if cost <= 0 or uniform(state_V) < weight_4[cost - 1]:
                         states_IJ[i, j] = new
-                        taken += 1
-    return taken
+                        accepted += 1
+    return accepted
 
 
 @njit(cache=True, nogil=True)
@@ -50,7 +50,7 @@ def metropolis(
 ) -> int:
     """Propose one of the other values at every site, ``sweeps`` times, in place; returns the moves taken."""
     chains, size, _ = states_RIJ.shape
-    q, taken = len(energy_Q), 0
+    q, accepted = len(energy_Q), 0
     for r in range(chains):
         states_IJ, state_V = states_RIJ[r], state_RV[r]
         for _ in range(sweeps):
@@ -66,8 +66,8 @@ def metropolis(
                         cost += energy_Q[abs(int(s) - new)] - energy_Q[abs(int(s) - old)]
                     if cost <= 0.0 or uniform(state_V) < np.exp(-cost / temperature):
                         states_IJ[i, j] = new
-                        taken += 1
-    return taken
+                        accepted += 1
+    return accepted
 
 
 @njit(cache=True, nogil=True)
@@ -80,7 +80,7 @@ def heat_bath(
 ) -> int:
     """Draw every site anew from its distribution given its neighbours, likewise; returns the sites changed."""
     chains, size, _ = states_RIJ.shape
-    q, taken = len(energy_Q), 0
+    q, accepted = len(energy_Q), 0
     weight_Q, cumulative_Q = np.exp((energy_Q.min() - energy_Q) / temperature), np.empty(q)
     for r in range(chains):
         states_IJ, state_V = states_RIJ[r], state_RV[r]
@@ -100,9 +100,9 @@ def heat_bath(
                     pick, new = uniform(state_V) * total, 0
                     while cumulative_Q[new] <= pick and new < q - 1:
                         new += 1
-                    taken += states_IJ[i, j] != new
+                    accepted += states_IJ[i, j] != new
                     states_IJ[i, j] = new
-    return taken
+    return accepted
 
 
 def blume_capel_weights(coupling: float, crystal_field: float, temperature: float) -> NDArray[np.float64]:

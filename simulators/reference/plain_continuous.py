@@ -29,7 +29,7 @@ def xy_metropolis(
         sweeps: of each chain.
     """
     chains, size, _ = angles_RIJ.shape
-    taken = 0
+    accepted = 0
     for r in range(chains):
         angles_IJ, state_V = angles_RIJ[r], state_RV[r]
         for _ in range(sweeps):
@@ -45,8 +45,8 @@ def xy_metropolis(
                     gain += math.cos(new - angles_IJ[i, right]) - math.cos(old - angles_IJ[i, right])
                     if K * gain >= 0.0 or uniform(state_V) < math.exp(K * gain):
                         angles_IJ[i, j] = new
-                        taken += 1
-    return taken
+                        accepted += 1
+    return accepted
 
 
 @njit(cache=True, nogil=True)
@@ -68,7 +68,7 @@ def phi4_metropolis(
         sweeps: of each chain.
     """
     chains, size, _ = phi_RIJ.shape
-    taken = 0
+    accepted = 0
     for r in range(chains):
         phi_IJ, state_V = phi_RIJ[r], state_RV[r]
         for _ in range(sweeps):
@@ -85,8 +85,8 @@ def phi4_metropolis(
                         rise -= 2.0 * kappa * around * (new - old)
                         if rise <= 0.0 or uniform(state_V) < math.exp(-rise):
                             phi_IJ[i, j] = new
-                            taken += 1
-    return taken
+                            accepted += 1
+    return accepted
 
 
 @njit(cache=True, nogil=True)

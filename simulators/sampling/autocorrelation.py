@@ -101,8 +101,8 @@ def mean_over_chains(x_RT: NDArray[np.float64]) -> Mean:
     _check(x_RT, chains=2)
     error = float(x_RT.mean(axis=1).std(ddof=1)) / math.sqrt(len(x_RT))
     variance = float(x_RT.var(ddof=1))
-    known = variance / error**2 if error > 0 and not _is_rounding(error, x_RT) else math.inf
-    return Mean(float(x_RT.mean()), error, min(float(x_RT.size), known))
+    effective = variance / error**2 if error > 0 and not _is_rounding(error, x_RT) else math.inf
+    return Mean(float(x_RT.mean()), error, min(float(x_RT.size), effective))
 
 
 def start_z(x_RT: NDArray[np.float64], hot_R: NDArray[np.bool_]) -> float:

@@ -138,23 +138,23 @@ def _away_from_zero(x: Any, least: float) -> Any:
 
 def objections(observables: Mapping[str, Summary], judged: tuple[str, ...], converged: bool) -> list[str]:
     """Everything that speaks against the samples; ``judged`` names the observables that must have mixed."""
-    found = []
+    texts = []
     sign = observables.get(SIGN)
     if sign is not None and abs(sign.mean) < FEWEST_SIGN_ERRORS * sign.error:
-        found.append(
+        texts.append(
             f"the average sign is {sign.mean:.2g} +- {sign.error:.1g}, less than {FEWEST_SIGN_ERRORS:g} errors: no "
             "average over it means anything"
         )
     if not converged:
-        found.append("the run hit its cap before it was 20 autocorrelation times long")
+        texts.append("the run hit its cap before it was 20 autocorrelation times long")
     for name in judged:
         summary = observables[name]
         if summary.r_hat > LARGEST_R_HAT:
-            found.append(f"R-hat of {name} is {summary.r_hat:.3g}, above {LARGEST_R_HAT}")
+            texts.append(f"R-hat of {name} is {summary.r_hat:.3g}, above {LARGEST_R_HAT}")
         if summary.effective_samples < FEWEST_EFFECTIVE_SAMPLES:
-            found.append(
+            texts.append(
                 f"{name} has {summary.effective_samples:.0f} effective samples, fewer than {FEWEST_EFFECTIVE_SAMPLES}"
             )
         if abs(summary.start_z) > LARGEST_START_Z:
-            found.append(f"hot and ordered starts differ in {name} by {summary.start_z:+.1f} standard deviations")
-    return found
+            texts.append(f"hot and ordered starts differ in {name} by {summary.start_z:+.1f} standard deviations")
+    return texts

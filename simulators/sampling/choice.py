@@ -78,7 +78,7 @@ class Choice:
         """All that a resumed choice needs."""
         progress = {"queue": self._queue, "notes": self._notes, "best": self.algorithm, "current": self._name}
         pilots = {"best": self.best, "current": self._current}
-        states = [pack(name, one.state()) for name, one in pilots.items() if one is not None]
+        states = [pack(name, pilot.state()) for name, pilot in pilots.items() if pilot is not None]
         return dict(ChainMap(*states)) | {"progress": np.array(json.dumps(progress))}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -87,11 +87,11 @@ class Choice:
         self._queue, self._notes = progress["queue"], progress["notes"]
         self.algorithm, self._name = progress["best"], progress["current"]
         self.best, self._current = (
-            self._restored(name, unpack(part, state))
+            self._restore_pilot(name, unpack(part, state))
             for name, part in ((self.algorithm, "best"), (self._name, "current"))
         )
 
-    def _restored(self, algorithm: str, state: Arrays) -> Pilot | None:
+    def _restore_pilot(self, algorithm: str, state: Arrays) -> Pilot | None:
         if not state:
             return None
         pilot = Pilot(self._build(algorithm), self._names)

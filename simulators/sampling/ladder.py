@@ -82,7 +82,7 @@ class Ladder:
         points, ladders = len(specs), len(simulations[0].measure()["energy"])
         self._rounds = 0
         self._tried_P = np.zeros(points - 1, dtype=np.int64)
-        self._taken_P = np.zeros(points - 1, dtype=np.int64)
+        self._accepted_P = np.zeros(points - 1, dtype=np.int64)
         # Which end a configuration has touched last, -1 the first point, 1 the last, 0 neither yet.
         self._end_PR = np.zeros((points, ladders), dtype=np.int8)
         self._half_trips = np.zeros((), dtype=np.int64)
@@ -99,17 +99,17 @@ class Ladder:
             self._rounds += 1
 
     def _exchange(self, low: int) -> None:
-        one, other = self.simulations[low : low + 2]
-        at, over = self.specs[low : low + 2]
-        delta_R = (one.reduced_energy(over) - one.reduced_energy(at)) + (
-            other.reduced_energy(at) - other.reduced_energy(over)
+        lower, upper = self.simulations[low : low + 2]
+        lower_spec, upper_spec = self.specs[low : low + 2]
+        delta_R = (lower.reduced_energy(upper_spec) - lower.reduced_energy(lower_spec)) + (
+            upper.reduced_energy(lower_spec) - upper.reduced_energy(upper_spec)
         )
         chosen_R = self._rng.random(len(delta_R)) < np.exp(-np.maximum(delta_R, 0.0))
-        one.exchange(other, chosen_R)
+        lower.exchange(upper, chosen_R)
         swapped_2R = self._end_PR[[low + 1, low]]
         self._end_PR[low : low + 2] = np.where(chosen_R, swapped_2R, self._end_PR[low : low + 2])
         self._tried_P[low] += len(delta_R)
-        self._taken_P[low] += int(chosen_R.sum())
+        self._accepted_P[low] += int(chosen_R.sum())
 
     def _touch(self) -> None:
         """Note which configurations are at an end, and count those that come from the other end."""
@@ -122,7 +122,7 @@ class Ladder:
 
     def report(self) -> list[dict[str, Any] | None]:
         """Points, share of exchanges taken between each and the next, round trips of all configurations."""
-        rates = (self._taken_P / np.maximum(1, self._tried_P)).tolist()
+        rates = (self._accepted_P / np.maximum(1, self._tried_P)).tolist()
         report = {"exchange_rates": rates, "round_trips": int(self._half_trips) // 2}
         return [dict(report) for _ in self.simulations]
 
@@ -130,7 +130,7 @@ class Ladder:
         """Copies of all that a sweep changes."""
         own: Arrays = {
             "ladder.tried": self._tried_P.copy(),
-            "ladder.taken": self._taken_P.copy(),
+            "ladder.taken": self._accepted_P.copy(),
             "ladder.end": self._end_PR.copy(),
             "ladder.half_trips": self._half_trips.copy(),
             "ladder.rounds": np.array(self._rounds),
@@ -142,7 +142,7 @@ class Ladder:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from what ``state`` gave."""
-        self._tried_P, self._taken_P = state["ladder.tried"].copy(), state["ladder.taken"].copy()
+        self._tried_P, self._accepted_P = state["ladder.tried"].copy(), state["ladder.taken"].copy()
         self._end_PR, self._half_trips = state["ladder.end"].copy(), state["ladder.half_trips"].copy()
         self._rounds = int(state["ladder.rounds"])
         self._rng.bit_generator.state = json.loads(str(state["ladder.random"]))

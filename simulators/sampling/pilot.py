@@ -43,7 +43,7 @@ class Times(NamedTuple):
 def measure(group: Group, names: ObservableNames) -> NDArray[np.float64]:
     """(P, Q, R) all columns now."""
     values = [simulation.measure() for simulation in group.simulations]
-    return np.stack([np.stack([one[name] for name in names.columns]) for one in values])
+    return np.stack([np.stack([of_point[name] for name in names.columns]) for of_point in values])
 
 
 def series(measured: list[NDArray[np.float64]], point: int, names: ObservableNames) -> dict[str, NDArray[np.float64]]:
@@ -103,9 +103,9 @@ class Pilot:
         half = self._measured[len(self._measured) // 2 :]
         tau, judged = [], []
         for point in range(len(self.group.simulations)):
-            found = {name: autocorrelation_time(x) for name, x in series(half, point, self._names).items()}
-            tau.append({name: self._every * time.tau for name, time in found.items()})
-            judged += [found[name] for name in self._names.judged]
+            times = {name: autocorrelation_time(x) for name, x in series(half, point, self._names).items()}
+            tau.append({name: self._every * time.tau for name, time in times.items()})
+            judged += [times[name] for name in self._names.judged]
         slowest = self._every * max(time.tau for time in judged)
         independent = len(half) * half[0].shape[-1] * self._every / (2 * slowest)
         long_enough = all(time.long_enough for time in judged) and self.sweeps >= TAUS * slowest

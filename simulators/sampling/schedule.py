@@ -37,9 +37,9 @@ def from_lengths(order: Order) -> Schedule | None:
     return None
 
 
-def from_pilot(order: Order, done: Pilot) -> Schedule:
+def from_pilot(order: Order, run: Pilot) -> Schedule:
     """The schedule of an order after a pilot, whose sweeps are thermalization already."""
-    times = done.times
+    times = run.times
     assert times is not None, "the pilot is not done"
     if isinstance(order.spacing, int):
         spacing = order.spacing
@@ -49,4 +49,4 @@ def from_pilot(order: Order, done: Pilot) -> Schedule:
             # The time is only a lower bound, and may be absurd; don't let it ask for more than the pilot's cap.
             spacing = min(spacing, max(1, pilot.CAP // order.rounds))
     least = order.thermalization if isinstance(order.thermalization, int) else 0
-    return Schedule(max(done.sweeps, least), spacing, times)
+    return Schedule(max(run.sweeps, least), spacing, times)

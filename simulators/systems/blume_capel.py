@@ -233,8 +233,8 @@ class Simulation(ChainSimulation):
         """(R,) energy, magnetizations and quadrupole <s^2>, per site."""
         bonds_R, spin_R, staggered_R, square_R = self.updates.sums() / self.spec.size**2
         energy_R = -self.spec.coupling * bonds_R + self.spec.crystal_field * square_R
-        found = {"energy": energy_R, "magnetization": spin_R, "staggered_magnetization": staggered_R}
-        return {name: found[name] for name in ("energy", *ORDER_PARAMETERS(self.spec))} | {"quadrupole": square_R}
+        values = {"energy": energy_R, "magnetization": spin_R, "staggered_magnetization": staggered_R}
+        return {name: values[name] for name in ("energy", *ORDER_PARAMETERS(self.spec))} | {"quadrupole": square_R}
 
 
 ALGORITHMS = tuple(Simulation.kinds)

@@ -116,8 +116,8 @@ def expected_tau(spec: Spec, algorithm: str = "metropolis") -> float:
     length = min(spec.size, 1.0 / max(distance, 1e-3))
     if algorithm == "metropolis":
         return 0.5 + length**2.17 / 39
-    hindered = 1 + abs(spec.field) * length**1.875 / spec.temperature
-    return (0.5 + (1.3 if algorithm == "swendsen-wang" else 0.5) * length**0.22) * hindered
+    slowdown = 1 + abs(spec.field) * length**1.875 / spec.temperature
+    return (0.5 + (1.3 if algorithm == "swendsen-wang" else 0.5) * length**0.22) * slowdown
 
 
 class Metropolis:
@@ -132,15 +132,15 @@ class Metropolis:
         self.even_WIH, self.odd_WIH = checkerboard.pack(states_RIJ)
         self.stream_WS = multispin.streams(rng, len(self.even_WIH))
         self.rule = metropolis.acceptance(spec.coupling, spec.field, spec.temperature)
-        self.done_2 = np.zeros(2, dtype=np.int64)
+        self.progress_2 = np.zeros(2, dtype=np.int64)
 
     def advance(self, sweeps: int) -> None:
         """Propose every site of every chain, ``sweeps`` times."""
         for part in cut(sweeps, FLIPS_PER_CALL // self._lane_sites):
-            self.done_2[1] += metropolis.sweep(
-                self.even_WIH, self.odd_WIH, self.stream_WS, *self.rule, self.chains, int(self.done_2[0]), part
+            self.progress_2[1] += metropolis.sweep(
+                self.even_WIH, self.odd_WIH, self.stream_WS, *self.rule, self.chains, int(self.progress_2[0]), part
             )
-            self.done_2[0] += part
+            self.progress_2[0] += part
 
     def counts(self) -> NDArray[np.int64]:
         """(3, R) as ``checkerboard.count`` has them."""
@@ -151,24 +151,24 @@ class Metropolis:
         return checkerboard.unpack(self.even_WIH, self.odd_WIH, self.chains)
 
     def arrays(self) -> Arrays:
-        """All that a sweep changes; ``done`` are the sweeps, and the moves taken on the counted ones."""
-        return {"even": self.even_WIH, "odd": self.odd_WIH, "streams": self.stream_WS, "done": self.done_2}
+        """All that a sweep changes; ``done`` are the sweeps, and the moves accepted in those that are counted."""
+        return {"even": self.even_WIH, "odd": self.odd_WIH, "streams": self.stream_WS, "done": self.progress_2}
 
     def exchange(self, other: Self, chosen_R: NDArray[np.bool_]) -> None:
         """Swap the chosen chains' bits with those of ``other``."""
         padded_WR = np.zeros((len(self.even_WIH), lanes.LANES), dtype=np.uint64)
         padded_WR.reshape(-1)[: self.chains] = chosen_R
         mask_W = np.bitwise_or.reduce(padded_WR << np.arange(lanes.LANES, dtype=np.uint64), axis=1)
-        for mine_WIH, theirs_WIH in ((self.even_WIH, other.even_WIH), (self.odd_WIH, other.odd_WIH)):
-            differing_WIH = (mine_WIH ^ theirs_WIH) & mask_W[:, None, None]
-            mine_WIH ^= differing_WIH
-            theirs_WIH ^= differing_WIH
+        for own_WIH, other_WIH in ((self.even_WIH, other.even_WIH), (self.odd_WIH, other.odd_WIH)):
+            differing_WIH = (own_WIH ^ other_WIH) & mask_W[:, None, None]
+            own_WIH ^= differing_WIH
+            other_WIH ^= differing_WIH
 
     @property
     def acceptance(self) -> float:
         """Moves taken over moves proposed, counted on every 16th sweep and 0 before the first of them."""
-        counted = int(self.done_2[0]) // metropolis.ACCEPTANCE_PERIOD
-        return int(self.done_2[1]) / max(1, counted * self.chains * self.even_WIH.shape[1] ** 2)
+        counted = int(self.progress_2[0]) // metropolis.ACCEPTANCE_PERIOD
+        return int(self.progress_2[1]) / max(1, counted * self.chains * self.even_WIH.shape[1] ** 2)
 
     @property
     def cost(self) -> float:

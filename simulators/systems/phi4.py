@@ -135,8 +135,8 @@ def site(quartic: float, field: float, largest: float) -> Site:
     for _ in range(ZOOMS):
         values_X = np.linspace(low, high, POINTS)
         exponents_X = values_X * (field - values_X * (1 - 2 * quartic + quartic * values_X**2))
-        kept = np.flatnonzero(exponents_X > exponents_X.max() - NEGLIGIBLE)
-        low, high = values_X[max(0, kept[0] - 1)], values_X[min(POINTS - 1, kept[-1] + 1)]
+        support = np.flatnonzero(exponents_X > exponents_X.max() - NEGLIGIBLE)
+        low, high = values_X[max(0, support[0] - 1)], values_X[min(POINTS - 1, support[-1] + 1)]
     weights_X = np.exp(exponents_X - exponents_X.max())
     weights_X[[0, -1]] /= 2
     return Site(values_X, weights_X / weights_X.sum())
@@ -157,8 +157,8 @@ def ordered_value(spec: Spec) -> float:
 def rule(spec: Spec) -> Rule:
     """What the kernels read; the width fits |phi| of a site whose neighbours are ordered."""
     value = ordered_value(spec)
-    one = site(spec.quartic, 8 * abs(spec.hopping) * value, 2 * value + 10.0)
-    deviation = math.sqrt(max(one.mean(2) - one.mean(1) ** 2, 1e-30 * value**2))
+    in_field = site(spec.quartic, 8 * abs(spec.hopping) * value, 2 * value + 10.0)
+    deviation = math.sqrt(max(in_field.mean(2) - in_field.mean(1) ** 2, 1e-30 * value**2))
     return Rule(float(spec.hopping), float(spec.quartic), WIDTH * deviation)
 
 
@@ -263,9 +263,9 @@ class Simulation(ChainSimulation):
         its mean-field value, and single clusters would be huge until then.
         """
         chains, size = len(hot), spec.size
-        one = alone(spec.quartic)
+        free = alone(spec.quartic)
         shares_RIJ = rng.random((chains, size, size))
-        phi_RIJ = np.interp(shares_RIJ, np.cumsum(one.weights_X), one.values_X) * signs(rng, shares_RIJ.shape)
+        phi_RIJ = np.interp(shares_RIJ, np.cumsum(free.weights_X), free.values_X) * signs(rng, shares_RIJ.shape)
         parity_IJ = np.indices((size, size)).sum(axis=0) % 2
         ordered_IJ = ordered_value(spec) * np.where((parity_IJ == 1) & (spec.hopping < 0), -1.0, 1.0)
         phi_RIJ[~hot] = (signs(rng, (chains, 1, 1)) * ordered_IJ)[~hot]

@@ -19,7 +19,7 @@ Axes: R chains, I rows, J columns, C the two components of a spin, G groups of K
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,12 +141,6 @@ class Metropolis(Lanes):
     def sums(self) -> NDArray[np.float64]:
         """(planar.SUMS, R)."""
         return planar.lane_sums(self._spins(), math.copysign(1.0, self.spec.coupling))[:, : self.chains]
-
-    def exchange(self, other: Self, chosen_R: NDArray[np.bool_]) -> None:
-        g, k = np.divmod(np.flatnonzero(chosen_R), LANES)
-        mine = self.states_GIJK[g, ..., k]
-        self.states_GIJK[g, ..., k] = other.states_GIJK[g, ..., k]
-        other.states_GIJK[g, ..., k] = mine
 
     @property
     def cost(self) -> float:

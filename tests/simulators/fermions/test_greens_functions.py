@@ -205,7 +205,7 @@ def test_a_chain_does_not_depend_on_what_it_is_swept_with(size: int) -> None:
 
 @pytest.mark.parametrize("name", ["half filling", "doped"])
 @pytest.mark.parametrize("algorithm", [Metropolis, Lines])
-def test_kept_greens_functions_are_those_of_the_fields(
+def test_cached_greens_functions_are_those_of_the_fields(
     algorithm: type[Metropolis], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bit for bit what computing them anew gives, in several batches, looked at between sweeps, with fields that come
@@ -217,14 +217,14 @@ def test_kept_greens_functions_are_those_of_the_fields(
         made.append(1)
         make(*args)
 
-    def run(kept_bytes: int) -> list[NDArray[Any]]:
-        monkeypatch.setattr(auxiliary_field, "KEPT_BYTES", kept_bytes)
+    def run(cache_bytes: int) -> list[NDArray[Any]]:
+        monkeypatch.setattr(auxiliary_field, "CACHE_BYTES", cache_bytes)
         one, other = updates(spec, 5, algorithm), updates(spec, 5, algorithm)
         seen: list[NDArray[Any]] = []
 
         def go(sweeps: int) -> None:
             one.advance(sweeps)
-            assert sum(greens.nbytes for greens in one._kept.values()) <= kept_bytes
+            assert sum(greens.nbytes for greens in one._cache.values()) <= cache_bytes
             seen.extend([one.states(), one.state_RV.copy(), one.drift_R.copy()])
             for chosen_C in one.batches():
                 greens = one.greens_functions(chosen_C)
@@ -240,16 +240,16 @@ def test_kept_greens_functions_are_those_of_the_fields(
         one._halve(np.array([1]), np.array([1.0]))
         go(1)
         go(1)
-        assert set(one._kept) <= {int(chosen_C[0]) for chosen_C in one.batches()}
+        assert set(one._cache) <= {int(chosen_C[0]) for chosen_C in one.batches()}
         return seen
 
     size = len(fermions(spec).vertex_S2) * 16**2 * 8
     monkeypatch.setattr(auxiliary_field, "BATCH_BYTES", 2 * size)
     monkeypatch.setattr(GreensFunctions, "__init__", counted)
     results, counts = [], []
-    for kept_bytes in (0, 2**18, 2**24):
+    for cache_bytes in (0, 2**18, 2**24):
         made.clear()
-        results.append(run(kept_bytes))
+        results.append(run(cache_bytes))
         counts.append(len(made))
     for found in results[1:]:
         for anew, kept in zip(results[0], found, strict=True):
