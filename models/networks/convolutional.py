@@ -5,21 +5,16 @@ change when a configuration is moved by one. The unit cell is 2 x 2 sites where 
 are told apart (a staggered magnetization changes sign under a translation by one site), and one site where a side is
 odd, on which nothing of period two fits.
 
-It holds one member: inputs and outputs carry a leading member dimension of 1, parameters do not.
-
 Axes: R members (1), B samples, F features, K outputs of the decoder, Z latents.
 """
-
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from models.compute.precision import full
 from models.likelihoods.independent import Outputs
-from models.networks.shallow import posterior
+from models.networks.single import SingleDecoder, SingleEncoder
 from models.networks.torus import PeriodicConv2d, arranged
 
 CHANNELS = 32
@@ -30,11 +25,9 @@ def unit_cell(sides: tuple[int, int]) -> int:
     return 2 if not any(side % 2 for side in sides) else 1
 
 
-class ConvolutionalEncoder(nn.Module):
+class ConvolutionalEncoder(SingleEncoder):
     """A convolution over unit cells and their surroundings, one over neighbouring cells, the mean over all cells, a
     hidden layer, two heads; leaky ReLU(.2) in between."""
-
-    stacked: ClassVar[bool] = False
 
     def __init__(self, features: tuple[int, int, int], latent: int, stds: int, hidden: int) -> None:
         super().__init__()
@@ -51,22 +44,12 @@ class ConvolutionalEncoder(nn.Module):
         """Mean and standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
         cells = F.leaky_relu_(self.cells(arranged(x_RBF.squeeze(0).unflatten(-1, self.features))), 0.2)
         pooled = F.leaky_relu_(self.neighbours(cells), 0.2).mean((-1, -2))
-        hidden = F.leaky_relu_(self.hidden(pooled), 0.2)
-        mean, std = posterior(full(self.mean_head, hidden), full(self.std_head, hidden))
-        return mean.unsqueeze(0), std.unsqueeze(0)
-
-    def rotate(self, rotation_RZZ: Tensor) -> None:
-        """Replace every posterior mean by mean @ rotation, in place."""
-        back = rotation_RZZ.squeeze(0).T
-        self.mean_head.weight.copy_(back @ self.mean_head.weight)
-        self.mean_head.bias.copy_(back @ self.mean_head.bias)
+        return self.heads(F.leaky_relu_(self.hidden(pooled), 0.2))
 
 
-class ConvolutionalDecoder(nn.Module):
+class ConvolutionalDecoder(SingleDecoder):
     """Transposed convolutions of a latent vector that is the same everywhere give the same in every unit cell: so two
     hidden layers make one unit cell, which is repeated over the lattice."""
-
-    stacked: ClassVar[bool] = False
 
     def __init__(self, outputs: Outputs, sides: tuple[int, int], latent: int, hidden: int) -> None:
         super().__init__()
@@ -82,7 +65,3 @@ class ConvolutionalDecoder(nn.Module):
         cell_BK, shared_BK = self.last(hidden).split([self.outputs.site * self.cell**2, self.outputs.shared], dim=1)
         cell_BK = cell_BK.unflatten(1, (self.outputs.site, self.cell, self.cell)).repeat(1, 1, *self.repeats).flatten(1)
         return torch.cat([cell_BK, shared_BK], dim=1).unsqueeze(0)
-
-    def rotate(self, rotation_RZZ: Tensor) -> None:
-        """Make z @ rotation decode to what z decoded to, in place."""
-        self.first.weight.copy_(self.first.weight @ rotation_RZZ.squeeze(0))

@@ -1,20 +1,17 @@
 """The convolutional network of arXiv:2110.08082, Table I, for any lattice whose sides are multiples of 4.
 
-It holds one member: inputs and outputs carry a leading member dimension of 1, parameters do not.
-
 Axes: R members (1), B samples, F features, K outputs of the decoder, Z latents.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from models.compute.precision import full
 from models.likelihoods.independent import Outputs
 from models.networks.batch_norm import BatchNorm1d, BatchNorm2d
-from models.networks.shallow import posterior
+from models.networks.single import SingleDecoder, SingleEncoder
 from models.networks.torus import PeriodicConv2d, PeriodicConvTranspose2d, arranged
 
 Padding = Literal["periodic", "same"]
@@ -36,10 +33,8 @@ def _double(inputs: int, outputs: int, padding: Padding, bias: bool) -> nn.Modul
     return skip_init(nn.ConvTranspose2d, inputs, outputs, KERNEL, STRIDE, padding=1, bias=bias)
 
 
-class Table1Encoder(nn.Module):
+class Table1Encoder(SingleEncoder):
     """Two convolutions and a fully connected layer, each with batch norm and leaky ReLU(.2); then two heads."""
-
-    stacked: ClassVar[bool] = False
 
     def __init__(self, shape: tuple[int, int, int], latent: int, stds: int, padding: Padding) -> None:
         super().__init__()
@@ -65,25 +60,15 @@ class Table1Encoder(nn.Module):
     def forward(self, x_RBF: Tensor) -> tuple[Tensor, Tensor]:
         """Linear mean and softplus standard deviation, each (1, B, Z), of the diagonal Gaussian q(z|x)."""
         features = self.convolutions(arranged(x_RBF.squeeze(0).unflatten(-1, self.shape)))
-        hidden = self.hidden(features.flatten(1))
-        mean, std = posterior(full(self.mean_head, hidden), full(self.std_head, hidden))
-        return mean.unsqueeze(0), std.unsqueeze(0)
-
-    def rotate(self, rotation_RZZ: Tensor) -> None:
-        """Replace every posterior mean by mean @ rotation, in place."""
-        back = rotation_RZZ.squeeze(0).T
-        self.mean_head.weight.copy_(back @ self.mean_head.weight)
-        self.mean_head.bias.copy_(back @ self.mean_head.bias)
+        return self.heads(self.hidden(features.flatten(1)))
 
 
-class Table1Decoder(nn.Module):
+class Table1Decoder(SingleDecoder):
     """Two fully connected layers and two transposed convolutions; batch norm and ReLU before each but the first.
 
     Several outputs per site are channels of the last convolution, as the two branches of Table II; shared outputs
     are read off the first layer.
     """
-
-    stacked: ClassVar[bool] = False
 
     def __init__(self, outputs: Outputs, sides: tuple[int, int], latent: int, padding: Padding) -> None:
         super().__init__()
@@ -118,7 +103,3 @@ class Table1Decoder(nn.Module):
         if self.shared is not None:
             output_BK = torch.cat([output_BK, self.shared(first)], dim=1)
         return output_BK.unsqueeze(0)
-
-    def rotate(self, rotation_RZZ: Tensor) -> None:
-        """Make z @ rotation decode to what z decoded to, in place."""
-        self.first.weight.copy_(self.first.weight @ rotation_RZZ.squeeze(0))
