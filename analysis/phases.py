@@ -110,7 +110,7 @@ def _stratum_means(
     return np.divide(sum_H, weight_H, out=np.zeros_like(sum_H), where=weight_H != 0)
 
 
-def given(label_S: ArrayLike, names: Sequence[str]) -> Phases:
+def of_labels(label_S: ArrayLike, names: Sequence[str]) -> Phases:
     """Labels that came with the data, such as digits, as phases without an order parameter.
 
     Raises:
@@ -130,12 +130,12 @@ def display_names(names: Sequence[str], aliases: Mapping[str, str]) -> tuple[str
 
     A name without an alias keeps its words: ``staggered magnetization -``.
     """
-    shown = []
+    texts = []
     for name in names:
         stem, suffix = name, ""
-        if found := re.fullmatch(r"(.+?)([+-]| \d+)", name):
-            stem, suffix = found.groups()
+        if match := re.fullmatch(r"(.+?)([+-]| \d+)", name):
+            stem, suffix = match.groups()
         suffix = suffix.replace("-", "\N{MINUS SIGN}")
         plain = f"{stem.replace('_', ' ')} {suffix.lstrip()}".strip()
-        shown.append(f"{aliases[stem]}{suffix}" if stem in aliases else plain)
-    return tuple(shown)
+        texts.append(f"{aliases[stem]}{suffix}" if stem in aliases else plain)
+    return tuple(texts)

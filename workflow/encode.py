@@ -57,9 +57,10 @@ def encode_model(job: EncodeJob, root: str) -> float:
     run = RunDirectory.at(root)
     network = load_model(run, model)
     for task in tasks:
-        shard = read_for(run.shard(task), model.given_as, SPLIT_COLUMNS)
+        shard = read_for(run.shard(task), model.input_name, SPLIT_COLUMNS)
         posterior = inference.encode(
-            network, samples_of(numbers(shard, model.given_as), model.seen.shape, *model.seen.stored)
+            network,
+            samples_of(numbers(shard, model.input_name), model.network_input.shape, *model.network_input.stored),
         )
         rows = len(shard.packed_SB)
         trained = task.task_id in model.task_ids

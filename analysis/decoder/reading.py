@@ -38,7 +38,7 @@ class Bin(NamedTuple):
     """2 x 4 |J| o / T, averaged: the logit of a spin in the mean field of its four neighbours."""
 
 
-class Reading(NamedTuple):
+class DecoderReading(NamedTuple):
     """A decoder read along one latent."""
 
     bins: tuple[Bin, ...]
@@ -56,7 +56,7 @@ def read(
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
     bins: int = 15,
-) -> Reading:
+) -> DecoderReading:
     """Compare decoder and data in bins of one latent.
 
     Args:
@@ -98,16 +98,16 @@ def read(
         deviation = np.sqrt(np.mean((decoded_B - order_B) ** 2))
         return np.concatenate([order_B, decoded_B, field_B, conditional_B, weiss_B, [deviation]])
 
-    found = bootstrap(statistic, features_SF, chains, rng, resamples)
-    by_quantity = [found[i : i + len(used)] for i in range(0, 5 * len(used), len(used))]
-    return Reading(
+    estimates = bootstrap(statistic, features_SF, chains, rng, resamples)
+    by_quantity = [estimates[i : i + len(used)] for i in range(0, 5 * len(used), len(used))]
+    return DecoderReading(
         tuple(
             Bin(
                 float(latent_S[bin_S == b].mean()),
                 int(count_B[b]),
-                *(estimates[i]._replace(samples=int(count_B[b])) for estimates in by_quantity),
+                *(quantity[i]._replace(samples=int(count_B[b])) for quantity in by_quantity),
             )
             for i, b in enumerate(used)
         ),
-        found[-1],
+        estimates[-1],
     )

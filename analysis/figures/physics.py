@@ -99,9 +99,9 @@ def against_beta(
     axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
     index = 0
     for plot, (label, series) in zip(axes, panels.items(), strict=True):
-        for one in series:
-            order = np.argsort(one.ratio, kind="stable")
-            errorbar(plot, [one.ratio[i] for i in order], [one.value[i] for i in order], index, one.label, "none")
+        for curve in series:
+            order = np.argsort(curve.ratio, kind="stable")
+            errorbar(plot, [curve.ratio[i] for i in order], [curve.value[i] for i in order], index, curve.label, "none")
             index += 1
         for bound in (bounds or {}).get(label, ()):
             plot.axhline(bound, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)

@@ -77,9 +77,9 @@ def canonical(
             return np.full(rank_c, np.nan)
         white_z = _whitening(cov_DD[:num_latents, :num_latents], rank_z)
         white_c = _whitening(cov_DD[num_latents:, num_latents:], rank_c)
-        found = np.linalg.svd(white_z.T @ cov_DD[:num_latents, num_latents:] @ white_c, compute_uv=False)
+        correlation_P = np.linalg.svd(white_z.T @ cov_DD[:num_latents, num_latents:] @ white_c, compute_uv=False)
         squared_P = np.zeros(rank_c)
-        squared_P[: len(found)] = np.minimum(found, most) ** 2
+        squared_P[: len(correlation_P)] = np.minimum(correlation_P, most) ** 2
         return squared_P
 
     squared = bootstrap(statistic, joint.features_SF, chains, rng, resamples)

@@ -95,9 +95,9 @@ def geometry(
     def statistic(mean_F: Array) -> Array:
         return np.array([*_distances(centres(mean_F), is_ordered_P), *_extent(centres(mean_F))])
 
-    found = bootstrap(statistic, features_SF.astype(float), chains, rng, resamples)
-    ordered, disordered, ratio, unevenness = (e if np.isfinite(e.value) else None for e in found[:4])
-    dimension, thickness, *singular = found[4:]
+    estimates = bootstrap(statistic, features_SF.astype(float), chains, rng, resamples)
+    ordered, disordered, ratio, unevenness = (e if np.isfinite(e.value) else None for e in estimates[:4])
+    dimension, thickness, *singular = estimates[4:]
     names = tuple(phases.names[phase] for phase in present)
     return Geometry(
         names,
@@ -115,8 +115,8 @@ def geometry(
 
 def among(phases: Phases, order: int) -> NDArray[np.bool_]:
     """(S,) which samples are in a phase of one order parameter, or in the one without order."""
-    kept = [*phases.of_order(order), *([] if phases.disordered is None else [phases.disordered])]
-    return np.isin(phases.label_S, kept)
+    members = [*phases.of_order(order), *([] if phases.disordered is None else [phases.disordered])]
+    return np.isin(phases.label_S, members)
 
 
 def _distances(centre_PZ: Array, is_ordered_P: NDArray[np.bool_]) -> list[float]:

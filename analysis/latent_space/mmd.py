@@ -69,10 +69,10 @@ def group_sums(x_SF: NDArray[np.number], group_S: NDArray[np.intp], chains: Chai
             f"need x (samples, features), groups and chains of equal length, "
             f"got {x_SF.shape}, {len(group_S)}, {len(chains.chain_S)}"
         )
-    kept = np.flatnonzero(group_S >= 0)
+    row = np.flatnonzero(group_S >= 0)
     num_groups = int(group_S.max(initial=0)) + 1
-    pair, row_pair = np.unique(chains.chain_S[kept] * num_groups + np.asarray(group_S)[kept], return_inverse=True)
-    indicator = csr_array((np.ones(len(kept)), (row_pair, kept)), shape=(len(pair), len(x_SF)))
+    pair, row_pair = np.unique(chains.chain_S[row] * num_groups + np.asarray(group_S)[row], return_inverse=True)
+    indicator = csr_array((np.ones(len(row)), (row_pair, row)), shape=(len(pair), len(x_SF)))
     return GroupSums(
         np.asarray(indicator @ x_SF),
         np.bincount(row_pair, minlength=len(pair)),

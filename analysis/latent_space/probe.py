@@ -72,8 +72,8 @@ def fit(x_SZ: Array, label_S: ArrayLike, penalty: float = PENALTY) -> Classifier
         gradient = np.vstack([scaled_SZ.T @ error_SP + penalty * weight_ZP, error_SP.sum(axis=0)])
         return float(value), gradient.ravel()
 
-    found = minimize(loss, np.zeros((x_SZ.shape[1] + 1) * num_classes), jac=True, method="L-BFGS-B")
-    weight_ZP, bias_P = np.split(found.x.reshape(-1, num_classes), [-1])
+    fit = minimize(loss, np.zeros((x_SZ.shape[1] + 1) * num_classes), jac=True, method="L-BFGS-B")
+    weight_ZP, bias_P = np.split(fit.x.reshape(-1, num_classes), [-1])
     weight_ZP = scale_Z[:, None] * weight_ZP
     return Classifier(classes_P, weight_ZP, bias_P[0] - centre_Z @ weight_ZP)
 

@@ -52,12 +52,12 @@ def squared_correlations(
         found_KV[:, np.diag(cov_DD)[count:] <= 0] = np.nan
         return found_KV.ravel()
 
-    found = bootstrap(statistic, joint.features_SF, chains, rng, resamples)
+    estimates = bootstrap(statistic, joint.features_SF, chains, rng, resamples)
     width = value_SV.shape[1]
-    return tuple(found[k * width : (k + 1) * width] for k in range(count))
+    return tuple(estimates[k * width : (k + 1) * width] for k in range(count))
 
 
-class Reading(NamedTuple):
+class SquareReading(NamedTuple):
     """Means of an even observable at one point, and by how much those of a square are off, the scatter that both share
     taken out of its error."""
 
@@ -80,7 +80,7 @@ def read_fluctuations(
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
     squared_norm: float | None = None,
-) -> tuple[Reading, ...]:
+) -> tuple[SquareReading, ...]:
     """scale <x^2> + <rest> at every point, x being what ``linear_S`` stands for, less its mean, in its own unit.
 
     The unit is that of its regression on the order parameter, cov(x, m) / var(m) over all points: one number for all of
@@ -119,8 +119,8 @@ def read_fluctuations(
         read_P = (square_P - scale_P * (2 * linear * linear_P - linear**2)) / unit**2 + own * rest_P
         return _compared(read_P, direct_P)
 
-    found = _readings(bootstrap(statistic, _features(overall_SF, each_SF, point_S), chains, rng, resamples))
-    return found if value_S is not None else tuple(Reading(one.read, None, None) for one in found)
+    estimates = _readings(bootstrap(statistic, _features(overall_SF, each_SF, point_S), chains, rng, resamples))
+    return estimates if value_S is not None else tuple(SquareReading(reading.read, None, None) for reading in estimates)
 
 
 def read_by_line(
@@ -130,7 +130,7 @@ def read_by_line(
     chains: Chains,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
-) -> tuple[Reading, ...]:
+) -> tuple[SquareReading, ...]:
     """a + b <(z - <z>)^2> at every point, with the a and b of the least squares over the samples of all points.
 
     Other arguments are those of ``read_fluctuations``.
@@ -165,10 +165,10 @@ def _by_point(mean_F: Array, overall: int, each: int) -> tuple[Array, Array]:
 
 
 def _compared(read_P: Array, direct_P: Array) -> Array:
-    """The numbers of ``Reading``, point by point, in one row."""
+    """The numbers of ``SquareReading``, point by point, in one row."""
     return np.stack([read_P, direct_P, read_P - direct_P], axis=1).ravel()
 
 
-def _readings(found: tuple[Estimate, ...]) -> tuple[Reading, ...]:
+def _readings(estimates: tuple[Estimate, ...]) -> tuple[SquareReading, ...]:
     """What ``_compared`` put in one row, with errors."""
-    return tuple(Reading(*found[first : first + 3]) for first in range(0, len(found), 3))
+    return tuple(SquareReading(*estimates[first : first + 3]) for first in range(0, len(estimates), 3))

@@ -97,7 +97,7 @@ def arrangements(
         schedule.step()
     with torch.no_grad():
         loss_I, kl_IZ = _objective(centre, width, noise(MEASURED), mean, weight_t, sites_t, beta)
-    found = [
+    arrangements = [
         Arrangement(
             float(loss_I[i]),
             tuple(kl_IZ[i].tolist()),
@@ -106,7 +106,7 @@ def arrangements(
         )
         for i in range(restarts)
     ]
-    return sorted(found, key=lambda one: one.loss)
+    return sorted(arrangements, key=lambda arrangement: arrangement.loss)
 
 
 def _weighted(centre_AZ: Tensor, weight_A: Tensor) -> Tensor:

@@ -180,24 +180,24 @@ class Trainer:
         """
         if len(states) != len(self.members):
             raise ValueError(f"need one state per member, {len(self.members)}, got {len(states)}")
-        epochs = {int(one["epoch"]) for one in states}
+        epochs = {int(tensors["epoch"]) for tensors in states}
         if len(epochs) > 1:
             raise ValueError(f"states of one stack must be of one epoch, got {sorted(epochs)}")
         # Older states are of whole epochs.
-        steps = {int(one.get("step", 0)) for one in states}
+        steps = {int(tensors.get("step", 0)) for tensors in states}
         if len(steps) > 1:
             raise ValueError(f"states of one stack must be of one step, got {sorted(steps)}")
-        for index, (member, one) in enumerate(zip(self.members, states, strict=True)):
-            saved = Member(float(one["beta"]), int(one["seed"]))
+        for index, (member, tensors) in enumerate(zip(self.members, states, strict=True)):
+            saved = Member(float(tensors["beta"]), int(tensors["seed"]))
             if saved != member:
                 raise ValueError(f"state {index} is of {saved}, but the member is {member}")
-            state.restore(self.vae, self.optimizer, index, one)
+            state.restore(self.vae, self.optimizer, index, tensors)
         self.epoch, self.step = epochs.pop(), steps.pop()
         self._tally.clear()
         if self.step:
-            self._tally.sums_RM = torch.stack([one["sums"].double() for one in states])
-        self.psi4_R = np.array([float(one["psi4"]) for one in states])
-        self.quiet_R = np.array([int(one.get("quiet", 0)) for one in states])
+            self._tally.sums_RM = torch.stack([tensors["sums"].double() for tensors in states])
+        self.psi4_R = np.array([float(tensors["psi4"]) for tensors in states])
+        self.quiet_R = np.array([int(tensors.get("quiet", 0)) for tensors in states])
 
     def _train_epoch(self) -> Iterator[Epoch | None]:
         seeds = [member.seed for member in self.members]

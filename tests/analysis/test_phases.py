@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.orders import OrderParameter, signs
-from analysis.phases import display_names, given, label, phase_names
+from analysis.phases import display_names, label, of_labels, phase_names
 
 ORDERS = signs(("magnetization", "staggered_magnetization"))
 POTTS = OrderParameter("magnetization", ("m_0", "m_1", "m_2"), "states", 3)
@@ -93,11 +93,11 @@ def test_orders_of_different_kinds_compete_by_length() -> None:
 
 
 def test_labels_that_came_with_the_data() -> None:
-    phases = given([2, 0, 2], ["a", "b", "c"])
+    phases = of_labels([2, 0, 2], ["a", "b", "c"])
     assert (phases.names, phases.present, phases.orders, phases.disordered) == (("a", "b", "c"), (0, 2), (), None)
-    assert given([0, 1], ["disordered", "x"]).disordered == 0
+    assert of_labels([0, 1], ["disordered", "x"]).disordered == 0
     with pytest.raises(ValueError, match="0 to 1"):
-        given([0, 2], ["a", "b"])
+        of_labels([0, 2], ["a", "b"])
 
 
 def test_no_order_parameter_is_no_order() -> None:

@@ -115,7 +115,11 @@ class ModelContext:
     @property
     def sign_HW(self) -> NDArray[np.int8]:
         """What turns what the network is given into what is stored: energies and order parameters are of the latter."""
-        return signs(self.model.seen.shape[1:]) if is_staggered(self.model.given_as) else np.ones((1, 1), dtype=np.int8)
+        return (
+            signs(self.model.network_input.shape[1:])
+            if is_staggered(self.model.input_name)
+            else np.ones((1, 1), dtype=np.int8)
+        )
 
     @cached_property
     def trained_rows(self) -> NDArray[np.intp]:
@@ -176,7 +180,7 @@ def generator(seed: int, name: str) -> np.random.Generator:
 def context_of(job: ModelJob, run: RunDirectory) -> ModelContext:
     """Read what the analyses of one model need."""
     model = job.model
-    readable = held_out_samples(run, job.tasks, set(model.task_ids), model["held_out"], model.given_as)
+    readable = held_out_samples(run, job.tasks, set(model.task_ids), model["held_out"], model.input_name)
     posteriors = read_posteriors(run, model, job.tasks, readable.rows)
     is_trained_on = np.isin(np.array(readable.labelled.task_ids), model.task_ids)
     keep = is_trained_on[readable.labelled.shard[readable.rows]]

@@ -22,8 +22,8 @@ from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import read_schema, read_table
 
 
-class Given(NamedTuple):
-    """Classes that came with the data; A samples, held out or not."""
+class ClassLabels(NamedTuple):
+    """Classes of A samples, held out or not, that came with the data."""
 
     label_A: NDArray[np.intp]
     names: tuple[str, ...]
@@ -36,7 +36,7 @@ class HeldOutSamples(NamedTuple):
     rows: NDArray[np.intp]
     """(S,) rows of ``labelled`` that are held out."""
     physics: Physics
-    given: Given | None
+    labels: ClassLabels | None
     """Classes of all rows of ``labelled``, for data without an order parameter."""
     order_SK: NDArray[np.float64]
     """Components of the order parameters, as ``analysis.orders.columns`` lists them."""
@@ -60,7 +60,7 @@ class HeldOutSamples(NamedTuple):
 
 
 def held_out_samples(
-    run: RunDirectory, tasks: Iterable[ShardTask], trained: set[str], fraction: float, given_as: Input = "raw"
+    run: RunDirectory, tasks: Iterable[ShardTask], trained: set[str], fraction: float, input_name: Input = "raw"
 ) -> HeldOutSamples:
     """Held-out rows of the shards of ``tasks``: all rows of those that were not trained on.
 
@@ -69,49 +69,51 @@ def held_out_samples(
         tasks: what made them.
         trained: task ids of those that were trained on.
         fraction: of their chains that are held out.
-        given_as: what the models in question are given of a configuration.
+        input_name: what the models in question are given of a configuration.
     """
     listed = list(tasks)
-    known = physics(listed[0], given_as)
+    task_physics = physics(listed[0], input_name)
     paths = (run.shard(t) for t in listed)
-    labelled = label_samples(paths, columns(known.orders), fraction)
+    labelled = label_samples(paths, columns(task_physics.orders), fraction)
     within = np.array([t.task_id in trained for t in listed])[labelled.shard]
     rows = np.flatnonzero(labelled.unseen | ~within)
-    given = None if known.orders else _given(run, listed)
+    class_labels = None if task_physics.orders else _class_labels(run, listed)
     chains_S = index_chains(labelled.chain[rows], labelled.shard[rows])
-    return HeldOutSamples(labelled, rows, known, given, components_at(labelled, rows, known.orders), chains_S)
+    return HeldOutSamples(
+        labelled, rows, task_physics, class_labels, components_at(labelled, rows, task_physics.orders), chains_S
+    )
 
 
 def components_at(
     labelled: Labelled, rows: NDArray[np.intp], orders: tuple[OrderParameter, ...]
 ) -> NDArray[np.float64]:
     """(S, K) components of the order parameters."""
-    found = [labelled.order_parameters[name][rows] for name in columns(orders)]
-    return np.stack(found, axis=1) if found else np.empty((len(rows), 0))
+    components = [labelled.order_parameters[name][rows] for name in columns(orders)]
+    return np.stack(components, axis=1) if components else np.empty((len(rows), 0))
 
 
-def _given(run: RunDirectory, tasks: Iterable[ShardTask]) -> Given | None:
+def _class_labels(run: RunDirectory, tasks: Iterable[ShardTask]) -> ClassLabels | None:
     """The ``label`` column of shards that have one, each with the names of its own; None unless all do."""
-    labels = []
+    parts = []
     named: dict[str, str] = {}
     for task in tasks:
         path = run.shard(task)
         if "label" not in read_schema(path).names:
             return None
-        labels.append(read_table(path, ["label"]).column("label").to_numpy())
+        parts.append(read_table(path, ["label"]).column("label").to_numpy())
         named |= shards.read_metadata(path).get("label_names", {})
-    label_A = np.concatenate(labels).astype(np.intp)
-    return Given(label_A, tuple(named.get(str(k), str(k)) for k in range(int(label_A.max()) + 1)))
+    label_A = np.concatenate(parts).astype(np.intp)
+    return ClassLabels(label_A, tuple(named.get(str(k), str(k)) for k in range(int(label_A.max()) + 1)))
 
 
 def phases_of(samples: HeldOutSamples, threshold: float, rows: NDArray[np.intp] | None = None) -> Phases:
-    """Phases of the samples, or of other rows of the same shards: by their order parameters, else as given.
+    """Phases of the samples, or of other rows of the same shards: by their order parameters, else by their labels.
 
     Without either, all samples count as disordered.
     """
     chosen = samples.rows if rows is None else rows
-    if samples.given is not None:
-        return phases.given(samples.given.label_A[chosen], samples.given.names)
+    if samples.labels is not None:
+        return phases.of_labels(samples.labels.label_A[chosen], samples.labels.names)
     order_SK = components_at(samples.labelled, chosen, samples.orders)
     sign = samples.labelled.sign
     weight_S = None if sign is None else sign[chosen]

@@ -59,7 +59,7 @@ class AnalyzedModel(NamedTuple):
 
     @property
     def physics(self) -> Physics:
-        return physics(self.task, self.plan.given_as)
+        return physics(self.task, self.plan.input_name)
 
     @property
     def latents(self) -> int:
@@ -102,11 +102,11 @@ def groups(models: Sequence[AnalyzedModel]) -> dict[str, list[AnalyzedModel]]:
     named: dict[str, list[AnalyzedModel]] = {}
     for group in alike.values():
         plan = group[0].plan
-        others = [other[0].plan for other in alike.values() if other[0].plan.given_as == plan.given_as]
+        others = [other[0].plan for other in alike.values() if other[0].plan.input_name == plan.input_name]
         alone = sum(other.network == plan.network for other in others) == 1
         block = sum(other.name == plan.name for other in others) == 1
         label = plan.network if alone else plan.name if block else f"{plan.name}-{plan.network}"
-        label += "" if plan.given_as == "raw" else f"-{plan.given_as}"
+        label += "" if plan.input_name == "raw" else f"-{plan.input_name}"
         named[label if label not in named else f"{label}-{plan.system}"] = group
     return named
 
@@ -115,7 +115,7 @@ def by_seed(models: Iterable[AnalyzedModel]) -> list[list[AnalyzedModel]]:
     """Models that differ in their seed alone, together."""
     alike: dict[Any, list[AnalyzedModel]] = {}
     for model in models:
-        key = model.plan.name, model.plan.given_as, model.plan.network, model.plan.size, model.beta
+        key = model.plan.name, model.plan.input_name, model.plan.network, model.plan.size, model.beta
         alike.setdefault(key, []).append(model)
     return list(alike.values())
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from analysis.encodings import Variable
 from analysis.orders import OrderParameter, signs
 from simulators import contract
-from workflow.dataset.inputs import Input, is_second, seen
+from workflow.dataset.inputs import Input, is_second, network_input
 from workflow.dataset.origins import DataTask, ShardTask
 from workflow.dataset.variables import Stored
 
@@ -28,11 +28,11 @@ def variable_of(stored: Stored) -> Variable:
     return Variable(*stored) if stored.variable == "states" else Variable(stored.variable)
 
 
-def physics(task: ShardTask, given_as: Input = "raw") -> Physics:
+def physics(task: ShardTask, input_name: Input = "raw") -> Physics:
     """Order parameters, variable as a model sees it, scanned parameter; of data, every order parameter has a sign."""
-    variable = variable_of(seen(task.info, given_as).stored)
+    variable = variable_of(network_input(task.info, input_name).stored)
     if isinstance(task, DataTask):
         return Physics(signs(task.info.order_parameters), variable, "temperature")
     system = contract.load(task.system)
     orders = tuple(OrderParameter(*declaration) for declaration in system.orders_of(task.point))
-    return Physics(orders, variable, system.ladder, not is_second(given_as))
+    return Physics(orders, variable, system.ladder, not is_second(input_name))

@@ -54,7 +54,7 @@ def _write(context: ModelContext, parts: Sequence[Part[Any]]) -> None:
     content: dict[str, Any] = {
         "train_id": context.model.train_id,
         "result": json.loads(path.read_text()),
-        "input": context.model.given_as,
+        "input": context.model.input_name,
         "input_space": context.input_space,
         "order_parameters": columns(context.samples.orders),
         "phases": context.phases.names,

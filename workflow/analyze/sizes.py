@@ -50,14 +50,14 @@ class SizeJob(NamedTuple):
     tasks: tuple[ShardTask, ...]
     settings: AnalyzeBlock
     seed: int
-    given_as: Input = "raw"
+    input_name: Input = "raw"
     kind: str = ""
     """Which of the size's shapes, where they are several."""
 
     @property
     def name(self) -> str:
         """Of the result."""
-        parts = [f"{self.system}-L={self.size}", "" if self.given_as == "raw" else self.given_as, self.kind]
+        parts = [f"{self.system}-L={self.size}", "" if self.input_name == "raw" else self.input_name, self.kind]
         return "-".join(filter(None, parts))
 
 
@@ -93,7 +93,7 @@ def analyze_size(job: SizeJob, root: str) -> float:
     start = time.monotonic()
     run = RunDirectory.at(root)
     rng, resamples = generator(job.seed, job.name), job.settings.resamples
-    samples = held_out_samples(run, job.tasks, set(job.trained), job.fraction, job.given_as)
+    samples = held_out_samples(run, job.tasks, set(job.trained), job.fraction, job.input_name)
     x_SCHW = _configurations(run, job, samples.rows)
     is_trained_on = np.isin(np.array(samples.labelled.task_ids), job.trained)
     keep = is_trained_on[samples.labelled.shard[samples.rows]]
@@ -109,7 +109,7 @@ def analyze_size(job: SizeJob, root: str) -> float:
     result = SizeAnalysis(
         system=job.system,
         size=job.size,
-        input=job.given_as,
+        input=job.input_name,
         phases=phases,
         isometry=isometry,
         distances=distances,
@@ -143,9 +143,9 @@ def _configurations(run: RunDirectory, job: SizeJob, rows: NDArray[np.intp]) -> 
     time."""
     parts, first = [], 0
     for task in job.tasks:
-        shard = read_for(run.shard(task), job.given_as)
+        shard = read_for(run.shard(task), job.input_name)
         count = len(shard.packed_SB)
-        parts.append(configurations(shard, job.given_as, rows[(rows >= first) & (rows < first + count)] - first))
+        parts.append(configurations(shard, job.input_name, rows[(rows >= first) & (rows < first + count)] - first))
         first += count
     return np.concatenate(parts)
 

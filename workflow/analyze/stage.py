@@ -9,7 +9,7 @@ from workflow.analyze.results import analyze_model, is_current
 from workflow.analyze.sizes import SizeJob, analyze_size
 from workflow.analyze.summary import lost_signs, write_summary
 from workflow.dataset.certified import require_certified
-from workflow.dataset.inputs import Input, objection, seen
+from workflow.dataset.inputs import Input, network_input, objection
 from workflow.dataset.origins import ShardTask
 from workflow.encode import shards_of, without_latents
 from workflow.execution.failures import forget_failures, require
@@ -82,7 +82,9 @@ def _model_jobs(
             study.analyze,
             study.seed,
             next(
-                job.name for job in sizes if job.given_as == model.given_as and set(model.task_ids) <= set(job.trained)
+                job.name
+                for job in sizes
+                if job.input_name == model.input_name and set(model.task_ids) <= set(job.trained)
             ),
             model.train_id in firsts.values(),
         )
@@ -96,26 +98,26 @@ def _size_jobs(study: Study, tasks: Sequence[ShardTask], models: Sequence[ModelP
     for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
         models_here = [model for model in models if (model.system, model.size) == (system, size)]
         tasks_here = [task for task in tasks if (task.system, task.size) == (system, size)]
-        inputs: dict[Input, None] = dict.fromkeys(model.given_as for model in models_here) or {"raw": None}
-        for given_as in inputs:
-            alike = _alike(tasks_here, given_as)
+        inputs: dict[Input, None] = dict.fromkeys(model.input_name for model in models_here) or {"raw": None}
+        for input_name in inputs:
+            alike = _alike(tasks_here, input_name)
             for kind, readable in alike.items():
                 task_ids = {task.task_id for task in readable}
-                readers = [m for m in models_here if m.given_as == given_as and task_ids.issuperset(m.task_ids)]
+                readers = [m for m in models_here if m.input_name == input_name and task_ids.issuperset(m.task_ids)]
                 trained = tuple(sorted({task_id for model in readers for task_id in model.task_ids}))
                 fraction = min((float(model["held_out"]) for model in readers), default=0.25)
                 data = system, size, fraction, trained, tuple(readable)
                 name = kind if len(alike) > 1 else ""
-                jobs.append(SizeJob(*data, study.analyze, study.seed, given_as, name))
+                jobs.append(SizeJob(*data, study.analyze, study.seed, input_name, name))
     return jobs
 
 
-def _alike(tasks: Iterable[ShardTask], given_as: Input) -> dict[str, list[ShardTask]]:
+def _alike(tasks: Iterable[ShardTask], input_name: Input) -> dict[str, list[ShardTask]]:
     """Shards whose configurations have one shape and variable to a model, by these in words."""
     groups: dict[str, list[ShardTask]] = {}
     for task in tasks:
-        if objection(task.info, given_as) is None:
-            info = seen(task.info, given_as)
+        if objection(task.info, input_name) is None:
+            info = network_input(task.info, input_name)
             shape = "x".join(map(str, info.shape))
             groups.setdefault(f"{shape}-{info.variable}-{info.states}", []).append(task)
     return groups

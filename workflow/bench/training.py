@@ -88,11 +88,11 @@ class _Training(NamedTuple):
 
     trainer: Trainer
     epochs: Iterator[Epoch]
-    seen: list[Epoch]
+    history: list[Epoch]
 
     def epoch(self) -> float:
         """Train one epoch; returns samples times runs."""
-        self.seen.append(next(self.epochs))
+        self.history.append(next(self.epochs))
         return self.trainer.steps_per_epoch * self.trainer.batch * len(self.trainer.members)
 
 
@@ -192,7 +192,7 @@ def _shallow(size: int, samples: int, rounds: int) -> Iterator[Figure | Skipped]
         reference=Reference("its large matrix products alone", float(np.median(rates["products"])), "samples/s"),
     )
     yield Figure.over(
-        [100 * epoch.loader_share for epoch in stack.seen[1:]],
+        [100 * epoch.loader_share for epoch in stack.history[1:]],
         group=GROUP,
         name=f"loader share shallow L={size}",
         unit="%",

@@ -70,7 +70,7 @@ def _has_signs(stored: Stored) -> bool:
     return stored.variable in ("spins", "values") or (stored.variable == "states" and is_odd_in_zero)
 
 
-def seen(info: DatasetInfo, name: Input) -> DatasetInfo:
+def network_input(info: DatasetInfo, name: Input) -> DatasetInfo:
     """The network's input, for configurations that are stored as ``info`` says.
 
     Raises:
@@ -85,7 +85,7 @@ def seen(info: DatasetInfo, name: Input) -> DatasetInfo:
     return replace(info, shape=shape, encoding="float32", variable=values, states=2, lowest=0)
 
 
-def transformed(stored_SCHW: NDArray[Any], name: Input) -> NDArray[Any]:
+def transform(stored_SCHW: NDArray[Any], name: Input) -> NDArray[Any]:
     """The network's input, (S, C, H, W), made from stored configurations (spins -1 and 1, states, values).
 
     Averages are taken in float64 and returned as float32; all else keeps its type.
@@ -104,7 +104,7 @@ def signs(shape: tuple[int, ...]) -> NDArray[np.int8]:
     return (1 - 2 * ((rows + columns) % 2)).astype(np.int8)
 
 
-def restored(mean_NFHW: NDArray[Any], stored: Stored, name: Input) -> NDArray[Any]:
+def as_stored(mean_NFHW: NDArray[Any], stored: Stored, name: Input) -> NDArray[Any]:
     """A decoder's means in the frame of the stored configurations: a staggered input is turned back.
 
     An average over channels stays an average.

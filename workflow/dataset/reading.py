@@ -14,7 +14,7 @@ from simulators.contract import SIGN
 from workflow.dataset import codec, shards
 from workflow.dataset.gathered import Gathered, most_in_memory
 from workflow.dataset.info import DatasetInfo
-from workflow.dataset.inputs import Input, is_averaged, is_second, seen, transformed
+from workflow.dataset.inputs import Input, is_averaged, is_second, network_input, transform
 from workflow.dataset.variables import Stored, stored_of
 from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
@@ -73,7 +73,7 @@ def training_data(
     task_ids: Iterable[str],
     fraction: float,
     memory: float | None = None,
-    given_as: Input = "raw",
+    input_name: Input = "raw",
 ) -> TrainingData:
     """All samples of the named shards that are not held out, in the order of the task ids.
 
@@ -83,7 +83,7 @@ def training_data(
         fraction: as in ``unseen``.
         memory: GiB of configurations to keep in memory; None: a quarter of the machine's. More are in a file that only
             this process sees, of which the system keeps in memory what there is room for.
-        given_as: the network's input.
+        input_name: the network's input.
 
     Raises:
         shards.ShardError: a shard is missing or damaged.
@@ -92,50 +92,52 @@ def training_data(
     info = DatasetInfo(shape=(1, size, size), encoding="bits", variable="spins")
     with Gathered(most_in_memory(memory)) as gathered:
         for task_id in task_ids:
-            shard = read_for(run.shard_file(system, size, task_id), given_as, SPLIT_COLUMNS)
+            shard = read_for(run.shard_file(system, size, task_id), input_name, SPLIT_COLUMNS)
             chains = int(shard.metadata["task"]["chains"])
-            gathered.add(numbers(shard, given_as, ~unseen(shard.columns, chains, fraction)))
+            gathered.add(numbers(shard, input_name, ~unseen(shard.columns, chains, fraction)))
             kind = stored_of(shard.metadata["task"])
-            second = ((given_as, configurations(shard, given_as, slice(1)).shape[1:]),) if is_second(given_as) else ()
+            second = (
+                ((input_name, configurations(shard, input_name, slice(1)).shape[1:]),) if is_second(input_name) else ()
+            )
             info = DatasetInfo(shape=shard.shape, encoding=shard.encoding, **kind._asdict(), second_inputs=second)
         configurations_SN = gathered.together()
     if not len(configurations_SN):
         raise ValueError(f"the shards of L = {size} leave no training sample; simulate more samples per point")
-    given = seen(info, given_as)
-    return TrainingData(configurations_SN=configurations_SN, shape=given.shape, stored=given.stored)
+    info = network_input(info, input_name)
+    return TrainingData(configurations_SN=configurations_SN, shape=info.shape, stored=info.stored)
 
 
-def read_for(path: Place, given_as: Input, columns: tuple[str, ...] = ()) -> shards.Shard:
+def read_for(path: Place, input_name: Input, columns: tuple[str, ...] = ()) -> shards.Shard:
     """A shard with all that this input is made from, and these columns.
 
     Raises:
         ShardError: as in ``shards.read``.
     """
-    return shards.read(path, columns=(*columns, f"{shards.INPUT}{given_as}") if is_second(given_as) else columns)
+    return shards.read(path, columns=(*columns, f"{shards.INPUT}{input_name}") if is_second(input_name) else columns)
 
 
-def configurations(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
+def configurations(shard: shards.Shard, input_name: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
     """A model's input for some rows of a shard that ``read_for`` has read, (S, C, H, W)."""
-    if is_second(given_as):
-        return shard.columns[f"{shards.INPUT}{given_as}"][rows]
+    if is_second(input_name):
+        return shard.columns[f"{shards.INPUT}{input_name}"][rows]
     packed_SB = shard.packed_SB[rows]
     at_once = max(1, SITES_AT_ONCE // prod(shard.shape))
     parts = [
-        transformed(codec.decode(packed_SB[first : first + at_once], shard.encoding, shard.shape), given_as)
+        transform(codec.decode(packed_SB[first : first + at_once], shard.encoding, shard.shape), input_name)
         for first in range(0, max(1, len(packed_SB)), at_once)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def numbers(shard: shards.Shard, given_as: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
+def numbers(shard: shards.Shard, input_name: Input, rows: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
     """The same as ``samples_of`` of ``models`` takes it: packed bits of spins, or a flat row of numbers per sample."""
-    is_packed = shard.encoding == "bits" and not is_averaged(given_as) and not is_second(given_as)
-    if is_packed and given_as == "raw":
+    is_packed = shard.encoding == "bits" and not is_averaged(input_name) and not is_second(input_name)
+    if is_packed and input_name == "raw":
         return shard.packed_SB[rows]
-    given_SCHW = configurations(shard, given_as, rows)
+    input_SCHW = configurations(shard, input_name, rows)
     if is_packed:
-        return codec.encode(given_SCHW, "bits")
-    return given_SCHW.reshape(len(given_SCHW), prod(given_SCHW.shape[1:]))
+        return codec.encode(input_SCHW, "bits")
+    return input_SCHW.reshape(len(input_SCHW), prod(input_SCHW.shape[1:]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

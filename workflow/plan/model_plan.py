@@ -39,7 +39,7 @@ class ModelPlan:
     """The shards it is trained on, sorted."""
     workers: int | Literal["auto"]
     """Data-parallel workers. As ``compile`` they change weights by rounding alone, and are not in the id."""
-    seen: DatasetInfo
+    network_input: DatasetInfo
     """The network's input. It follows from shards and settings, and is not in the id."""
     restart: int = 0
     """Number of the training among those of this seed; the first, 0, has the seed itself."""
@@ -67,21 +67,21 @@ class ModelPlan:
     @property
     def features(self) -> int:
         """Numbers that the network sees of a configuration."""
-        return self.seen.features
+        return self.network_input.features
 
     @property
-    def given_as(self) -> inputs.Input:
+    def input_name(self) -> inputs.Input:
         """Name of the network's input."""
-        given_as: inputs.Input = self["input"]
-        return given_as
+        input_name: inputs.Input = self["input"]
+        return input_name
 
     def reads(self, kind: ShardKind) -> bool:
         """Whether shards of this kind have the network's input, in its shape."""
-        given_as = self.given_as
-        if (kind.system, kind.size) != (self.system, self.size) or inputs.objection(kind.info, given_as) is not None:
+        input_name = self.input_name
+        if (kind.system, kind.size) != (self.system, self.size) or inputs.objection(kind.info, input_name) is not None:
             return False
-        given = inputs.seen(kind.info, given_as)
-        return (given.shape, given.stored) == (self.seen.shape, self.seen.stored)
+        network_input = inputs.network_input(kind.info, input_name)
+        return (network_input.shape, network_input.stored) == (self.network_input.shape, self.network_input.stored)
 
     @property
     def without_restart(self) -> ModelPlan:
@@ -113,5 +113,7 @@ class ModelPlan:
         return f"{self.name}: {self.network}, L = {self.size}, beta = {self.beta}, seed {self.seed}{again}"
 
 
-ID_FIELDS = tuple(field.name for field in fields(ModelPlan) if field.name not in ("name", "seen", "memory", "compile"))
+ID_FIELDS = tuple(
+    field.name for field in fields(ModelPlan) if field.name not in ("name", "network_input", "memory", "compile")
+)
 """Fields that a train id holds. ``workers`` is among them since the first version, and so stays there as 1."""

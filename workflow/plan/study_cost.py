@@ -80,7 +80,7 @@ def _model_costs(models: tuple[ModelPlan, ...], tasks: tuple[ShardTask, ...], la
     by_id = {task.task_id: task for task in tasks}
     for model, samples in _with_samples(models, by_id):
         total.core_seconds += training_cost(model, samples)
-        held = samples * sample_bytes(model.seen)
+        held = samples * sample_bytes(model.network_input)
         stacked = min(-(-stacks.get(model.stack, 1) // lanes), LARGEST_STACK)
         total.memory_bytes = max(total.memory_bytes, training_memory(model, held, stacked))
         if not model.restart:

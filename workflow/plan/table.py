@@ -103,10 +103,10 @@ def _inputs(models: Iterable[ModelPlan]) -> list[str]:
     """A line per block and input where networks do not get configurations as stored, or samples are turned."""
     lines: dict[str, None] = {}
     for model in models:
-        if model.given_as == "raw" and not model["augment"]:
+        if model.input_name == "raw" and not model["augment"]:
             continue
-        shape = " x ".join(map(str, model.seen.shape))
-        text = f"train {model.name}: input = {model.given_as}, {shape} {model.seen.variable}, {model['likelihood']}"
+        shape, variable = " x ".join(map(str, model.network_input.shape)), model.network_input.variable
+        text = f"train {model.name}: input = {model.input_name}, {shape} {variable}, {model['likelihood']}"
         turned = ", ".join(model["augment"])
         lines[f"{text}; every sample turned at random by {turned}" if turned else text] = None
     return list(lines)

@@ -130,10 +130,10 @@ def _block_models(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -
     chosen = {(source.system, point.values) for source, point in points}
     selection = [task for task in tasks if (task.system, task.spec) in chosen]
     sizes = sorted({task.size for task in selection}) if block.size is None else listed(block.size)
-    for size, given_as in product(sizes, block.inputs):
+    for size, input_name in product(sizes, block.inputs):
         shards = [task for task in selection if task.size == size]
-        seen = inputs.seen(shards[0].info, given_as)
-        settings = _settings(block, given_as, seen, shards)
+        network_input = inputs.network_input(shards[0].info, input_name)
+        settings = _settings(block, input_name, network_input, shards)
         task_ids = tuple(sorted(task.task_id for task in shards))
         for network, beta, seed, restart in product(block.networks, block.betas, block.seeds, range(block.restarts)):
             yield ModelPlan(
@@ -148,19 +148,19 @@ def _block_models(block: TrainBlock, study: Study, tasks: Sequence[ShardTask]) -
                 workers=block.workers,
                 memory=block.memory,
                 compile=block.compile,
-                seen=seen,
+                network_input=network_input,
                 restart=restart,
             )
 
 
 def _settings(
-    block: TrainBlock, given_as: inputs.Input, seen: DatasetInfo, shards: Sequence[ShardTask]
+    block: TrainBlock, input_name: inputs.Input, network_input: DatasetInfo, shards: Sequence[ShardTask]
 ) -> tuple[tuple[str, Any], ...]:
     """The settings of the models of a block that have one input, in the order of ``SETTINGS``."""
     particular: dict[str, object] = {
-        "likelihood": seen.stored.likelihood if block.likelihood == "auto" else block.likelihood,
-        "input": given_as,
+        "likelihood": network_input.stored.likelihood if block.likelihood == "auto" else block.likelihood,
+        "input": input_name,
         # The symmetries by which samples are turned decide the weights, too.
-        "augment": symmetries_of(shards, given_as) if block.augment else (),
+        "augment": symmetries_of(shards, input_name) if block.augment else (),
     }
     return tuple((name, particular.get(name, getattr(block, name))) for name in SETTINGS)

@@ -148,11 +148,11 @@ def neighbours(run: RunDirectory) -> Iterator[Drawing]:
     systems = sorted({result.system for result in results})
     for system in systems:
         of_system = [result for result in results if result.system == system]
-        for given_as in dict.fromkeys(result.input for result in of_system):
-            seen_so = [result for result in of_system if result.input == given_as]
+        for input_name in dict.fromkeys(result.input for result in of_system):
+            seen_so = [result for result in of_system if result.input == input_name]
             name = "neighbours" if len(systems) == 1 else f"neighbours-{system}"
-            name += "" if given_as == "raw" else f"-{given_as}"
-            yield from _neighbours_of(seen_so, system if given_as == "raw" else f"{system} ({given_as})", name)
+            name += "" if input_name == "raw" else f"-{input_name}"
+            yield from _neighbours_of(seen_so, system if input_name == "raw" else f"{system} ({input_name})", name)
 
 
 def _neighbours_of(results: Sequence[SizeAnalysis], system: str, name: str) -> Iterator[Drawing]:

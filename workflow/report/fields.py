@@ -35,12 +35,12 @@ FEW = 256
 def _what(model: AnalyzedModel) -> str:
     if model.physics.on_sites:
         return WHAT[decoded_variable(model).kind]
-    return MATRICES + (" of spin up" if model.plan.seen.shape[0] == 2 else "")
+    return MATRICES + (" of spin up" if model.plan.network_input.shape[0] == 2 else "")
 
 
 def decoded_variable(model: AnalyzedModel) -> Variable:
     """What the decoded means are of."""
-    return variable_of(model.plan.seen.stored.decoded(model.plan["likelihood"]))
+    return variable_of(model.plan.network_input.stored.decoded(model.plan["likelihood"]))
 
 
 def generated(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> Iterator[Drawing]:
@@ -58,19 +58,19 @@ def generated_by_point(run: RunDirectory, models: Sequence[AnalyzedModel]) -> It
     """The same of models of a single parameter point, the first seed of each."""
     first: dict[tuple[Any, ...], AnalyzedModel] = {}
     for model in sorted(models, key=lambda model: model.plan.seed):
-        first.setdefault((model.plan.name, model.plan.given_as, model.plan.size, model.setting), model)
+        first.setdefault((model.plan.name, model.plan.input_name, model.plan.size, model.setting), model)
     by_kind: dict[tuple[Any, ...], list[AnalyzedModel]] = {}
     yield from local(run, list(first.values()), "points")
     for model in first.values():
-        by_kind.setdefault((decoded_variable(model), model.plan.system, model.plan.given_as), []).append(model)
-    for (_, system, given_as), of_kind in by_kind.items():
+        by_kind.setdefault((decoded_variable(model), model.plan.system, model.plan.input_name), []).append(model)
+    for (_, system, input_name), of_kind in by_kind.items():
         chosen = of_kind[: 2 * PANELS]
         caption = (
             f"Sixteen {_what(chosen[0])} decoded from z ~ N(0, 1) by models of a single parameter "
             f"point{reference('generated', chosen[0])}; block and point above."
         )
         titles = [f"{model.plan.name}\n{_point(model)}, L = {model.plan.size}" for model in chosen]
-        label = system if given_as == "raw" else f"{system}-{given_as}"
+        label = system if input_name == "raw" else f"{system}-{input_name}"
         yield Drawing(f"generated-points-{label}", caption, _tiles(run, chosen, titles))
 
 
@@ -137,7 +137,7 @@ def _reach(decoded: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 
 def _is_image(run: RunDirectory, model: AnalyzedModel) -> bool:
     """Whether the data are grey values between 0 and 1; a linear decoder may leave that range."""
-    if model.plan.given_as != "raw" or model.physics.variable.kind != "values":
+    if model.plan.input_name != "raw" or model.physics.variable.kind != "values":
         return False
     path = run.shard(model.task)
     values = np.frombuffer(b"".join(read_with(path, _first_configurations)), "<f4")

@@ -100,7 +100,7 @@ def _model_row(model: AnalyzedModel, records: Sequence[Record], with_column: Seq
     shares = analysis[generated.PART] or ()
     return ModelRow(
         model,
-        inputs.words(model.training.model.network, model.plan.given_as),
+        inputs.words(model.training.model.network, model.plan.input_name),
         _kl(model),
         numbers,
         " / ".join(f"{share.share.value:.2f}" for share in shares),

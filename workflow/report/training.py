@@ -32,7 +32,7 @@ def restart_section(plans: Sequence[ModelPlan], run: RunDirectory) -> Section | 
             rows.append(
                 (
                     model.name,
-                    inputs.words(model.network, model.given_as),
+                    inputs.words(model.network, model.input_name),
                     str(model.size),
                     str(model.beta).replace("lam", "λ"),
                     str(model.seed),

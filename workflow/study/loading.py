@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from simulators import contract
-from workflow.dataset.inputs import seen
+from workflow.dataset.inputs import network_input
 from workflow.study.blocks import AnalyzeBlock, Sampling, SimulateBlock, Study, TopLevel, TrainBlock
 from workflow.study.checking import build
 from workflow.study.cluster_blocks import parse_cluster
@@ -218,7 +218,7 @@ def _with_likelihood(block: TrainBlock, sources: list[Source]) -> TrainBlock:
     if block.likelihood != "auto":
         return block
     info = infos_at(*selected(block, sources)[0])[0]
-    natural = {seen(info, given_as).stored.likelihood for given_as in block.inputs}
+    natural = {network_input(info, input_name).stored.likelihood for input_name in block.inputs}
     return replace(block, likelihood=natural.pop()) if len(natural) == 1 else block
 
 

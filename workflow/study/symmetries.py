@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workflow.dataset.origins import ShardTask
 
 
-def symmetries_of(tasks: Iterable[ShardTask], given_as: Input) -> tuple[str, ...]:
+def symmetries_of(tasks: Iterable[ShardTask], input_name: Input) -> tuple[str, ...]:
     """Symmetries that the weights of all these shards have, as they act on the network's input.
 
     Empty where some of the data were not simulated here: nothing is known of their weights.
@@ -24,19 +24,19 @@ def symmetries_of(tasks: Iterable[ShardTask], given_as: Input) -> tuple[str, ...
         if isinstance(task, DataTask):
             return ()
         points.append((task.system, task.point))
-    return common(points, given_as)
+    return common(points, input_name)
 
 
-def common(points: Iterable[tuple[str, Any]], given_as: Input) -> tuple[str, ...]:
+def common(points: Iterable[tuple[str, Any]], input_name: Input) -> tuple[str, ...]:
     """The same for simulated points, each with its system; empty for an input that is not on the lattice's sites."""
-    if is_second(given_as):
+    if is_second(input_name):
         return ()
     shared = set(SYMMETRIES)
     for system, spec in points:
         shared &= set(contract.load(system).symmetries_of(spec))
-    if is_averaged(given_as):
+    if is_averaged(input_name):
         # An average does not change with the order of the slices.
         shared.discard("time")
-    if is_staggered(given_as) and "translations" in shared:
+    if is_staggered(input_name) and "translations" in shared:
         shared = shared - {"translations"} | {STAGGERED_TRANSLATIONS}
     return tuple(name for name in SYMMETRIES if name in shared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.config import ModelConfig, TrainConfig
 from simulators import contract
 from workflow.dataset.info import DatasetInfo
-from workflow.dataset.inputs import Input, is_second, objection, seen
+from workflow.dataset.inputs import Input, is_second, network_input, objection
 from workflow.dataset.origins import DataSource
 from workflow.dataset.points import Point
 from workflow.study.blocks import TrainBlock, listed, parse_beta
@@ -57,8 +57,8 @@ def check_train(block: TrainBlock, place: str, sources: list[Source], complete: 
     if len(kinds := {info.stored for info in infos}) > 1:
         numbers = " and ".join(sorted(str(kind.states) for kind in kinds))
         return [*problems, Problem(f"{place}.select", f"must choose one number of states, got {numbers}")]
-    for given_as in block.inputs:
-        problems += _check_input(block, place, given_as, list(infos))
+    for input_name in block.inputs:
+        problems += _check_input(block, place, input_name, list(infos))
     return list(dict.fromkeys(problems + _check_augment(block, place, chosen)))
 
 
@@ -78,41 +78,41 @@ def _check_sweeps(block: TrainBlock, place: str) -> list[Problem]:
     return problems
 
 
-def _check_input(block: TrainBlock, place: str, given_as: Input, infos: list[DatasetInfo]) -> list[Problem]:
+def _check_input(block: TrainBlock, place: str, input_name: Input, infos: list[DatasetInfo]) -> list[Problem]:
     """Whether the selected configurations have this input, in one shape per size, and the networks take that shape.
 
     Args:
         block: what to train.
         place: of the block in the file.
-        given_as: one of its inputs.
+        input_name: one of its inputs.
         infos: of the selected configurations, each kind once.
     """
-    if (text := next(filter(None, (objection(info, given_as) for info in infos)), None)) is not None:
-        return [Problem(f"{place}.input", f'"{given_as}" {text}')]
-    if given_as.endswith("tau-average") and all(info.shape[0] == 1 for info in infos):
-        return [Problem(f"{place}.input", f'"{given_as}" averages channels, of which there is only one')]
+    if (text := next(filter(None, (objection(info, input_name) for info in infos)), None)) is not None:
+        return [Problem(f"{place}.input", f'"{input_name}" {text}')]
+    if input_name.endswith("tau-average") and all(info.shape[0] == 1 for info in infos):
+        return [Problem(f"{place}.input", f'"{input_name}" averages channels, of which there is only one')]
     problems = []
-    given = [seen(info, given_as) for info in infos]
+    network_inputs = [network_input(info, input_name) for info in infos]
     by_rows: dict[int, DatasetInfo] = {}
-    for info in given:
+    for info in network_inputs:
         other = by_rows.setdefault(info.shape[1], info)
         if other.shape != info.shape:
             shapes = " and ".join(" x ".join(map(str, shape)) for shape in (other.shape, info.shape))
-            can_average = not is_second(given_as) and objection(info, "tau-average") is None
+            can_average = not is_second(input_name) and objection(info, "tau-average") is None
             way = ', or input = "tau-average" for one of all' if can_average else ""
             text = f"must choose configurations of one shape per size, got {shapes}; take a block for each{way}"
             problems.append(Problem(f"{place}.select", text))
             break
-    return problems + _check_configs(block, place, given_as, list(by_rows.values()))
+    return problems + _check_configs(block, place, input_name, list(by_rows.values()))
 
 
-def _check_configs(block: TrainBlock, place: str, given_as: Input, infos: list[DatasetInfo]) -> list[Problem]:
+def _check_configs(block: TrainBlock, place: str, input_name: Input, infos: list[DatasetInfo]) -> list[Problem]:
     """What the networks themselves refuse. Each of their messages begins with the name of the setting.
 
     Args:
         block: what to train.
         place: of the block in the file.
-        given_as: one of its inputs.
+        input_name: one of its inputs.
         infos: of the network's input, one for each size.
     """
     problems: dict[Problem, None] = {}
@@ -134,8 +134,8 @@ def _check_configs(block: TrainBlock, place: str, given_as: Input, infos: list[D
                     raise ValueError(f"workers must be at most batch, {block.batch}, to share it; got {block.workers}")
             except ValueError as error:
                 name, _, message = str(error).partition(" ")
-                if name == "likelihood" and given_as != "raw":
-                    message += f', with input = "{given_as}"'
+                if name == "likelihood" and input_name != "raw":
+                    message += f', with input = "{input_name}"'
                 problems[Problem(f"{place}.{name}", message)] = None
     return list(problems)
 
@@ -154,7 +154,7 @@ def _check_augment(block: TrainBlock, place: str, chosen: list[tuple[Source, Poi
         return [Problem(f"{place}.augment", text)]
     systems = {source.system: contract.load(source.system) for source, _ in chosen}
     specs = [(source.system, systems[source.system].spec(**dict(point.values))) for source, point in chosen]
-    if all(common(specs, given_as) for given_as in block.inputs):
+    if all(common(specs, input_name) for input_name in block.inputs):
         return []
     text = f"needs a symmetry that all selected points of {specs[0][0]} have; its SYMMETRIES name none"
     return [Problem(f"{place}.augment", text)]

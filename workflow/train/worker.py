@@ -96,11 +96,11 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
 
 def _data_of(model: ModelPlan, run: RunDirectory, data: dict[Any, TrainingData]) -> TrainingData:
     """The training set of a model, kept in ``data`` until another one is needed: one at a time in memory."""
-    key = (model.size, model.task_ids, model["held_out"], model.memory, model.given_as)
+    key = (model.size, model.task_ids, model["held_out"], model.memory, model.input_name)
     if key not in data:
         data.clear()
         shards = model.system, model.size, model.task_ids
-        data[key] = training_data(run, *shards, model["held_out"], model.memory, model.given_as)
+        data[key] = training_data(run, *shards, model["held_out"], model.memory, model.input_name)
     return data[key]
 
 

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from analysis.errors import Chains, index_chains
 from analysis.latent_space.probe import Probe, fit, probe
 from analysis.latent_space.similarity import cosine_matrix, similarity
-from analysis.phases import Phases, given
+from analysis.phases import Phases, of_labels
 
 FALSE_ALARM = 1e-5  # chance that correct code fails one of the statistical tests below; seeds are fixed
 
@@ -21,7 +21,7 @@ def chains_of(rows: int) -> Chains:
 
 
 def classes(rows: int, number: int) -> Phases:
-    return given(np.arange(rows) * number // rows, [str(c) for c in range(number)])
+    return of_labels(np.arange(rows) * number // rows, [str(c) for c in range(number)])
 
 
 def test_blocks_of_known_directions() -> None:
@@ -148,6 +148,6 @@ def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="held-out latents"):
         probe(x, [0, 1, 0, 1], np.zeros((4, 3)), [0] * 4, chains_of(40), rng)
     with pytest.raises(ValueError, match="two classes of two"):
-        similarity(x, x + 1, given([0, 0, 0, 0], ["a"]), chains_of(40), rng)
+        similarity(x, x + 1, of_labels([0, 0, 0, 0], ["a"]), chains_of(40), rng)
     with pytest.raises(ValueError, match="per_class"):
         cosine_matrix(x, np.zeros(4, dtype=np.intp), 0, rng)

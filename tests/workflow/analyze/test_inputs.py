@@ -24,7 +24,7 @@ from workflow.analyze.sizes import SizeJob, _configurations
 from workflow.cli.main import main
 from workflow.dataset import codec, inputs, shards
 from workflow.dataset.info import DatasetInfo, simulated
-from workflow.dataset.inputs import Input, objection, restored, seen, signs, transformed
+from workflow.dataset.inputs import Input, as_stored, network_input, objection, signs, transform
 from workflow.dataset.reading import configurations, numbers, training_data
 from workflow.dataset.variables import Stored
 from workflow.encode import shards_of
@@ -58,33 +58,33 @@ def shard_of(x_SCHW: Any, encoding: str) -> shards.Shard:
 
 def test_what_the_transforms_are() -> None:
     x_SCHW = spins(1, samples=7, shape=(5, 4, 4))
-    assert transformed(x_SCHW, "raw") is x_SCHW
-    average = transformed(x_SCHW, "tau-average")
+    assert transform(x_SCHW, "raw") is x_SCHW
+    average = transform(x_SCHW, "tau-average")
     assert average.shape == (7, 1, 4, 4) and average.dtype == np.float32
     np.testing.assert_array_equal(average[:, 0], (x_SCHW.sum(axis=1) / 5).astype(np.float32))
-    staggered = transformed(x_SCHW, "staggered")
+    staggered = transform(x_SCHW, "staggered")
     assert staggered.dtype == np.int8
     for row, column in np.ndindex(4, 4):
         np.testing.assert_array_equal(staggered[..., row, column], (-1) ** (row + column) * x_SCHW[..., row, column])
-    np.testing.assert_array_equal(transformed(staggered, "staggered"), x_SCHW)
-    both = transformed(x_SCHW, "staggered-tau-average")
-    np.testing.assert_array_equal(both, transformed(staggered, "tau-average"))
+    np.testing.assert_array_equal(transform(staggered, "staggered"), x_SCHW)
+    both = transform(x_SCHW, "staggered-tau-average")
+    np.testing.assert_array_equal(both, transform(staggered, "tau-average"))
 
 
 @pytest.mark.parametrize("name", ["raw", "tau-average", "staggered", "staggered-tau-average"])
 def test_what_is_given_is_what_is_announced(name: Input, monkeypatch: pytest.MonkeyPatch) -> None:
     x_SCHW = spins(2, samples=9, shape=(5, 4, 4))
-    shard, given = shard_of(x_SCHW, "bits"), seen(SPINS, name)
+    shard, given = shard_of(x_SCHW, "bits"), network_input(SPINS, name)
     rows = np.array([8, 1, 4])
     read = configurations(shard, name, rows)
     assert read.shape[1:] == given.shape
-    np.testing.assert_array_equal(read, transformed(x_SCHW[rows], name))
+    np.testing.assert_array_equal(read, transform(x_SCHW[rows], name))
     samples = samples_of(numbers(shard, name, rows), given.shape, *given.stored)
     features = samples.unpack(torch.arange(3)).numpy()
     np.testing.assert_array_equal(features, read.reshape(3, -1).astype(np.float32))
     assert (numbers(shard, name).dtype == np.uint8) == (not inputs.is_averaged(name)), "bits stay bits"
     monkeypatch.setattr("workflow.dataset.reading.SITES_AT_ONCE", 200)
-    np.testing.assert_array_equal(configurations(shard, name), transformed(x_SCHW, name))
+    np.testing.assert_array_equal(configurations(shard, name), transform(x_SCHW, name))
     assert configurations(shard, name, np.zeros(9, bool)).shape == (0, *given.shape)
     assert numbers(shard, name, np.zeros(9, bool)).shape == (0, numbers(shard, name).shape[1])
 
@@ -92,7 +92,7 @@ def test_what_is_given_is_what_is_announced(name: Input, monkeypatch: pytest.Mon
 def test_raw_is_the_very_bytes() -> None:
     shard = shard_of(spins(3, samples=4, shape=(5, 4, 4)), "bits")
     assert numbers(shard, "raw").base is shard.packed_SB or numbers(shard, "raw") is shard.packed_SB
-    assert seen(SPINS, "raw") is SPINS
+    assert network_input(SPINS, "raw") is SPINS
 
 
 @pytest.mark.parametrize(
@@ -115,30 +115,30 @@ def test_raw_is_the_very_bytes() -> None:
 def test_what_does_not_fit_says_what_does(info: DatasetInfo, name: Input, text: str) -> None:
     assert text in str(objection(info, name))
     with pytest.raises(ValueError, match="input = "):
-        seen(info, name)
+        network_input(info, name)
     assert objection(info, "raw") is None
 
 
 def test_spins_of_three_states_can_be_staggered() -> None:
     system = contract.load("blume-capel")
     info = simulated(system, system.example)
-    assert objection(info, "staggered") is None and seen(info, "staggered") == info
+    assert objection(info, "staggered") is None and network_input(info, "staggered") == info
     x_SCHW = np.random.default_rng(1).integers(-1, 2, (6, *info.shape)).astype(np.int8)
-    assert transformed(x_SCHW, "staggered").dtype == np.int8
+    assert transform(x_SCHW, "staggered").dtype == np.int8
     one_hot = (x_SCHW == np.array([-1, 0, 1])[None, :, None, None]).astype(float)
-    staggered = transformed(x_SCHW, "staggered")
+    staggered = transform(x_SCHW, "staggered")
     given = (staggered == np.array([-1, 0, 1])[None, :, None, None]).astype(float)
-    np.testing.assert_array_equal(restored(given, info.stored, "staggered"), one_hot)
+    np.testing.assert_array_equal(as_stored(given, info.stored, "staggered"), one_hot)
 
 
 @pytest.mark.parametrize("variable", ["spins", "values"])
 def test_order_parameters_are_read_in_the_frame_of_what_is_stored(variable: Any) -> None:
     x_SCHW = np.random.default_rng(2).choice([-1.0, 1.0], (6, 1, 4, 4))
     kind = Stored(variable, 2, 0)
-    given = transformed(x_SCHW, "staggered")
+    given = transform(x_SCHW, "staggered")
     decoded = (1 + given) / 2 if variable == "spins" else given
     order = OrderParameter("staggered_magnetization", ("staggered_magnetization",))
-    found = components(restored(decoded, kind, "staggered"), Variable(variable), order)[:, 0]
+    found = components(as_stored(decoded, kind, "staggered"), Variable(variable), order)[:, 0]
     np.testing.assert_allclose(found, (x_SCHW * signs((4, 4))).mean((1, 2, 3)), atol=1e-12)
     wrong = components(decoded, Variable(variable), order)[:, 0]
     assert not np.allclose(wrong, found), "negative control: what is decoded is another configuration"
@@ -146,7 +146,7 @@ def test_order_parameters_are_read_in_the_frame_of_what_is_stored(variable: Any)
 
 def test_the_default_likelihood_follows_and_others_are_refused_with_those_that_fit() -> None:
     study = parse(TWO_TEMPERATURES)
-    assert [(r.given_as, r["likelihood"], r.seen.shape) for r in model_plans(study)] == [
+    assert [(r.input_name, r["likelihood"], r.network_input.shape) for r in model_plans(study)] == [
         ("tau-average", "gaussian", (1, 4, 4)),
         ("raw", "bernoulli", (8, 4, 4)),
         ("staggered", "bernoulli", (8, 4, 4)),
@@ -215,7 +215,7 @@ def test_one_network_of_averages_reads_every_temperature(run: RunDirectory) -> N
     tasks = shard_tasks(study)
     average, raw, staggered = model_plans(study)
     assert len(average.task_ids) == 2 and shards_of(average, tasks) == list(tasks)
-    data = training_data(run, "hubbard", 4, average.task_ids, 0.25, given_as="tau-average")
+    data = training_data(run, "hubbard", 4, average.task_ids, 0.25, input_name="tau-average")
     assert data.shape == (1, 4, 4) and data.configurations_SN.dtype == np.float32
     assert len(data.configurations_SN) == 2 * 96
     for item in (raw, staggered):
@@ -235,10 +235,10 @@ def test_latents_are_of_what_the_network_was_trained_on(run: RunDirectory) -> No
     for item in model_plans(study):
         for task in shards_of(item, shard_tasks(study)):
             x_SCHW = shards.read(run.shard(task)).configurations()
-            given = by_hand[item.given_as](x_SCHW.astype(float))
+            given = by_hand[item.input_name](x_SCHW.astype(float))
             packed = np.packbits(given.reshape(len(given), -1) > 0, axis=1)
-            content = packed if item.given_as != "tau-average" else given.reshape(len(given), -1)
-            samples = samples_of(content, given.shape[1:], *item.seen.stored)
+            content = packed if item.input_name != "tau-average" else given.reshape(len(given), -1)
+            samples = samples_of(content, given.shape[1:], *item.network_input.stored)
             expected = inference.encode(load_model(run, item), samples)
             table = read_table(run.latents(item.train_id) / f"{task.task_id}.parquet")
             np.testing.assert_allclose(table.column("mean_0").to_numpy(), expected.mean[:, 0], atol=1e-6)
@@ -321,7 +321,7 @@ def test_fields_of_other_programs_at_two_temperatures_train_one_network(tmp_path
         result = serial(stage, write_study(tmp_path / "study.toml", study), tmp_path / "run")
         assert result.exit_code == 0, result.output
     (item,) = model_plans(parse(study, folder=tmp_path))
-    assert len(item.task_ids) == 2 and item.seen.shape == (1, 4, 4)
+    assert len(item.task_ids) == 2 and item.network_input.shape == (1, 4, 4)
     assert len(list(RunDirectory(tmp_path / "run").latents(item.train_id).glob("*.parquet"))) == 2
 
 
@@ -388,7 +388,7 @@ def test_the_direction_of_a_latent_is_applied_to_single_times(run: RunDirectory)
     parity = (-1) ** np.indices((4, 4)).sum(0)
     for item, frame in ((raw, 1), (staggered, parity)):
         tasks = shards_of(item, shard_tasks(study))
-        held = held_out_samples(run, tasks, set(item.task_ids), 0.25, item.given_as)
+        held = held_out_samples(run, tasks, set(item.task_ids), 0.25, item.input_name)
         mean_SZ = np.zeros((len(held.rows), item["latent"]))
         curves = _Curves(context(held, mean_SZ, tasks, run=run, model=item, units=(0, 1)))
         weight_CHW = curves._direction(1)

@@ -35,10 +35,10 @@ def constant(likelihood: Likelihood, output: float) -> Model:
     return Model(config, vae.eval())
 
 
-def shares(likelihood: Likelihood, output: float, given_as: Input, folder: Path) -> dict[str, float]:
-    study = parse({**STUDY, "train": [{"name": "a", "likelihood": likelihood, "input": given_as}]})
+def shares(likelihood: Likelihood, output: float, input_name: Input, folder: Path) -> dict[str, float]:
+    study = parse({**STUDY, "train": [{"name": "a", "likelihood": likelihood, "input": input_name}]})
     (plan,), (task,) = model_plans(study), shard_tasks(study)
-    samples: Any = SimpleNamespace(physics=physics(task, given_as))
+    samples: Any = SimpleNamespace(physics=physics(task, input_name))
     made = context(samples, np.zeros((1, 2)), [task], run=RunDirectory.at(str(folder)), model=plan)
     vars(made)["network"] = constant(likelihood, output)
     made._results["thermal"], made._streams["thermal"] = None, np.random.default_rng(1)
@@ -47,14 +47,14 @@ def shares(likelihood: Likelihood, output: float, given_as: Input, folder: Path)
     return {share.phase: share.share.value for share in result if share.share.value}
 
 
-@pytest.mark.parametrize("given_as", ["raw", "staggered"])
+@pytest.mark.parametrize("input_name", ["raw", "staggered"])
 # ln(17 / 3) is the field of a mean of 0.7: a probability of 0.85. A linear decoder may also leave -1 ... 1.
 @pytest.mark.parametrize(
     ("likelihood", "output"), [("bernoulli", np.log(17 / 3)), ("gaussian", 0.7), ("gaussian", -1.6)]
 )
-def test_a_uniform_mean_is_one_phase(likelihood: Likelihood, output: float, given_as: Input, tmp_path: Path) -> None:
-    phase = "magnetization" if given_as == "raw" else "staggered_magnetization"
-    assert shares(likelihood, output, given_as, tmp_path) == {phase: 1.0}
+def test_a_uniform_mean_is_one_phase(likelihood: Likelihood, output: float, input_name: Input, tmp_path: Path) -> None:
+    phase = "magnetization" if input_name == "raw" else "staggered_magnetization"
+    assert shares(likelihood, output, input_name, tmp_path) == {phase: 1.0}
 
 
 @pytest.mark.parametrize(("likelihood", "output"), [("bernoulli", 0.0), ("gaussian", 0.0)])

@@ -78,7 +78,7 @@ def test_a_matrix_for_every_temperature(run: RunDirectory) -> None:
     study = parse(STUDY)
     tasks = shard_tasks(study)
     matrix, raw, cold = model_plans(study)
-    assert [(item.given_as, item["likelihood"], item.seen.shape) for item in (matrix, raw, cold)] == [
+    assert [(item.input_name, item["likelihood"], item.network_input.shape) for item in (matrix, raw, cold)] == [
         ("green", "gaussian", (1, 16, 16)),
         ("raw", "bernoulli", (8, 4, 4)),
         ("green", "gaussian", (1, 16, 16)),
@@ -87,7 +87,7 @@ def test_a_matrix_for_every_temperature(run: RunDirectory) -> None:
     stored = [shards.read(run.shard(t), columns=(COLUMN, "chain")) for t in tasks]
     by_task = dict(zip([t.task_id for t in tasks], stored, strict=True))
     expected = [by_task[name].columns[COLUMN][by_task[name].columns["chain"] < 12] for name in matrix.task_ids]
-    data = training_data(run, "hubbard", 4, matrix.task_ids, 0.25, given_as="green")
+    data = training_data(run, "hubbard", 4, matrix.task_ids, 0.25, input_name="green")
     np.testing.assert_array_equal(data.configurations_SN, np.concatenate(expected).reshape(-1, 256))
     assert data.shape == (1, 16, 16) and data.stored == ("values", 2, 0)
     for task, shard in zip(tasks, stored, strict=True):

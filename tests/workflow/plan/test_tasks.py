@@ -150,7 +150,7 @@ def test_train_ids_of_older_programs_stay_as_they_were() -> None:
         settings=(("epochs", 4), ("hidden", 128), ("precision", "float32")),
         task_ids=("0" * 16,),
         workers=1,
-        seen=DatasetInfo(shape=(1, 4, 4), encoding="bits", variable="spins"),
+        network_input=DatasetInfo(shape=(1, 4, 4), encoding="bits", variable="spins"),
         version=1,
     )
     assert run.train_id == "22609778796c1839"

@@ -166,7 +166,7 @@ def test_squares_of_several_seeds_are_one_line() -> None:
     def model(seed: int, value: float, active: tuple[int, ...] = (0,), beta: str = "0.2 λ") -> Any:
         baselines = {"staggered_field": number(0.5 + seed / 100)}
         squared = {name: Squared(number(value), 0, baselines) for name in ("spin_structure", "energy")}
-        plan = SimpleNamespace(name="block", given_as="green", network="shallow", size=4, seed=seed)
+        plan = SimpleNamespace(name="block", input_name="green", network="shallow", size=4, seed=seed)
         return SimpleNamespace(
             plan=plan, beta=beta, analysis=analysis(squares=squared, information=information(active))
         )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.latent_space.covariance import closest
-from analysis.latent_space.squares import Reading, read_by_line, read_fluctuations
+from analysis.latent_space.squares import SquareReading, read_by_line, read_fluctuations
 from analysis.orders import columns
 from analysis.scans import Scan
 from simulators import contract
@@ -40,10 +40,10 @@ class PointReading(NamedTuple):
     """What squares give at one parameter point."""
 
     point: Parameters
-    latent: Reading
-    order: Reading | None
+    latent: SquareReading
+    order: SquareReading | None
     """From the order parameter itself, which takes no network; None: that of single channels is not stored."""
-    line: Reading | None
+    line: SquareReading | None
     """By the best line through the squares of the whole latent, where those of single channels are asked for."""
 
 
@@ -126,12 +126,12 @@ class _Curves:
         unit = units[closest(mean_SZ[:, units], order_S, samples.thermal)]
         chains, rng, resamples, point_S = samples.thermal, self._rng, self._context.resamples, self._point_S
 
-        def read(squares: _Squares) -> tuple[Reading, ...]:
+        def read(squares: _Squares) -> tuple[SquareReading, ...]:
             values = squares.linear_S, squares.square_S, order_S, scale_S, rest_S, value_S
             return read_fluctuations(*values, point_S, chains, rng, resamples, squares.norm)
 
         mean_S = mean_SZ[:, unit]
-        order: Sequence[Reading | None] = [None] * len(self._points)
+        order: Sequence[SquareReading | None] = [None] * len(self._points)
         line = order
         weight_CHW = self._direction(unit)
         if named.by_channel:
@@ -146,7 +146,7 @@ class _Curves:
 
     def _of_channels(self, weight_HW: NDArray[np.float32]) -> _Squares:
         """The sum over sites with these weights, of each channel by itself."""
-        frame: Input = "staggered" if is_staggered(self._context.model.given_as) else "raw"
+        frame: Input = "staggered" if is_staggered(self._context.model.input_name) else "raw"
         linear_S, square_S = np.empty(len(self._shard_S)), np.empty(len(self._shard_S))
         for h, shard, rows in self._held_out:
             sum_SC = np.tensordot(configurations(shard, frame, rows).astype(np.float32), weight_HW, axes=2)
@@ -164,8 +164,8 @@ class _Curves:
         if unit not in self._weights:
             model = self._context.model
             each = -(-RESPONSES // len(self._tasks))
-            parts = [numbers(shard, model.given_as, rows[:each]) for _, shard, rows in self._held_out]
-            some = samples_of(np.concatenate(parts), model.seen.shape, *model.seen.stored)
+            parts = [numbers(shard, model.input_name, rows[:each]) for _, shard, rows in self._held_out]
+            some = samples_of(np.concatenate(parts), model.network_input.shape, *model.network_input.stored)
             self._weights[unit] = inference.response(self._context.network, some, unit)
         return self._weights[unit]
 
@@ -210,7 +210,7 @@ def section(models: Sequence[AnalyzedModel]) -> Section | None:
                 line = _worst([of_seed.line for of_seed in of_seeds])
                 rows.append(
                     (
-                        inputs.words(first.plan.name, first.plan.given_as),
+                        inputs.words(first.plan.name, first.plan.input_name),
                         str(first.plan.size),
                         str(len(seeds)),
                         words(curve.column),
@@ -261,7 +261,7 @@ def figures(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> I
 
 
 def _panels(
-    points: Sequence[PointReading], of_seeds: Sequence[Sequence[Reading]], parameter: str
+    points: Sequence[PointReading], of_seeds: Sequence[Sequence[SquareReading]], parameter: str
 ) -> dict[str, tuple[Scan | None, list[Scan]]]:
     """By title, what was measured and what each model reads, where there is more than one value of the parameter."""
     varying = _varying(points)
@@ -301,17 +301,17 @@ def _label(point: Parameters, varying: Sequence[str]) -> str:
     return ", ".join(f"{words(name)} {point[name]:g}" for name in varying) or point_label(point)
 
 
-def _worst(of_seeds: Sequence[Reading | None]) -> Reading | None:
+def _worst(of_seeds: Sequence[SquareReading | None]) -> SquareReading | None:
     """The seed whose reading is off by most of its errors; the first, where nothing was measured otherwise."""
 
-    def sigmas(reading: Reading) -> float:
+    def sigmas(reading: SquareReading) -> float:
         off = reading.off
         return abs(off.value) / off.error if off and off.error else 0.0
 
     return max((reading for reading in of_seeds if reading is not None), key=sigmas, default=None)
 
 
-def _texts(reading: Reading | None) -> tuple[str, str]:
+def _texts(reading: SquareReading | None) -> tuple[str, str]:
     """What was read, and by how much it is off."""
     return ("", "") if reading is None else (written(reading.read), written(reading.off))
 

@@ -68,9 +68,9 @@ def analyze(context: ModelContext) -> tuple[Share, ...] | None:
     readable = mean_fields.readable(physics.orders) if physics.on_sites else []
     if not readable:
         return None
-    decoded = model.seen.stored.decoded(network.config.likelihood)
+    decoded = model.network_input.stored.decoded(network.config.likelihood)
     variable, orders = variable_of(decoded), [physics.orders[k] for k in readable]
-    stored_NFHW = inputs.restored(field_NFHW.astype(float), decoded, model.given_as)
+    stored_NFHW = inputs.as_stored(field_NFHW.astype(float), decoded, model.input_name)
     lengths = [order.length(mean_fields.components(stored_NFHW, variable, order)) for order in orders]
     return generated_shares(np.stack(lengths, axis=1), [order.name for order in orders])
 

@@ -86,7 +86,7 @@ def _class_means(context: ModelContext) -> tuple[NDArray[np.float64], float]:
     sites = 0.0
     for shard in np.unique(shard_S):
         path = context.run.shard_file(model.system, int(labelled.points[shard]["size"]), labelled.task_ids[shard])
-        x_SCHW = configurations(read_for(path, model.given_as), model.given_as)
+        x_SCHW = configurations(read_for(path, model.input_name), model.input_name)
         of_shard = shard_S == shard
         chosen = x_SCHW[samples.rows[of_shard] - labelled.first(shard)]
         x_SCQHW = features(chosen, variable).reshape(len(chosen), chosen.shape[1], -1, *chosen.shape[2:])

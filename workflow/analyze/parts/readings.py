@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from analysis.decoder import mean_fields
-from analysis.decoder.reading import Reading, read
+from analysis.decoder.reading import DecoderReading, read
 from analysis.orders import columns
 from workflow.analyze.analysis import ModelAnalysis
 from workflow.analyze.context import ModelContext
@@ -21,7 +21,7 @@ from workflow.analyze.parts import correlation, energies, information, local_tem
 from workflow.storage.run_directory import RunDirectory
 
 
-def analyze(context: ModelContext) -> dict[str, Reading] | None:
+def analyze(context: ModelContext) -> dict[str, DecoderReading] | None:
     """By order parameter that a latent was matched with; None for other likelihoods, and without a temperature or a
     coupling.
 
@@ -100,7 +100,7 @@ def figures(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> I
 
 PART = Part(
     name="readings",
-    result=dict[str, Reading],
+    result=dict[str, DecoderReading],
     analyze=analyze,
     numbers=numbers,
     quantities=(Quantity("reading_deviation_", "deviation of m(z) from E[o | z],"),),

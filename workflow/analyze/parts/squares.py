@@ -93,17 +93,17 @@ def _principal(context: ModelContext) -> NDArray[np.float64] | None:
 
 def _features(context: ModelContext, rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
     """(S, F) what the network is given, of the rows of all shards together."""
-    given_as, variable = context.model.given_as, context.samples.physics.variable
+    input_name, variable = context.model.input_name, context.samples.physics.variable
     parts: list[NDArray[Any]] = []
     first, size = 0, 0
     for task in context.tasks:
-        shard = read_for(context.run.shard(task), given_as)
+        shard = read_for(context.run.shard(task), input_name)
         count = len(shard.packed_SB)
         of_shard = rows[(rows >= first) & (rows < first + count)] - first
         first += count
         if not len(of_shard):
             continue
-        x_SCHW = configurations(shard, given_as, of_shard)
+        x_SCHW = configurations(shard, input_name, of_shard)
         size += 4 * x_SCHW.size
         if size > LARGEST_DATA:
             return None
@@ -128,7 +128,7 @@ def section(models: Sequence[AnalyzedModel]) -> Section | None:
             of_seeds = [(model.analysis[PART] or {})[column] for model in seeds]
             ordered = sorted(of_seeds, key=lambda squared: squared.strength)
             cells = (
-                inputs.words(first.plan.name, first.plan.given_as),
+                inputs.words(first.plan.name, first.plan.input_name),
                 str(first.plan.size),
                 first.beta,
                 str(len(seeds)),
