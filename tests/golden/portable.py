@@ -8,7 +8,7 @@ Found by carrying out the list for processors with AVX-512, with AVX2 and with S
   of certificates. Sums have the order of the processor's vectors, products may be fused with sums, and exp, log and
   cos are those of numpy, of the C library or of BLAS.
 * Rounded in single precision: networks, whose training amplifies it.
-* Other numbers altogether: see ``CHAOTIC_ALGORITHM`` and ``CHAOTIC_NETWORK``.
+* Other numbers altogether: see the constants ``CHAOTIC_...``.
 
 On the machine that made the list, files are the same, too.
 """
@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from math import ceil, log10
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ sweep to sweep: 1e-16 has become 1e-12 in some shards of the list, and other con
 CHAOTIC_NETWORK = "table-1"
 """Under batch norm some gradients are nothing but rounding, and Adam's first steps are their signs, so that weights and
 all that follows are decided by rounding (tests/models/training/test_data_parallel.py)."""
+CHAOTIC_PRECISION = "bfloat16"
+"""Rounding in single precision decides here and there how a number is rounded to eight bits."""
 
 
 def portable(run: Path) -> Portable:
@@ -85,8 +88,7 @@ def _shard(path: Path) -> dict[str, Any]:
         "rounded": rounded,
         "sweeps": [certificate.get(name) for name in ("algorithm", "thermalization", "spacing", "measurements")],
         "certificate": {
-            name: _short([part["mean"], part["error"], part["tau_int"]])
-            for name, part in certificate.get("observables", {}).items()
+            name: _short([part["error"], part["tau_int"]]) for name, part in certificate.get("observables", {}).items()
         },
     }
 
@@ -110,12 +112,13 @@ def _model(folder: Path, summary: list[dict[str, Any]]) -> dict[str, Any]:
     losses = [json.loads(line)["reconstruction"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     entry = {
         "file": digest((folder / "weights.safetensors").read_bytes()),
-        "network": result["model"]["network"],
+        "chaotic": result["model"]["network"] == CHAOTIC_NETWORK
+        or result["training"]["precision"] == CHAOTIC_PRECISION,
         "steps": len(losses) * -(-result["samples"] // result["training"]["batch"]),
         "beta": _short([result["beta"]])[0],
         "first_loss": _short(losses)[0],
     }
-    if entry["network"] == CHAOTIC_NETWORK:
+    if entry["chaotic"]:
         return entry
     weights = load_file(str(folder / "weights.safetensors"))
     records = [record for record in summary if record.get("train_id") == folder.name]
@@ -139,8 +142,16 @@ def _numbers(records: list[dict[str, Any]]) -> dict[str, Any]:
         )
         known[name] += 1
         key = name if known[name] == 1 else f"{name} {known[name]}"
-        number[key] = _short([record["estimate"], record["error"]], digits=7)
+        number[key] = rounded_to_error(record["estimate"], record["error"])
     return number
+
+
+def rounded_to_error(value: float | None, error: float | None) -> list[Any]:
+    """Both to a thousandth of the error or better; to seven digits without one."""
+    if value is None or not error:
+        return _short([value, error], digits=7)
+    decimals = 3 + ceil(-log10(error))
+    return [round(value, decimals), round(error, decimals)]
 
 
 def _short(numbers: list[Any], digits: int = 9) -> list[Any]:

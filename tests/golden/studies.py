@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data_files import spin_file
+from data_files import spin_file, spins, write_parquet
 
 FEW: dict[str, Any] = {"samples": 64, "chains": 8, "thermalization": 20, "spacing": 2}
 """Certificates may object: what is compared are bytes."""
@@ -166,14 +166,37 @@ DATA = _study(
     ],
 )
 
+AUTO = {"size": 2, "temperature": 1.0, "interaction": 2.0, "trotter_step": 0.25, "samples": 64, "algorithm": "auto"}
+REST = _study(
+    "rest",
+    simulate=[
+        {"system": "anderson", "size": 2, "temperature": 0.5, "interaction": [4.0, 4.5], "hybridization": 1.0,
+         "trotter_step": 0.25, "samples": 32, "chains": 16, "algorithm": "tempering", "thermalization": 4,
+         "spacing": 1},
+        {"system": "anderson", "hybridization": 1.0, **AUTO},
+        {"system": "hubbard", **AUTO},
+    ],
+    data=[{"name": "fields", "path": "fields"}],
+    train=[_train("average", select={"data": "fields"}, input="tau-average", batch=16)],
+)  # fmt: skip
+"""What the others leave out: ``auto`` and tempering of fermions, and fields of other programs at two temperatures."""
+GAUSSIAN = _study(
+    "gaussian",
+    simulate=[{**PHASES, "size": 4, "samples": 128}],
+    train=[_train("spins", likelihood="gaussian", input=["raw", "staggered"])],
+)
+
 
 def write_inputs(folder: Path) -> None:
-    """The files that ``DATA`` names, but for those of MNIST."""
+    """The files that ``DATA`` and ``REST`` name, but for those of MNIST."""
+    for name, slices, temperature in (("cold", 6, 1.0), ("hot", 3, 2.0)):
+        x_SCHW = spins(slices, samples=64, shape=(slices, 4, 4))
+        write_parquet(folder / "fields" / f"{name}.parquet", x_SCHW, "bits", temperature=temperature)
     spin_file(folder / "files" / "a.parquet", 1, 1.5, chain=np.arange(40) % 5 + 10, label=np.arange(40) % 2)
     spin_file(folder / "files" / "b.parquet", 2, 4.0, chain=np.arange(40) // 10, label=0)
 
 
 STUDIES: dict[str, dict[str, Any]] = {
     **{f"samplers-{system}": samplers(system) for system in POINTS},
-    **{study["name"]: study for study in (ISING, STATES, CONTINUOUS, FIELDS, DATA)},
+    **{study["name"]: study for study in (ISING, STATES, CONTINUOUS, FIELDS, DATA, REST, GAUSSIAN)},
 }

@@ -5,22 +5,30 @@ Kept right by ``python -m tests.golden tests/golden/list.json --portable`` (CONT
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from data_files import expect_tiny_mnist, write_idx
 
+from models.config import Likelihood, Network
+from models.config import Model as ModelKind
 from models.training import trainer
+from simulators import contract
+from simulators.contract import TEMPERING
 from simulators.discrete import ising_metropolis
-from tests.golden.comparison import compare
+from tests.golden.comparison import EIGENVALUE, SHARE, STEP, compare
 from tests.golden.machine import machine
 from tests.golden.portable import Portable, portable
 from tests.golden.recording import WITHOUT_PAGE, carried_out
-from tests.golden.studies import STUDIES
-from workflow.plan.tasks import SimulationJob
+from tests.golden.studies import STUDIES, write_inputs
+from workflow.dataset.inputs import Input
+from workflow.plan.tasks import SimulationJob, model_plans
+from workflow.study.data_blocks import KINDS
+from workflow.study.loading import parse
 
 LIST = json.loads((Path(__file__).parent / "list.json").read_text())
-QUICK = ("samplers-ising", "samplers-blume-capel", "samplers-anderson", "data")
+QUICK = ("samplers-ising", "samplers-blume-capel", "rest", "gaussian")
 """Studies of a second or two; the others are run by ``make test-slow``."""
 
 
@@ -98,17 +106,33 @@ def test_a_constant_of_the_training_is_noticed(
     assert "exact" not in text and "last_loss" in text and "first_loss" not in text
 
 
-def test_rounding_is_not_noticed_and_what_is_larger_is(before: Portable) -> None:
-    """Every bound, from both sides."""
-    other = json.loads(json.dumps(before))
+def scaled(listing: Portable, share: float) -> Portable:
+    """With a number, a loss and a beta that are off by this share of what they may be off."""
+    other: Portable = json.loads(json.dumps(listing))
     (model,) = other["models"].values()
-    name, (value, error) = next((name, pair) for name, pair in model["numbers"].items() if pair[1])
-    model["numbers"][name] = [value + 0.004 * error, error]
-    model["last_loss"] *= 1 + 5e-7
-    model["beta"] *= 1 + 5e-6
-    assert not compare(before, other)
-    model["numbers"][name] = [value + 0.006 * error, error]
-    assert [difference.place.split()[2] for difference in compare(before, other)] == [name]
-    model["last_loss"] *= 1 + 2e-6
-    model["beta"] *= 1 + 2e-5
-    assert len(compare(before, other)) == 3
+    value, error = model["numbers"]["kl_0"]
+    model["numbers"]["kl_0"] = [value + share * SHARE * error, error]
+    model["last_loss"] *= 1 + share * STEP * model["steps"]
+    model["beta"] *= 1 + share * EIGENVALUE
+    return other
+
+
+def test_rounding_is_not_noticed_and_what_is_larger_is(before: Portable) -> None:
+    assert not compare(before, scaled(before, 0.9))
+    assert len(compare(before, scaled(before, 1.1))) == 3
+
+
+def test_the_studies_touch_everything_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systems = {name: contract.load(name) for name in contract.names()}
+    algorithms = {(name, by) for name, system in systems.items() for by in (*system.algorithms, TEMPERING, "auto")}
+    blocks = [block for study in STUDIES.values() for block in study.get("simulate", [])]
+    assert {(block["system"], block.get("algorithm", "auto")) for block in blocks} == algorithms
+    write_inputs(tmp_path)
+    write_idx(tmp_path / "idx", expect_tiny_mnist(monkeypatch))
+    plans = [plan for study in STUDIES.values() for plan in model_plans(parse(study, folder=tmp_path))]
+    assert {plan.network for plan in plans} == set(get_args(Network))
+    for name, choices in (("likelihood", Likelihood), ("model", ModelKind)):
+        assert {plan[name] for plan in plans} == set(get_args(choices)), name
+    assert {plan.given_as for plan in plans} == set(get_args(Input))
+    sources = {block.get("source") for study in STUDIES.values() for block in study.get("data", [])}
+    assert sources == {None, *KINDS}
