@@ -89,7 +89,7 @@ class RowMajor(CountedUpdates):
 
 
 class Lanes(CountedUpdates):
-    """Chains as (G, I, J, K) states, every group with the random words of a ``simulators.lanes`` stream.
+    """Chains as (G, I, J, K) states, every group with the random words of a ``simulators.rng.lanes`` stream.
 
     A subclass sets ``lanes`` and advances ``states_GIJK`` with ``stream_GS``, and adds to ``counts_2`` the moves of the
     lanes that hold a chain.  Lanes beyond the last chain repeat the last chain's start.
@@ -190,7 +190,7 @@ class ChainSimulation:
 
     @property
     def numerics(self) -> dict[str, float]:
-        """What the certificate should tell of rounding and the like."""
+        """Numbers on rounding and the like for the certificate."""
         return {}
 
     def state(self) -> Arrays:
@@ -219,7 +219,7 @@ def swap(states: NDArray[Any], others: NDArray[Any], index: Any) -> None:
 def cut(sweeps: int, limit: int) -> list[int]:
     """Parts of at most ``limit`` sweeps, at least one each, that add up to ``sweeps``.
 
-    One kernel call is given one part, well below a second of work: between calls Python can be interrupted.
+    One part is one kernel call, well below a second of work: between calls Python can be interrupted.
     """
     limit = max(1, limit)
     return [limit] * (sweeps // limit) + ([sweeps % limit] if sweeps % limit else [])

@@ -4,14 +4,14 @@ Potts: equal neighbours are joined with probability 1 - exp(-J / T), and a clust
 (Fortuin and Kasteleyn, Physica 57 (1972) 536; Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987)), or a single one
 grown from a random site takes one of the others (Wolff, Phys. Rev. Lett. 62, 361 (1989)).
 
-Reflections (clock; they serve the antiferromagnetic Potts model, too, as exchanges of pairs of values, Wang, Swendsen
-and Kotecky, Phys. Rev. Lett. 63, 109 (1989)): bonds as in ``simulators.wolff``, for a reflection drawn anew for each
-update, and every cluster is reflected with probability 1/2.
+Reflections, of clock spins: an update draws one, closes bonds as ``simulators.clusters.wolff`` does, and reflects every
+cluster with probability 1/2.  In the antiferromagnetic Potts model they exchange pairs of values (Wang, Swendsen and
+Kotecky, Phys. Rev. Lett. 63, 109 (1989)).
 
-Probabilities are exact to 2^-64: 16 bits decide, and only where they equal the first ones of the threshold a further
+Probabilities are exact to 2^-64: 16 random bits decide; where they equal the first 16 bits of the threshold, a further
 word does.
 
-Why it is fast: as ``simulators.clusters``, and no branch depends on a random number but for the rare cases.
+Why it is fast: as ``simulators.clusters.swendsen_wang``; branches depend on random numbers in rare cases only.
 
 Axes: R chains, N = L^2 sites of a chain, K reflections, S values, V words of a generator's state.
 """
@@ -119,7 +119,7 @@ def find_clusters(
     scratch: Scratch,
 ) -> None:
     """Close bonds at random, by the thresholds of their values, and set ``parent_N`` to the smallest site of each
-    site's cluster; row by row like ``clusters.find_clusters``."""
+    site's cluster; row by row like ``swendsen_wang.find_clusters``."""
     sites = size * size
     right_N, below_N, next_J, linked_J, words_X, chunk_X = scratch
     for i in range(size):
@@ -132,7 +132,7 @@ def find_clusters(
         close_bonds(row_J, below_J, chunk_X[size : 2 * size], bond_X, leading_X, values, state_V, below_N[first:end])
         join_row(parent_N, right_N, below_N, i, size, linked_J)
     for n in range(sites):
-        # A root is the smallest site of its cluster, so every parent has been resolved before it is asked.
+        # A root is the smallest site of its cluster, so the parent's own parent is its root already.
         parent_N[n] = parent_N[parent_N[n]]
 
 
@@ -162,7 +162,7 @@ def potts_swendsen_wang(
     Args:
         states_RN: values 0 to q - 1, row by row.
         state_RV: SFC64 generator of each chain; it alone decides what happens to the chain.
-        bond_SS: ``clusters.bond_threshold`` of J / T for equal values, 0 for others.
+        bond_SS: ``swendsen_wang.bond_threshold`` of J / T for equal values, 0 for others.
         size: rows, and columns, at least 2.
         updates: of each chain.
     """
@@ -175,7 +175,7 @@ def potts_swendsen_wang(
         states_N, state_V = states_RN[r], state_RV[r]
         for _ in range(updates):
             find_clusters(states_N, state_V, bond_X, leading_X, values, size, parent_N, scratch)
-            # Every site draws one, of which those of the clusters' first sites are used: there is no branch then.
+            # Every site draws a value, and takes that of its cluster's first site: no branch is needed.
             draw_values(value_N, words_X, values, state_V)
             for n in range(sites):
                 new = value_N[parent_N[n]]
@@ -213,7 +213,7 @@ def reflect_clusters(
             find_clusters(states_N, state_V, bond_X, leading_X, len(reflected_S), size, parent_N, scratch)
             fill_words(words_X, state_V)
             for n in range(sites):
-                # One bit for every site, of which that of the cluster's first site decides.
+                # Every site has a bit; that of the cluster's first site decides.
                 turned = (words_X[parent_N[n] >> 6] >> np.uint64(parent_N[n] & 63)) & ONE
                 new = reflected_S[states_N[n]] if turned else states_N[n]
                 changed += int(new != states_N[n])
@@ -234,7 +234,7 @@ def potts_wolff(
 
     Args:
         states_RN, state_RV, size: as in ``potts_swendsen_wang``.
-        bond: ``clusters.bond_threshold`` of J / T.
+        bond: ``swendsen_wang.bond_threshold`` of J / T.
         values: q.
         clusters: of each chain.
     """

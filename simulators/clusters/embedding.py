@@ -14,9 +14,9 @@ A new direction for every Wolff cluster: a loop over the clusters of one chain i
 * ``wolff_cluster`` where the spin is its own projection (phi^4: turning is phi -> -phi),
 * ``reflect_cluster`` for planar spins kept as two components (XY), which takes projections only of the sites that
   it visits, so that small clusters are cheap,
-* ``simulators.wolff.table_clusters`` for spins with few values (Ising, clock, Blume-Capel).
+* ``simulators.clusters.wolff.table_clusters`` for spins with few values (Ising, clock, Blume-Capel).
 
-How many clusters make a sweep: ``simulators.wolff.clusters_per_sweep``.
+How many clusters make a sweep: ``simulators.clusters.wolff.clusters_per_sweep``.
 
 Axes: R chains, I rows, J columns, N = I J sites of a chain, V words of a generator's state.
 """

@@ -62,7 +62,7 @@ def close_bonds(
 ) -> None:
     """Which of the bonds between ``spin_J`` and ``neighbour_J`` are closed, each with random bits of its own.
 
-    The 16 bits of a chunk decide unless they equal the first ones of the threshold; then a further word goes on.
+    The 16 bits of a chunk decide; where they equal the first 16 bits of the threshold, a further word does.
     """
     first, product = np.uint16(bond >> ABOVE_CHUNKS), np.int8(satisfied)
     tie = False
@@ -147,7 +147,7 @@ def toss(
     """
     fill_words(words_X, state_V)
     for n in range(len(parent_N)):
-        # A root is the smallest site of its cluster, so every parent has been resolved before it is asked.
+        # A root is the smallest site of its cluster, so the parent's own parent is its root already.
         parent = parent_N[parent_N[n]]
         parent_N[n] = parent
         turn_N[n] = np.int8((words_X[n >> 6] >> np.uint64(n & 63)) & ONE) if parent == n else turn_N[parent]
@@ -155,7 +155,7 @@ def toss(
 
 @njit(inline="always")
 def new_scratch(size: int) -> Scratch:
-    """What ``find_clusters`` works in; made once, since small lattices are done sooner than memory is found."""
+    """Work arrays of ``find_clusters``, allocated once: on small lattices allocation takes longer than an update."""
     words_X = np.empty((size + 1) // 2, dtype=np.uint64)
     return (
         np.empty(size * size, dtype=np.uint8),
@@ -234,7 +234,7 @@ def swendsen_wang(
     Args:
         spins_RIJ: R chains of I x J spins +-1 or 0, I = J >= 2, even if ``satisfied`` is -1.
         state_RV: SFC64 generator of each chain; it alone decides what happens to the chain.
-        bond: ``bond_threshold`` of 2 |J| / T: two neighbours whose product is ``satisfied`` are joined so often.
+        bond: ``bond_threshold`` of 2 |J| / T, for neighbours whose product is ``satisfied``.
         satisfied: product of neighbours that the coupling prefers, the sign of J.
         field: h of H = ... + h sum s.
         temperature: T.

@@ -36,7 +36,7 @@ from simulators.rng.sfc64 import (
 WARM_UP_SWEEPS = 8
 """Sweeps before those over which clusters are counted, and the number of these."""
 SITES_PER_CALL = 2**22
-"""What one kernel call is given at most, well below a second of work: between calls Python can be interrupted."""
+"""Limit of one kernel call, well below a second of work: between calls Python can be interrupted."""
 LARGEST_GAIN = 1e290
 CHUNK = np.uint64(0xFFFF)
 ONE_COLUMN = 1 << 32
@@ -318,8 +318,8 @@ def table_clusters(
 
     Why it is fast: a member waits in a queue, first in, first out, so that the processor knows the members to come
     long before their turn and works on several at once; whether a neighbour joins is arithmetic, without a branch
-    that could be mispredicted; one random word serves four neighbours, 16 bits each, and only where these equal the
-    first ones of the threshold, one time in 2^16, a further word decides, so that probabilities are exact to 2^-64.
+    that could be mispredicted; one random word serves four neighbours, 16 bits each.  Where these equal the first 16
+    bits of the threshold, one time in 2^16, a further word decides, so that probabilities are exact to 2^-64.
 
     Args:
         states_RN: R chains of N = size^2 values, row by row; of even size where unequal neighbours are joined.
@@ -341,7 +341,7 @@ def table_clusters(
             first = choice * values - lowest
             before = states_N[site]
             states_N[site] = reflected_X[first + before]
-            # Whoever joins is changed; only the first member can be its own mirror image.
+            # A member that joins is changed by the reflection; only the first can be its own mirror image.
             still = states_N[site] == before
             queue_N[0] = as_member(site, size)
             members, state = grow(states_N, size, bonds_X, reflected_X, first, values, lowest, queue_N, state)

@@ -1,4 +1,4 @@
-"""Names of what is measured of spins with an angle, clock and XY: what is a column, and what decides a certificate."""
+"""Names of the observables of spins with an angle, clock and XY: columns, and those that decide a certificate."""
 
 from simulators.contract import OrderDeclaration, Spec
 

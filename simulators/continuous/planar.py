@@ -98,7 +98,7 @@ def metropolis(
 
     Args:
         spins_IJX: spins of LANES chains.
-        stream_S: a stream of ``simulators.lanes``.
+        stream_S: a stream of ``simulators.rng.lanes``.
         K: J / T.
         width: tangent of half the largest rotation.
         reflections: passes of ``reflect_row`` that follow each pass of Metropolis moves.

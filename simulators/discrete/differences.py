@@ -1,9 +1,10 @@
-"""Local updates of spins with many values, 64 chains side by side, where ``simulators.transitions`` has no table.
+"""Local updates of spins with too many values for the tables of ``simulators.discrete.transitions``, 64 chains side by
+side.
 
 The energy of a bond depends on the difference of its values mod q, of which there may be any number up to 64.  Lanes
 are updated one by one here; what they share is the layout and the random numbers.
 
-Axes as in ``simulators.local``; Q values.
+Axes as in ``simulators.discrete.local``; Q values.
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ from simulators.rng.lanes import LANES, take, uniform_below
 from simulators.rng.sfc64 import SHIFT_TO_DOUBLE, TWO_TO_MINUS_53
 
 UPDATES_PER_CALL = 2**21
-"""Site updates of all lanes that one kernel call is given, up to half a second."""
+"""Most site updates, of all lanes, in one kernel call: up to half a second."""
 SMALLEST = 1e-280
 """Weights that all are smaller may have lost digits, and are made anew from energies."""
 

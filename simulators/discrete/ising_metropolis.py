@@ -4,7 +4,7 @@ A sweep proposes every even site, then every odd site.  Sites of one colour don'
 over at once.  A move that costs dH > 0 is taken with probability exp(-dH / T), exact to 2^-64 and with random bits
 of its own in every replica.
 
-Axes as in ``simulators.checkerboard``.
+Axes as in ``simulators.discrete.checkerboard``.
 """
 
 from decimal import Decimal

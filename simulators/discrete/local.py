@@ -19,8 +19,8 @@ from simulators.chains import Arrays, Lanes, cut
 from simulators.rng.lanes import LANES
 
 UPDATES_PER_CALL = 2**26
-"""Site updates of all lanes that one kernel call is given at most, well below a second of work: between calls Python
-can be interrupted."""
+"""Most site updates, of all lanes, in one kernel call, well below a second of work: between calls Python can be
+interrupted."""
 ACCEPTANCE_PERIOD = 16
 """Moves are counted on every 16th sweep, the 16th first: not where a start relaxes, and at little cost."""
 HOLD = 1 / 16

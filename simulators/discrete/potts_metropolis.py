@@ -10,7 +10,7 @@ each; the moves are then comparisons of bytes, without a table or a branch.  All
 instruction.  Bits that don't decide alone, about one time in 200 for all 64 chains together, are replaced or
 continued, so that proposals are exactly uniform and levels exact to 2^-64.
 
-Axes as in ``simulators.local``; P the four levels.
+Axes as in ``simulators.discrete.local``; P the four levels.
 """
 
 import numpy as np

@@ -4,7 +4,7 @@ What a site becomes depends on its own value s and the sum n of its neighbours a
 another.  A uniform number u decides: -1 below the first threshold, 0 below the second, 1 above.  ``thresholds`` holds
 both for every (s, n), in units of 2^-64, at index 9 (s + 1) + n + 4.
 
-Axes as in ``simulators.local``; R chains, T table entries, V words of a generator's state.
+Axes as in ``simulators.discrete.local``; R chains, T table entries, V words of a generator's state.
 """
 
 from collections.abc import Sequence

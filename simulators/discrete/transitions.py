@@ -13,7 +13,7 @@ choices: the first b are the column, the next 12 are compared with the first 12 
 
 Source: A. J. Walker, ACM TOMS 3 (1977) 253; the table as M. D. Vose, IEEE TSE 17 (1991) 972, makes it.
 
-Axes as in ``simulators.local``; Q values, C columns of a table, T table entries.
+Axes as in ``simulators.discrete.local``; Q values, C columns of a table, T table entries.
 """
 
 from typing import NamedTuple

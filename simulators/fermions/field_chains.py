@@ -1,9 +1,9 @@
-"""Simulations of Hirsch's auxiliary field: what the systems of ``simulators.hirsch`` share.
+"""Simulations of Hirsch's auxiliary field: what the systems of ``simulators.fermions.hirsch`` share.
 
 ``metropolis`` proposes single flips, ``lines`` also flips of a site's field in all slices at once.  Observables are
 means over the slices of what Wick's theorem gives in the field.
 
-Axes as in ``simulators.auxiliary_field``.
+Axes as in ``simulators.fermions.auxiliary_field``.
 """
 
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ class FieldChains(ChainSimulation):
 
     kinds: ClassVar[Mapping[str, type[Any]]] = {"metropolis": Metropolis, "lines": Lines}
     columns: ClassVar[tuple[str, ...]]
-    """What is measured: ``energy``, ``staggered_field``, ``sign`` and what ``of_slice`` gives."""
+    """Columns: ``energy``, ``staggered_field``, ``sign`` and those of ``of_slice``."""
     updates: Metropolis
 
     def __init__(self, spec: Any, hot: NDArray[np.bool_], algorithm: str, rng: np.random.Generator) -> None:
@@ -133,7 +133,7 @@ class FieldChains(ChainSimulation):
         return values
 
     def measure_on_request(self, requests: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
-        """What ``simulators.on_request`` offers."""
+        """What ``simulators.fermions.on_request`` offers."""
         measurement = on_request.Measurement(self.spec, requests)
         values: dict[str, NDArray[np.float64]] = {}
         with one_thread().limit(limits=1, user_api="blas"):
@@ -145,7 +145,7 @@ class FieldChains(ChainSimulation):
 
     @property
     def numerics(self) -> dict[str, float]:
-        """What the certificate tells of rounding."""
+        """Numbers on rounding for the certificate."""
         return self.updates.numerics
 
     def reduced_energy(self, spec: Any) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ from simulators.fermions.tight_binding import is_real
 
 CHANNELS = ("spin", "charge")
 LARGEST_COUPLING, CAUTION_COUPLING = 2.0, 0.8
-"""Of dtau |U|: what is refused, and what users are told about."""
+"""Of dtau |U|: beyond the first a spec is refused, beyond the second users are warned."""
 LARGEST_EXPONENT = 600.0
 """A double holds exp(709)."""
 

@@ -1,7 +1,7 @@
 """What the local kernels of continuous spins share: lanes, their random numbers, exp(-x) without a library call.
 
-A site of LANES chains is updated at once.  One row of 64 words of ``simulators.lanes`` is one proposal of all of them:
-the first LANES words propose, the others accept.
+A site of LANES chains is updated at once.  One row of 64 words of ``simulators.rng.lanes`` serves one proposal in all
+of them: the first LANES words propose, the others accept.
 
 A kernel goes along a row of sites in one function, with loops over the lanes that have constant lengths, few arrays,
 and neither branches nor calls nor divisions that could raise: the compiler turns such loops into vector instructions.
@@ -24,8 +24,8 @@ LANES = 32
 ACCEPTING = np.uint64(LANES)
 """Where in a row of words those begin that accept."""
 UPDATES_PER_CALL = 2**25
-"""Site updates of all lanes that one kernel call is given at most, well below a second of work: between calls Python
-can be interrupted."""
+"""Most site updates, of all lanes, in one kernel call, well below a second of work: between calls Python can be
+interrupted."""
 
 LOG2_E = 1.0 / math.log(2.0)
 LN_2_HIGH = 0.6931471803691238
@@ -88,7 +88,7 @@ def accepted(cost: float, word: np.uint64) -> bool:
 def proposal(stream_S: NDArray[np.uint64]) -> np.uint64:
     """Offset of the words of the next proposal.
 
-    Unsigned, and so must be what is added to it: such an index needs no check for counting from the end, which would
+    Unsigned, as everything added to it must be: such an index needs no check for counting from the end, which would
     keep the loops that use it from being vector instructions.
     """
     return np.uint64(take(stream_S))

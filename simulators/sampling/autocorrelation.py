@@ -17,7 +17,7 @@ FEWEST_WINDOWS_IN_SERIES = 2
 
 
 LARGEST_R_HAT = 1e6
-"""What is reported for chains that differ but never move."""
+"""R-hat of chains that differ but never move."""
 
 
 class AutocorrelationTime(NamedTuple):

@@ -1,4 +1,4 @@
-"""The evidence that comes with a set of samples, and the rules it is judged by."""
+"""Certificates: evidence that samples can be trusted, and the rules that judge it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -60,7 +60,7 @@ class Certificate:
     reasons: list[str]
     """Why not certified; empty if it is."""
     numerics: dict[str, float] = field(default_factory=dict)
-    """What the simulation tells of rounding and the like; left out of the JSON if empty."""
+    """The simulation's numbers on rounding and the like; left out of the JSON if empty."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain finite numbers, strings, lists and dictionaries."""

@@ -1,9 +1,9 @@
 """``algorithm = "auto"``: the algorithm with the cheapest independent sample, from seeded pilots.
 
-What a pilot measures is the autocorrelation time; what a sweep costs comes from a table kept in the sources (and from
-counted moves), never from a clock, so that a seed decides the choice.  Algorithms are tried in the order of what they
-are expected to cost.  One is not tried where even uncorrelated sweeps of it would cost more than the best so far, and
-given up as soon as its autocorrelation time has grown too long to win.
+A pilot measures the autocorrelation time.  The cost of a sweep comes from a table in the sources and from counted
+moves, never from a clock, so that a seed decides the choice.  Algorithms are tried in the order of their expected cost.
+One is skipped where even uncorrelated sweeps of it would cost more than the best so far, and given up as soon as its
+autocorrelation time is too long to win.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from simulators.sampling.pilot import Pilot, pack, unpack
 
 LEAST_TAU = 0.5
 GIVE_UP = 1.5
-"""A pilot is given up when its algorithm costs this many times what the best one does: a time that is still growing is
-known to a fifth or so."""
+"""A pilot is given up when its algorithm costs this many times as much as the best one: an autocorrelation time that is
+still growing is known to about a fifth."""
 
 
 class Choice:
     """Pilots of one algorithm after the other.
 
     Args:
-        system, spec: what is sampled.
+        system, spec: the parameter point to sample.
         names: of its observables.
         chains: how many are simulated.
         build: makes a freshly started group that uses an algorithm; called when the algorithm is tried.
@@ -62,7 +62,7 @@ class Choice:
 
     @property
     def reason(self) -> str:
-        """What was found of each algorithm, in nanoseconds per independent sample and site."""
+        """The cost of each algorithm, in nanoseconds per independent sample and site."""
         return f"auto: {self.algorithm}; " + ", ".join(self._notes)
 
     def step(self) -> None:

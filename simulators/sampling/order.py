@@ -1,4 +1,4 @@
-"""What a sampler is asked to deliver."""
+"""The order that a sampler fills: how many samples, by which algorithm, with which lengths."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ for, since these are known to no better than a factor when chains are few."""
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """How many samples of a point, by which algorithm, with which lengths.
+    """An order for samples of a point.
 
     Raises:
         SpecError: arguments out of range, all of them at once.

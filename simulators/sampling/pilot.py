@@ -31,7 +31,7 @@ STEP_NANOSECONDS = 5e8
 
 
 class Times(NamedTuple):
-    """What a pilot has found so far."""
+    """Autocorrelation times, as a pilot has measured them."""
 
     tau: list[dict[str, float]]
     """For each point, the integrated autocorrelation time of each observable, in sweeps."""

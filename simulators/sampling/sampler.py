@@ -39,7 +39,7 @@ class Sampler:
     ``converged``.
 
     Args:
-        system: what ``contract.load`` returns.
+        system: from ``contract.load``.
         specs: one point; with parallel tempering the whole ladder, in order.
         order: how many samples, of which algorithm and lengths.
         rng: source of all randomness.

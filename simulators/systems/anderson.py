@@ -7,15 +7,15 @@ Every unit cell has an orbital c, which hops, and an orbital f, which holds the 
 only.  Each bond counts once per (cell, +x) and (cell, +y), so L = 2 has 2 t.  k_B = 1.  With mu = level = 0 particles
 are holes, P = 1 and -1 on the two sublattices of the cells for f and the opposite for c: both are half filled.
 
-The stored configuration is the field of ``simulators.hirsch`` on the f orbitals, slices as channels; the observables
-are means over the slices of what Wick's theorem gives in that field, per unit cell.  With ``sign`` a thermal average is
-<O sign> / <sign>.  The sign is 1 at half filling and in the charge channel.
+The stored configuration is the field of ``simulators.fermions.hirsch`` on the f orbitals, slices as channels; the
+observables are means over the slices of what Wick's theorem gives in that field, per unit cell. With ``sign`` a
+thermal average is <O sign> / <sign>.  The sign is 1 at half filling and in the charge channel.
 
 A small V leaves moments on the f that order through the c; a large one binds each moment in a singlet of its own.
 ``singlet_correlation`` is -3 <S^z_c S^z_f> within cells, which spin rotations make the mean of -<S_c . S_f>: 3/4 in a
 singlet, 0 between independent spins.
 
-Axes as in ``simulators.auxiliary_field``; N cells, M = 2 N orbitals, f first.
+Axes as in ``simulators.fermions.auxiliary_field``; N cells, M = 2 N orbitals, f first.
 """
 
 from dataclasses import dataclass

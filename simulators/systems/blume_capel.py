@@ -35,7 +35,7 @@ LIKELIHOOD = "multinomial"
 STATES = range(-1, 2)
 
 CLUSTER_SITES_PER_CALL = 2**23
-"""What one kernel call is given at most, well below a second of work: between calls Python can be interrupted."""
+"""Limit of one kernel call, well below a second of work: between calls Python can be interrupted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

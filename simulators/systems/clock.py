@@ -4,10 +4,10 @@ Each bond counts once per (site, +x) and (site, +y), x along a row and y along a
 q = 2 is the Ising model, q = 3 the Potts model with coupling 3 J / 2, q = 4 two Ising models with coupling J / 2.
 
 * ``metropolis``: one of the other values is proposed at every site, ``heat-bath``: every site is drawn from its
-  distribution given the neighbours; by ``simulators.transitions``, and for more than 8 and 16 values by
-  ``simulators.differences``.
+  distribution given the neighbours; by ``simulators.discrete.transitions``, and for more than 8 and 16 values by
+  ``simulators.discrete.differences``.
 * ``swendsen-wang``, ``wolff``: clusters of the Ising spins embedded along the normal of a mirror, one of the q that
-  reflect values to values, s -> k - s mod q; see ``simulators.discrete_clusters`` and ``simulators.wolff``.
+  reflect values to values, s -> k - s mod q; see ``simulators.clusters.discrete`` and ``simulators.clusters.wolff``.
 
 Observables, with the angles theta = 2 pi s / q: the components of m = 1/N sum_i (cos theta_i, sin theta_i) and, on
 lattices of even size, of the staggered one, with the sign of a site + where row + column is even; beside them |m|,

@@ -3,11 +3,11 @@
 H = -t sum_<ij>,s (c+_is c_js + h.c.) + U sum_i (n_i,up - 1/2)(n_i,dn - 1/2) - mu sum_i n_i; mu = 0 is half filling.
 Each bond counts once per (site, +x) and (site, +y), so L = 2 is a ring of four sites with 2 t.  k_B = 1.
 
-The stored configuration is the field of ``simulators.hirsch``, slices as channels; the observables are means over the
-slices of what Wick's theorem gives in that field.  With ``sign`` a thermal average is <O sign> / <sign>.  The sign is
-1 at half filling and in the charge channel.
+The stored configuration is the field of ``simulators.fermions.hirsch``, slices as channels; the observables are means
+over the slices of what Wick's theorem gives in that field. With ``sign`` a thermal average is <O sign> / <sign>.  The
+sign is 1 at half filling and in the charge channel.
 
-Axes as in ``simulators.auxiliary_field``.
+Axes as in ``simulators.fermions.auxiliary_field``.
 """
 
 from dataclasses import dataclass

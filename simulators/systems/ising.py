@@ -8,7 +8,7 @@ dH = 2 s_i (J n_i - h), n_i the sum of its neighbours.  ``swendsen-wang`` update
 in a field each takes its direction by heat bath.  ``wolff`` grows single clusters and turns them over; in a field
 only with the Metropolis probability of its cost, which is what a ghost spin does that all spins are bound to.
 
-Axes as in ``simulators.checkerboard``: W words, R chains, I rows, J columns, H columns of one colour.
+Axes as in ``simulators.discrete.checkerboard``: W words, R chains, I rows, J columns, H columns of one colour.
 """
 
 import math
@@ -35,7 +35,7 @@ LIKELIHOOD = "bernoulli"
 
 FLIPS_PER_CALL = 2**31
 SPINS_PER_CALL = 2**23
-"""What one kernel call is given at most, well below a second of work: between calls Python can be interrupted."""
+"""Limit of one kernel call, well below a second of work: between calls Python can be interrupted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,8 +99,8 @@ def product_bonds(spin_SCHW: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def refuse(spec: Spec, algorithm: str) -> str | None:
-    """Clusters are of no use where the field leaves no antiferromagnet: they turn what isn't there, and cold ones that
-    formed on the way stay for ever."""
+    """Clusters of an antiferromagnet need the order that they turn over: a strong field leaves none, and cold chains
+    keep the clusters that formed on the way."""
     if algorithm != "metropolis" and spec.coupling < 0 and abs(spec.field) >= 4 * abs(spec.coupling):
         return f"clusters of an antiferromagnet need |h| < 4 |J|, got h = {spec.field}; take metropolis"
     return None

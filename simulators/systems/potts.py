@@ -2,10 +2,10 @@
 
 Each bond counts once per (site, +x) and (site, +y); P ~ exp(-H / T), k_B = 1.
 
-* ``metropolis``: one of the other values is proposed at every site, see ``simulators.potts_metropolis``.
-* ``heat-bath``: every site is drawn from its distribution given the neighbours, see ``simulators.transitions``, and
-  ``simulators.differences`` for more than 16 values.
-* ``swendsen-wang``, ``wolff``: Fortuin-Kasteleyn clusters, for J > 0; see ``simulators.discrete_clusters``.
+* ``metropolis``: one of the other values is proposed at every site, see ``simulators.discrete.potts_metropolis``.
+* ``heat-bath``: every site is drawn from its distribution given the neighbours, see
+  ``simulators.discrete.transitions``, and ``simulators.discrete.differences`` for more than 16 values.
+* ``swendsen-wang``, ``wolff``: Fortuin-Kasteleyn clusters, for J > 0; see ``simulators.clusters.discrete``.
 
 Observables, from the shares rho_s of the sites with value s, and those of the even sites (row + column even) and odd
 sites, rho_s(even) and rho_s(odd), each of which sums to one:

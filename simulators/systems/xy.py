@@ -6,7 +6,7 @@ Each bond counts once per (site, +x) and (site, +y), x along a row and y along a
 * ``over-relaxation``: after each such pass REFLECTIONS passes that reflect every spin in its local field.  These keep
   the energy (Creutz, Phys. Rev. D 36, 515 (1987)) and are deterministic, so that they would not be ergodic alone.
 * ``swendsen-wang``, ``wolff``: clusters of the Ising spins embedded along a random direction, see
-  ``simulators.embedding``.
+  ``simulators.clusters.embedding``.
 
 Measured beside the magnetizations, per site: the vorticity, sum_p |n_p| / N over plaquettes of winding n_p (for J < 0
 of the angles turned by pi on one sublattice); and the means of cos and sin(theta_(i + x) - theta_i), called
