@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from examples import FREE_SPINS
 from pages import parsed
 from safetensors.numpy import load_file
 from studies import TINY, serial, small, write_study
@@ -179,9 +180,6 @@ def test_what_is_done_after_all_has_no_failure_noted(tmp_path: Path) -> None:
     assert [line.split()[3] for line in status.splitlines()[1:]] == ["0"] * 5
 
 
-FREE_SPINS = (Path(__file__).parents[1] / "paramagnet.py").read_text()
-
-
 @pytest.fixture
 def free_spins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A system outside the checkout: one file, and nothing else is told of it."""
@@ -230,7 +228,7 @@ def test_a_wrong_exact_energy_fails_verify(tmp_path: Path, free_spins: Path) -> 
     verify = ["verify", str(tmp_path / "run")]
     assert CliRunner().invoke(main, verify).exit_code == 0
     # 10 % off: 20 standard errors of the 1024 samples of 16 spins.
-    free_spins.write_text(FREE_SPINS.replace("energy=-spec.field", "energy=-0.9 * spec.field"))
+    free_spins.write_text(FREE_SPINS.replace("ExactEnergy(-spec.field", "ExactEnergy(-0.9 * spec.field"))
     forget_free_spins()
     result = CliRunner().invoke(main, verify)
     assert result.exit_code == 1

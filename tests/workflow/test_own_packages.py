@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from examples import FREE_SPINS
 from studies import CHECKOUT, small, write_study
 
-import simulators.systems
 from workflow import ROOT
 from workflow.execution import ray_executor
 from workflow.execution.shipping import copy_packages
@@ -19,7 +19,6 @@ from workflow.storage.run_directory import RunDirectory
 
 NAMES = ("analysis", "models", "simulators", "workflow")
 BROKEN = 'raise RuntimeError(f"{__name__} of the user was imported")\n'
-FREE_SPINS = (Path(__file__).parents[1] / "paramagnet.py").read_text()
 INSTALLED = f"import sys; sys.path.append({str(CHECKOUT)!r}); "
 """A stand-in for site-packages: our folder at the very end of the search, behind the folder one works in."""
 
@@ -152,11 +151,11 @@ def test_what_workers_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_systems_of_the_user_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    systems = tmp_path / "elsewhere"
-    systems.mkdir()
+    systems = tmp_path / "elsewhere" / "simulators" / "systems"
+    systems.mkdir(parents=True)
     (systems / "free_spins.py").write_text(FREE_SPINS)
     (systems / "ising.py").write_text(BROKEN)
-    monkeypatch.setattr(simulators.systems, "__path__", [*simulators.systems.__path__, str(systems)])
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "elsewhere")])
     shipment = tmp_path / "shipment"
     copy_packages(shipment)
     assert {path.name for path in shipment.iterdir()} == set(PACKAGES)

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from examples import FREE_SPINS
 
 import simulators.systems
-
-PARAMAGNET = (Path(__file__).parents[2] / "paramagnet.py").read_text()
 
 
 @pytest.fixture
@@ -16,7 +15,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """A folder of systems outside the checkout; what is imported from it is forgotten afterwards."""
     folder = tmp_path / "simulators" / "systems"
     folder.mkdir(parents=True)
-    (folder / "free_spins.py").write_text(PARAMAGNET)
+    (folder / "free_spins.py").write_text(FREE_SPINS)
     monkeypatch.setattr(simulators.systems, "__path__", [*simulators.systems.__path__, str(folder)])
     before = set(sys.modules)
     yield folder

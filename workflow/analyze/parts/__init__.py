@@ -1,5 +1,10 @@
-"""One file per analysis of a trained model; every module found on the extended path is one, unless it begins with _."""
+"""One file per analysis of a trained model; every module found here is one, unless it begins with an underscore.
 
-from pkgutil import extend_path
+A folder ``workflow/analyze/parts`` below any entry of ``PYTHONPATH`` adds its modules to ours.
+"""
 
-__path__ = extend_path(__path__, __name__)
+import sys
+from pathlib import Path
+
+_folders = (Path(entry, *__name__.split(".")).absolute() for entry in sys.path)
+__path__ = list(dict.fromkeys((*__path__, *(str(folder) for folder in _folders if folder.is_dir()))))

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from analysis.latent_space.covariance import closest
@@ -228,7 +229,7 @@ HEADS = (
     "block", "L", "seeds", "of", "point", "measured", "latent², worst seed", "off by", "order parameter²", "off by",
     "line, worst seed", "off by",
 )  # fmt: skip
-NOTE = (
+NOTE = Markup(
     "Mean squares of the order parameter give these exactly, by an identity of the field that has no free number: that "
     "of the whole field a susceptibility, those of single imaginary times what is at one time. A latent has a unit of "
     "its own, taken from its regression on the order parameter, one number for all points; for single times its "
