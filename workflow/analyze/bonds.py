@@ -20,5 +20,5 @@ def bond_sums(name: str, points: Sequence[Parameters]) -> list[BondSum] | None:
         return None
     system = contract.load(name)
     sums = [system.bond_sum(system.spec(**point)) for point in points]
-    known = [bonds for bonds in sums if bonds is not None]
-    return known if len(known) == len(sums) else None
+    defined = [bonds for bonds in sums if bonds is not None]
+    return defined if len(defined) == len(sums) else None

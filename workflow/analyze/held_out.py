@@ -161,19 +161,19 @@ def neighbours(
     return mmd.neighbouring(sums, temperature_G.tolist(), rng, resamples)
 
 
-def pairs(found: Phases) -> list[tuple[int, int]]:
-    present = found.present
+def pairs(labels: Phases) -> list[tuple[int, int]]:
+    present = labels.present
     return [(first, second) for first in present for second in present if first < second]
 
 
 def isometries(
-    sums: mmd.GroupSums, found: Phases, orders: tuple[OrderParameter, ...], rng: np.random.Generator, resamples: int
+    sums: mmd.GroupSums, labels: Phases, orders: tuple[OrderParameter, ...], rng: np.random.Generator, resamples: int
 ) -> dict[str, Estimate]:
     """d(P+, P-) / d(P+, PM) for every order parameter by sign whose two phases and the disordered one are there."""
     ratios = {}
-    for k in found.orders:
-        if orders[k].kind == "sign" and found.disordered is not None:
-            plus, minus = found.of_order(k)
-            if {plus, minus, found.disordered} <= set(found.present):
-                ratios[orders[k].name] = mmd.isometry(sums, plus, minus, found.disordered, rng, resamples)
+    for k in labels.orders:
+        if orders[k].kind == "sign" and labels.disordered is not None:
+            plus, minus = labels.of_order(k)
+            if {plus, minus, labels.disordered} <= set(labels.present):
+                ratios[orders[k].name] = mmd.isometry(sums, plus, minus, labels.disordered, rng, resamples)
     return ratios

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from analysis.errors import Estimate
 from analysis.phases import DISORDERED
-from workflow.verdict.judging import shown
+from workflow.verdict.judging import value_text
 
 ORDER_NAMES = {"magnetization": "m", "staggered_magnetization": r"m_\mathrm{stag}"}
 PHASE_NAMES = {"magnetization": "FM", "staggered_magnetization": "AFM", DISORDERED: "PM"}
@@ -26,7 +26,7 @@ SHORT = {
 
 def written(number: Estimate | None) -> str:
     """A number with its error in brackets; nothing of None."""
-    return "" if number is None else shown(number.value, number.error)
+    return "" if number is None else value_text(number.value, number.error)
 
 
 def order_name(name: str) -> str:
@@ -67,6 +67,6 @@ def axis_label(parameter: str) -> str:
 
 def point_label(point: Mapping[str, int | float | str]) -> str:
     """A parameter point in short: ``T=1.5_J=1``, or all of its numbers where it has no temperature and coupling."""
-    known = {short: point[name] for name, short in (("temperature", "T"), ("coupling", "J")) if name in point}
-    numbers = known or {name: value for name, value in point.items() if isinstance(value, int | float)}
+    symbols = {short: point[name] for name, short in (("temperature", "T"), ("coupling", "J")) if name in point}
+    numbers = symbols or {name: value for name, value in point.items() if isinstance(value, int | float)}
     return "_".join(f"{name}={value:g}" for name, value in numbers.items())

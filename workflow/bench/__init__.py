@@ -39,8 +39,8 @@ class Groups(Mapping[str, Group]):
         return cast(Group, importlib.import_module(f"{__name__}.{name}"))
 
     def __iter__(self) -> Iterator[str]:
-        found = {module.name for module in pkgutil.iter_modules(__path__)}
-        return iter(sorted(name for name in found if not name.startswith("_")))
+        names = {module.name for module in pkgutil.iter_modules(__path__)}
+        return iter(sorted(name for name in names if not name.startswith("_")))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -88,14 +88,14 @@ def run_bench(
     failed: list[str] = []
     for name in groups:
         try:
-            for item in GROUPS[name].measure(quick, **told):
-                if isinstance(item, Skipped):
-                    skipped.append(item)
-                    say(skipped_line(item))
+            for measurement in GROUPS[name].measure(quick, **told):
+                if isinstance(measurement, Skipped):
+                    skipped.append(measurement)
+                    say(skipped_line(measurement))
                 else:
-                    figures.append(item)
-                    failed += [] if item.holds else [item.title]
-                    say(figure_line(item))
+                    figures.append(measurement)
+                    failed += [] if measurement.holds else [measurement.title]
+                    say(figure_line(measurement))
         except Exception as error:
             failed.append(f"{name} ({type(error).__name__})")
             say(traceback.format_exc())

@@ -26,8 +26,8 @@ class Gate(NamedTuple):
 
     def __str__(self) -> str:
         if self.high == INFINITY:
-            return f">= {shown(self.low)}"
-        return f"<= {shown(self.high)}" if self.low == -INFINITY else f"{shown(self.low)} to {shown(self.high)}"
+            return f">= {text_of(self.low)}"
+        return f"<= {text_of(self.high)}" if self.low == -INFINITY else f"{text_of(self.low)} to {text_of(self.high)}"
 
 
 class Spread(NamedTuple):
@@ -46,7 +46,7 @@ class Reference(NamedTuple):
     unit: str = ""
 
     def __str__(self) -> str:
-        return self.words if self.rate is None else f"{self.words}: {shown(self.rate)} {self.unit}".rstrip()
+        return self.words if self.rate is None else f"{self.words}: {text_of(self.rate)} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +119,7 @@ class Report:
             "machine": self.machine,
             "quick": self.quick,
             "figures": figures,
-            "skipped": [item._asdict() for item in self.skipped],
+            "skipped": [skip._asdict() for skip in self.skipped],
             "failed": list(self.failed),
         }
         return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
@@ -137,27 +137,27 @@ class Report:
         return cls(
             machine=content["machine"],
             quick=content["quick"],
-            figures=tuple(_figure(item) for item in content["figures"]),
-            skipped=tuple(Skipped(**item) for item in content["skipped"]),
+            figures=tuple(_figure(entry) for entry in content["figures"]),
+            skipped=tuple(Skipped(**skip) for skip in content["skipped"]),
             failed=tuple(content["failed"]),
         )
 
 
-def shown(value: float) -> str:
+def text_of(value: float) -> str:
     """A number with three digits, or whole with separators from 1,000 on."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _finite(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _figure(item: dict[str, Any]) -> Figure:
-    fields = {key: value for key, value in item.items() if key != "holds"}
+def _figure(content: dict[str, Any]) -> Figure:
+    fields = {key: value for key, value in content.items() if key != "holds"}
     value, spread, gate, reference = (fields.pop(key) for key in ("value", "spread", "gate", "reference"))
     return Figure(
         **fields,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from workflow.bench._figure import Figure, Skipped, shown
+from workflow.bench._figure import Figure, Skipped, text_of
 
 WIDTH = 120
 INDENT = " " * 10
@@ -17,12 +17,12 @@ HEADER = LINE.format(
 def figure_line(figure: Figure) -> str:
     """One line, and the note below it."""
     mark = "" if figure.gate is None else "ok" if figure.holds else "FAIL"
-    spread = f"{shown(figure.spread.low)} .. {shown(figure.spread.high)}" if figure.repetitions > 1 else ""
+    spread = f"{text_of(figure.spread.low)} .. {text_of(figure.spread.high)}" if figure.repetitions > 1 else ""
     line = LINE.format(
         mark=mark,
         group=figure.group,
         name=figure.name,
-        value=f"{shown(figure.value)} {figure.unit}".rstrip(),
+        value=f"{text_of(figure.value)} {figure.unit}".rstrip(),
         spread=spread,
         n=figure.repetitions,
         gate="" if figure.gate is None else str(figure.gate),
@@ -31,5 +31,5 @@ def figure_line(figure: Figure) -> str:
     return "\n".join([line, *textwrap.wrap(figure.note, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)])
 
 
-def skipped_line(item: Skipped) -> str:
-    return f"{'skip':5} {item.group:9} {item.name:35} {item.reason}"
+def skipped_line(skip: Skipped) -> str:
+    return f"{'skip':5} {skip.group:9} {skip.name:35} {skip.reason}"

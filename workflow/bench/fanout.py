@@ -118,23 +118,23 @@ def drive(points: int, run_dir: Path) -> Drive:
 
 
 def _stage(points: int, run_dir: Path, quick: bool) -> Iterator[Figure]:
-    found = drive(points, run_dir)
+    cost = drive(points, run_dir)
     yield Figure.over(
-        [1000 * found.processor_seconds / points],
+        [1000 * cost.processor_seconds / points],
         group=GROUP,
         name=f"driver per task, {points:,} tasks",
         unit="ms",
-        reference=Reference("wall clock of the stage per task", 1000 * found.seconds / points, "ms"),
+        reference=Reference("wall clock of the stage per task", 1000 * cost.seconds / points, "ms"),
         gate=None if quick else DRIVER_GATE,
-        note=f"processor time of the driver; a task takes {1000 * found.task_seconds / points:.2g} ms in one of "
+        note=f"processor time of the driver; a task takes {1000 * cost.task_seconds / points:.2g} ms in one of "
         f"{WORKERS} workers, measured by itself",
     )
     yield Figure.over(
-        [(found.bytes - found.early_bytes) / MEBIBYTE],
+        [(cost.bytes - cost.early_bytes) / MEBIBYTE],
         group=GROUP,
         name="driver's memory, at the end minus at 20 %",
         unit="MiB",
-        reference=Reference("resident at 20 %", found.early_bytes / MEBIBYTE, "MiB"),
+        reference=Reference("resident at 20 %", cost.early_bytes / MEBIBYTE, "MiB"),
         gate=None if quick else GROWTH_GATE,
     )
 
@@ -200,13 +200,13 @@ def _plans(counts: Sequence[int], folder: Path) -> Iterator[Figure]:
     least = command("plan", str(study))
     for count in counts:
         study.write_text(tomli_w.dumps(small_points(count)))
-        found = command("plan", str(study))
+        cost = command("plan", str(study))
         yield Figure.over(
-            [found.seconds],
+            [cost.seconds],
             group=GROUP,
             name=f"plan of {count:,} tasks",
             unit="s",
             reference=Reference("plan of 2 tasks", least.seconds, "s"),
-            note=f"{found.bytes / MEBIBYTE:.0f} MiB at most, {(found.bytes - least.bytes) / count:,.0f} bytes a task "
+            note=f"{cost.bytes / MEBIBYTE:.0f} MiB at most, {(cost.bytes - least.bytes) / count:,.0f} bytes a task "
             f"beyond the {least.bytes / MEBIBYTE:.0f} MiB of a plan of two",
         )

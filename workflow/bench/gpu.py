@@ -198,8 +198,8 @@ def _rates(trainer: Trainer, rounds: int) -> NDArray[np.float64]:
 
 def _operations(case: Case, device: torch.device) -> float:
     """Of products and convolutions, forward and backward, per sample and run."""
-    one = case._replace(batch=min(case.batch, 16), runs=1, steps=1)
-    trainer = _trainer(one, device, "float32", False, rounds=0)
+    single = case._replace(batch=min(case.batch, 16), runs=1, steps=1)
+    trainer = _trainer(single, device, "float32", False, rounds=0)
     with FlopCounterMode(display=False) as counter:
         next(trainer.epochs())
     return counter.get_total_flops() / (trainer.steps_per_epoch * trainer.batch)

@@ -66,8 +66,8 @@ class Contestant(NamedTuple):
 
 def magnetization_tau(series: list[NDArray[np.float64]], every: int) -> tuple[float, bool]:
     """tau of |m| in sweeps from measurements (R,) that are ``every`` sweeps apart, and whether they show it."""
-    found = autocorrelation_time(np.abs(np.stack(series, axis=1)))
-    return every * found.tau, found.long_enough
+    estimate = autocorrelation_time(np.abs(np.stack(series, axis=1)))
+    return every * estimate.tau, estimate.long_enough
 
 
 def ours(size: int, temperature: float, algorithm: str, seconds: float) -> Contestant | None:
@@ -79,8 +79,8 @@ def ours(size: int, temperature: float, algorithm: str, seconds: float) -> Conte
     guess = ising.expected_tau(spec, algorithm)
     while 8 * every < guess:
         every *= 2
-    wanted = max(64, int(SERIES_TAUS * guess / every))
-    if wanted * every > CAP:
+    length = max(64, int(SERIES_TAUS * guess / every))
+    if length * every > CAP:
         return None
     simulation.advance(int(20 * guess))
     tau, enough = guess, False
@@ -88,7 +88,7 @@ def ours(size: int, temperature: float, algorithm: str, seconds: float) -> Conte
     while not enough or len(series) * every < SERIES_TAUS * tau / 2:
         if len(series) * every > CAP:
             return None
-        for _ in range(wanted):
+        for _ in range(length):
             simulation.advance(every)
             series.append(simulation.measure()["magnetization"])
         tau, enough = magnetization_tau(series, every)
@@ -130,8 +130,8 @@ def _contest(size: int, mcising: ModuleType | None, rounds: int, seconds: float)
     if mcising is not None:
         names = [name for name in ising.ALGORITHMS if name != "metropolis" or size <= METROPOLIS_UP_TO[MCISING]]
         entered |= {f"{MCISING} {name}": theirs(mcising, size, name, seconds) for name in names}
-    field = {name: one for name, one in entered.items() if one is not None}
-    rates = interleaved({name: one.work for name, one in field.items()}, rounds, time.process_time)
+    field = {name: contestant for name, contestant in entered.items() if contestant is not None}
+    rates = interleaved({name: contestant.work for name, contestant in field.items()}, rounds, time.process_time)
     independent = {name: rates[name] / (2 * field[name].tau) for name in field}
     median = {name: float(np.median(values)) for name, values in independent.items()}
     best = max((name for name in median if name.startswith("ours")), key=median.__getitem__)
@@ -150,10 +150,10 @@ def _contest(size: int, mcising: ModuleType | None, rounds: int, seconds: float)
         note=note,
     )
     for name in ("wolff", "swendsen-wang"):
-        mine, other = f"ours {name}", f"{MCISING} {name}"
-        spins = {one: rates[one] * field[one].spins / 1e9 for one in (mine, other)}
+        ours, other = f"ours {name}", f"{MCISING} {name}"
+        spins = {contestant: rates[contestant] * field[contestant].spins / 1e9 for contestant in (ours, other)}
         yield Figure.over(
-            spins[mine] / spins[other],
+            spins[ours] / spins[other],
             group=GROUP,
             name=f"L={size} {name}, spins, / {MCISING}",
             unit="x",
@@ -174,12 +174,12 @@ def auto(size: int, temperature: float) -> str:
 
 def _chosen(size: int, temperature: float, words: str, rounds: int, seconds: float) -> Figure:
     entered = {name: ours(size, temperature, name, seconds) for name in ising.ALGORITHMS}
-    field = {name: one for name, one in entered.items() if one is not None}
-    rates = interleaved({name: one.work for name, one in field.items()}, rounds, time.process_time)
+    field = {name: contestant for name, contestant in entered.items() if contestant is not None}
+    rates = interleaved({name: contestant.work for name, contestant in field.items()}, rounds, time.process_time)
     independent = {name: rates[name] / (2 * field[name].tau) for name in field}
     choice = auto(size, temperature)
     best = max(independent, key=lambda name: float(np.median(independent[name])))
-    shown = ", ".join(f"{name} {np.median(independent[name]):,.0f}/s" for name in field)
+    medians = ", ".join(f"{name} {np.median(independent[name]):,.0f}/s" for name in field)
     return Figure.over(
         independent[best] / independent[choice],
         group=GROUP,
@@ -187,5 +187,5 @@ def _chosen(size: int, temperature: float, words: str, rounds: int, seconds: flo
         unit="x",
         reference=Reference(f"{best}, the best", float(np.median(independent[best])), "samples/s"),
         gate=CHOICE_GATE,
-        note=shown,
+        note=medians,
     )

@@ -23,6 +23,7 @@ from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
 from workflow.train.stage import train
 from workflow.verdict import gates, judging
+from workflow.verdict.records import record_from_json
 
 GROUP = "physics"
 SIZES = (8, 16, 32)
@@ -95,17 +96,17 @@ def run_study(root: Path) -> RunDirectory:
 
 def verdict(run: RunDirectory) -> Iterator[Figure]:
     """The gates of the run's verdict, each on its worst seed."""
-    records = json.loads(run.summary.read_text())
+    records = map(record_from_json, json.loads(run.summary.read_text()))
     for setting in judging.judge(records):
         for gate in gates.DISENTANGLED if setting.expected == gates.SIGNS else gates.COLLAPSED:
             yield _judged(setting, gate)
 
 
 def _judged(setting: judging.Verdict, gate: gates.Gate) -> Figure:
-    found = [judgement for judgement in setting.judgements if judgement.words == gate.words]
+    judgements = [judgement for judgement in setting.judgements if judgement.words == gate.words]
     # An undefined quantity, or one that the analysis did not give, fails its gate.
-    worst = math.nan if not found or found[0].worst is None else found[0].worst
-    error = found[0].error if found else None
+    worst = math.nan if not judgements or judgements[0].worst is None else judgements[0].worst
+    error = judgements[0].error if judgements else None
     of = "one seed" if setting.seeds == 1 else f"worst of {setting.seeds} seeds"
     return Figure.over(
         [worst],

@@ -126,7 +126,9 @@ def _system(name: str, size: int, rounds: int, seconds: float) -> Iterator[Figur
     works["memory"] = _copying(simulations[system.algorithms[0]], seconds)
     rates = interleaved(works, rounds, time.process_time)
     cost = {work: 1e9 / rates[work] for work in works}
-    best = max(case.plain, key=lambda one: float(np.median(rates[one] / rates[f"plain {one}"])), default="")
+    best = max(
+        case.plain, key=lambda algorithm: float(np.median(rates[algorithm] / rates[f"plain {algorithm}"])), default=""
+    )
     for algorithm in simulations:
         ours = float(np.median(cost[algorithm]))
         roof = float(np.median(cost["random words"])) * words[algorithm]

@@ -258,6 +258,6 @@ def _profile(training: _Training) -> str:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         training.epoch()
     averages = profile.key_averages()
-    total = sum(item.self_cpu_time_total for item in averages)
-    top = sorted(averages, key=lambda item: -item.self_cpu_time_total)[:TOP]
-    return ", ".join(f"{item.key} {100 * item.self_cpu_time_total / total:.0f} %" for item in top)
+    total = sum(operation.self_cpu_time_total for operation in averages)
+    top = sorted(averages, key=lambda operation: -operation.self_cpu_time_total)[:TOP]
+    return ", ".join(f"{operation.key} {100 * operation.self_cpu_time_total / total:.0f} %" for operation in top)

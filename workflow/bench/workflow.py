@@ -143,9 +143,9 @@ def run_stage(study: Study, size: int) -> StageSpeed:
 
 
 def _stage(size: int, quick: bool) -> Iterator[Figure]:
-    kernel_seconds, wanted = (1.0, 10.0) if quick else (4.0, 90.0)
+    kernel_seconds, seconds = (1.0, 10.0) if quick else (4.0, 90.0)
     before = bare_kernels(size, kernel_seconds)
-    study = stage_study(size, wanted, before.together)
+    study = stage_study(size, seconds, before.together)
     stage = run_stage(study, size)
     after = bare_kernels(size, kernel_seconds)
     speed = stage.updates / stage.seconds
@@ -205,8 +205,8 @@ def _task(study: Study, size: int, kernel_seconds: float) -> Figure:
     )
 
 
-def _mean(one: float, other: float) -> float:
-    return (one + other) / 2 / 1e9
+def _mean(first: float, other: float) -> float:
+    return (first + other) / 2 / 1e9
 
 
 def _certificates(run: RunDirectory, study: Study) -> Iterator[Mapping[str, Any]]:
@@ -214,9 +214,9 @@ def _certificates(run: RunDirectory, study: Study) -> Iterator[Mapping[str, Any]
         yield shards.read_metadata(run.shard(task))["certificate"]
 
 
-def nothing(item: int) -> int:
+def nothing(number: int) -> int:
     """A task that does nothing."""
-    return item
+    return number
 
 
 def _tasks(rounds: int) -> Iterator[Figure]:
@@ -243,7 +243,7 @@ def _milliseconds(executor: RayExecutor, rounds: int) -> dict[str, NDArray[np.fl
     remote = ray.remote(nothing).options(num_cpus=1)
     works = {
         "ours": lambda: float(sum(1 for _ in executor.run_all(nothing, range(TASKS)))),
-        "ray": lambda: float(len(ray.get([remote.remote(item) for item in range(TASKS)]))),
+        "ray": lambda: float(len(ray.get([remote.remote(number) for number in range(TASKS)]))),
         "loop": lambda: float(sum(1 for _ in SerialExecutor().run_all(nothing, range(TASKS)))),
     }
     return {name: 1000 / per_second for name, per_second in interleaved(works, rounds).items()}

@@ -10,7 +10,7 @@ from workflow.analyze.naming import words
 from workflow.dataset import shards
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.storage.run_directory import RunDirectory
-from workflow.verdict.judging import shown
+from workflow.verdict.judging import value_text
 
 
 class CertificateRow(NamedTuple):
@@ -69,14 +69,18 @@ def _row(run: RunDirectory, task: SimulationTask) -> CertificateRow:
     exact = contract.load(task.system).exact_energy(task.point)
     return CertificateRow(
         point=", ".join(f"{name} {value:g}" for name, value in task.spec if isinstance(value, int | float)),
-        energy=shown(energy["mean"], energy["error"]),
+        energy=value_text(energy["mean"], energy["error"]),
         exact="" if exact is None else f"{exact.energy:.5f}",
-        judged=[shown(one["mean"], one["error"]) for name, one in judged.items() if name != "energy"],
+        judged=[
+            value_text(observable["mean"], observable["error"])
+            for name, observable in judged.items()
+            if name != "energy"
+        ],
         algorithm=certificate["algorithm"],
         choice=certificate["choice"],
-        tau=max(one["tau_int"] for one in judged.values()),
-        effective=min(one["effective_samples"] for one in judged.values()),
-        r_hat=max(one["r_hat"] for one in judged.values()),
+        tau=max(observable["tau_int"] for observable in judged.values()),
+        effective=min(observable["effective_samples"] for observable in judged.values()),
+        r_hat=max(observable["r_hat"] for observable in judged.values()),
         thermalization=certificate["thermalization"],
         spacing=certificate["spacing"],
         acceptance=certificate["acceptance"],

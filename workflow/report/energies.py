@@ -52,13 +52,13 @@ def energies(models: Sequence[AnalyzedModel]) -> Iterator[Drawing]:
             by_label.setdefault(point.label, []).append(point)
         series = [_curve(label, points) for label, points in list(by_label.items())[: 1 + MOST_CURVES]]
         system = models[0].plan.system
-        known = _exact(system, here)
+        exact = _exact(system, here)
         caption = (
             f"Energy and specific heat per site of what decoders draw, {system}, L = {size}, J = {coupling:g}, mean "
             "over seeds; z of the posteriors of held-out samples, or of the prior where a model knows a single "
-            "temperature." + (" Line: the exact finite lattice, for comparison only." if known else "")
+            "temperature." + (" Line: the exact finite lattice, for comparison only." if exact else "")
         )
-        figure = physics_figures.energy_and_heat(series, known)
+        figure = physics_figures.energy_and_heat(series, exact)
         yield Drawing(f"energies-{system}-L={size}-J={coupling:g}", caption, figure)
 
 
@@ -134,19 +134,19 @@ def _exact(name: str, points: Sequence[Drawn]) -> physics_figures.ExactCurve | N
     temperature_T = np.linspace(low, high if high > low else 1.05 * low, GRID)
     system, (spec,) = contract.load(name), specs
     curve = [system.exact_energy(replace(spec, temperature=float(temperature))) for temperature in temperature_T]
-    known = [values for values in curve if values is not None]
-    if len(known) < len(curve):
+    exact = [values for values in curve if values is not None]
+    if len(exact) < len(curve):
         return None
     return physics_figures.ExactCurve(
-        temperature_T, np.array([values.energy for values in known]), np.array([v.specific_heat for v in known])
+        temperature_T, np.array([values.energy for values in exact]), np.array([v.specific_heat for v in exact])
     )
 
 
 def trade_off(models: Sequence[AnalyzedModel], records: Sequence[Record], label: str) -> Iterator[Drawing]:
     """Order parameters and energy errors of one group and size against beta."""
     numbers = {model.plan.train_id: by_quantity(records, model) for model in models}
-    known = dict.fromkeys(quantity for of_model in numbers.values() for quantity in of_model)
-    quantities = {q: order_name(q[12:]) for q in known if q.startswith("correlation_")}
+    names = dict.fromkeys(quantity for of_model in numbers.values() for quantity in of_model)
+    quantities = {q: order_name(q[12:]) for q in names if q.startswith("correlation_")}
     is_thermal = models[0].plan["likelihood"] == "thermal"
     units = {f"kl_{unit}": name for unit, name in enumerate(models[0].latent_names)}
     panel_of = dict.fromkeys(units, "KL / nats") | dict.fromkeys(quantities, "|correlation|")

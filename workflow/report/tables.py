@@ -13,7 +13,7 @@ from workflow.analyze.parts import canonical, correlation, generated, informatio
 from workflow.analyze.registry import all_parts
 from workflow.dataset import inputs
 from workflow.report.curves import of_scan
-from workflow.verdict.judging import shown
+from workflow.verdict.judging import value_text
 from workflow.verdict.records import Record
 
 COLUMNS = ("correlation", "canonical", "aligned", "separation", "isometry", "probe", "similarity", "energies")
@@ -87,7 +87,9 @@ def _model_row(model: AnalyzedModel, records: Sequence[Record], with_column: Seq
     has_vectors, has_orders = bool(canonical.vectors(analysis)), bool(analysis.order_parameters)
     numbers = {
         quantity.name: ", ".join(
-            shown(record.estimate.value, record.estimate.error) for record in records if quantity.names(record.quantity)
+            value_text(record.estimate.value, record.estimate.error)
+            for record in records
+            if quantity.names(record.quantity)
         )
         for quantity in with_column
         if quantity.applies(has_vectors, has_orders) and (quantity.of_one_point or not model.is_one_point)

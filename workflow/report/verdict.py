@@ -18,7 +18,7 @@ from workflow.verdict.gates import (
     SPARE,
     VECTOR,
 )
-from workflow.verdict.judging import Verdict, shown
+from workflow.verdict.judging import Verdict, value_text
 
 SENTENCES = {
     SIGNS: "every seed's latents are the order parameters, one on each axis",
@@ -149,7 +149,7 @@ def verdict_row(verdict: Verdict, columns: Sequence[Column]) -> Row:
     cells = []
     for column in columns:
         judged = by_words.get(column.words)
-        text = shown(judged.worst, judged.error) if judged else ""
+        text = value_text(judged.worst, judged.error) if judged else ""
         cells.append(Cell(text, judged is None or judged.holds or verdict.holds is None))
     name, network = verdict.name, verdict.network
     model = name if name.startswith(network) else f"{name}, {network}"

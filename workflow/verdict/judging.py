@@ -227,9 +227,9 @@ def verdict_text(verdicts: Iterable[Verdict]) -> str:
             f"beta = {verdict.beta:.4g} ({verdict.beta_over_lam:.2f} lam), {_plural(verdict.seeds, 'seed')}: "
             f"{verdict.words}"
         )
-        seen = [f"{gate.words} {shown(gate.worst, gate.error)}" for gate in verdict.judgements]
-        if seen:
-            lines.append(f"         worst seed: {', '.join(seen)}")
+        parts = [f"{gate.words} {value_text(gate.worst, gate.error)}" for gate in verdict.judgements]
+        if parts:
+            lines.append(f"         worst seed: {', '.join(parts)}")
         missed = [f"{gate.words} {gate.bounds}" for gate in verdict.judgements if not gate.holds]
         if missed and verdict.holds is False:
             lines.append(f"         asked for: {', '.join(missed)}")
@@ -246,7 +246,7 @@ def read_verdicts(path: Place) -> list[Verdict]:
     return from_json(list[Verdict], json.loads(path.read_text()))
 
 
-def shown(value: float, error: float = nan) -> str:
+def value_text(value: float, error: float = nan) -> str:
     """A value with its error in brackets."""
     if isnan(value):
         return "undefined"

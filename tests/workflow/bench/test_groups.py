@@ -110,12 +110,13 @@ def test_the_stage_is_made_as_long_as_wanted() -> None:
 @pytest.mark.parametrize(("correlation", "good"), [(0.99, True), (0.9, False)])
 def test_the_verdict_is_gated_on_the_worst_seed(tmp_path: Path, correlation: float, good: bool) -> None:
     common = {"name": "phases", "network": "shallow", "size": 16, "beta_setting": "auto", "beta": 20.0}
-    found = {"kl_0": (1.0, 0.9), "correlation_magnetization": (0.999, correlation), "isometry_fm": (2.0, 1.95)}
+    common |= {"system": "ising", "input": "raw", "subject": gates.SIGNS}
+    quantities = {"kl_0": (1.0, 0.9), "correlation_magnetization": (0.999, correlation), "isometry_fm": (2.0, 1.95)}
     records = [
         {"quantity": quantity, **common, "beta_over_lam": 0.2, "seed": seed, "train_id": str(seed)}
         | {"estimate": values[seed], "error": 0.001, "samples": 100, "method": ""}
         for seed in (0, 1)
-        for quantity, values in found.items()
+        for quantity, values in quantities.items()
     ]
     run = RunDirectory(tmp_path)
     run.analysis.mkdir()

@@ -28,14 +28,14 @@ def units(context: ModelContext) -> list[int]:
 
 
 def numbers(analysis: ModelAnalysis) -> Iterator[Number]:
-    found = of(analysis)
-    for unit, estimate in enumerate(found.divergence):
+    result = of(analysis)
+    for unit, estimate in enumerate(result.divergence):
         yield f"kl_{unit}", estimate
-    yield "kl_strongest", max(found.divergence, key=lambda estimate: estimate.value)
-    active = len(found.active)
+    yield "kl_strongest", max(result.divergence, key=lambda estimate: estimate.value)
+    active = len(result.active)
     yield "active_units", Estimate(active, 0, analysis.held_out_samples, "units with more than 0.1 nat")
-    if found.psi4 is not None:
-        yield "psi4", found.psi4
+    if result.psi4 is not None:
+        yield "psi4", result.psi4
 
 
 def of(analysis: ModelAnalysis) -> Information:

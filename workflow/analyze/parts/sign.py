@@ -16,7 +16,7 @@ from workflow.analyze.held_out import subset
 from workflow.analyze.models import AnalyzedModel
 from workflow.analyze.part import Number, Part, Section, Table
 from workflow.storage.typed_json import Parameters
-from workflow.verdict.judging import shown
+from workflow.verdict.judging import value_text
 
 
 class PointSign(NamedTuple):
@@ -68,7 +68,7 @@ def section(models: Sequence[AnalyzedModel]) -> Section | None:
                 plan.system,
                 str(plan.size),
                 ", ".join(f"{name} = {v:g}" for name, v in point.point.items() if isinstance(v, int | float)),
-                shown(point.average.value, point.average.error),
+                value_text(point.average.value, point.average.error),
                 f"{point.errors:.3g}{' ✗' if lost else ''}",
             )
     if not rows:

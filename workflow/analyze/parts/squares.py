@@ -77,7 +77,9 @@ def analyze(context: ModelContext) -> dict[str, Squared]:
 def _best(correlations: list[Estimate], units: list[int], names: tuple[str, ...]) -> Squared:
     latents, others = correlations[: len(units)], correlations[len(units) :]
     baselines = dict(zip(names, others, strict=True))
-    return max((Squared(*pair, baselines) for pair in zip(latents, units, strict=True)), key=lambda one: one.strength)
+    return max(
+        (Squared(*pair, baselines) for pair in zip(latents, units, strict=True)), key=lambda squared: squared.strength
+    )
 
 
 def _principal(context: ModelContext) -> NDArray[np.float64] | None:
