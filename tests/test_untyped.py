@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[int, str]] = {
     "study/data_blocks.py": (3, "[[data]] blocks as TOML"),
     "study/data_columns.py": (1, "a resolved [[data]] block, as TOML"),
     "study/grid.py": (2, "entries of a [[simulate]] block, as TOML"),
-    "study/loading.py": (5, "the study file as TOML"),
+    "study/loading.py": (8, "the study file as TOML"),
     "submit/kubernetes.py": (7, "manifests, as YAML"),
     "submit/ray_job.py": (1, "arguments of Ray's Jobs API"),
     "submit/submission.py": (1, "tables of a site file, as TOML"),

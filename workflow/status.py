@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow.dataset import records
-from workflow.execution.stage_costs import StageCost, costs
+from workflow.execution.stage_costs import StageCost, costs_so_far
 from workflow.plan import planned
 from workflow.plan.planned import Planned, PlannedModel
 from workflow.storage import places
@@ -52,7 +52,7 @@ def status_table(root: Place) -> str:
         "analyze": (analyzed, len(used), sum(f"analyze-{model.train_id}" in failed for model in used)),
         "report": (int(run.page in listing), 1, 0),
     }
-    spent = costs(run)
+    spent = costs_so_far(run)
     rows = []
     for stage, (done, total, bad) in counts.items():
         cost = spent.get(stage)

@@ -19,7 +19,7 @@ import tomli_w
 from tests.chaos import checks, processes
 from tests.chaos.kills import Hit, Kill, await_moment, draw, in_order, stage_of, strike
 from tests.chaos.rays import OwnRay, Rays, TwoNodes
-from workflow.execution.stage_costs import costs
+from workflow.execution.stage_costs import costs_so_far
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
 
@@ -129,7 +129,7 @@ class Chaos:
             raise RuntimeError(f"the undisturbed run failed: {self._log(self.reference.root).read_text()[-2000:]}")
         if bad := list(checks.of_verify(self.reference)):
             raise RuntimeError(f"the undisturbed run is not in order: {bad}")
-        self._seconds = {stage: cost.wall_seconds for stage, cost in costs(self.reference).items()}
+        self._seconds = {stage: cost.wall_seconds for stage, cost in costs_so_far(self.reference).items()}
         self._say("undisturbed: " + ", ".join(f"{name} {value:.0f} s" for name, value in self._seconds.items()))
 
     def disturbed(self, number: int, kills: list[Kill]) -> Outcome:

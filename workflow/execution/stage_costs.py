@@ -40,8 +40,8 @@ def timed(run: RunDirectory, stage: str) -> Iterator[dict[str, float]]:
                 lines.add(json.dumps(record))
 
 
-def costs(run: RunDirectory) -> dict[str, StageCost]:
-    """Cost by stage so far."""
+def costs_so_far(run: RunDirectory) -> dict[str, StageCost]:
+    """What each stage has cost so far, by its name."""
     total: dict[str, StageCost] = {}
     if run.stages.exists():
         for text in run.stages.read_text().splitlines():

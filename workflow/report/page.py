@@ -14,7 +14,7 @@ from workflow import __version__
 from workflow.analyze.models import groups
 from workflow.analyze.results import read_models
 from workflow.execution.stage import Execution, stage_work
-from workflow.execution.stage_costs import costs
+from workflow.execution.stage_costs import costs_so_far
 from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.report.certificates import certificate_tables
 from workflow.report.distances import distance_tables
@@ -77,7 +77,7 @@ def _page(study: Study, run: RunDirectory, verdicts: list[Verdict]) -> str:
             sections=sections(run, models, plans),
             models=model_table(models, records) if models else None,
             certificates=certificate_tables(run, tasks),
-            costs=[cost for stage, cost in costs(run).items() if stage != "report"],
+            costs=[cost for stage, cost in costs_so_far(run).items() if stage != "report"],
             versions={"latentphase": __version__} | {name: version(name) for name in PACKAGES},
             machine=f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         )

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from simulators import contract
 from workflow.dataset.inputs import network_input
+from workflow.dataset.origins import DataSource
 from workflow.study.blocks import AnalyzeBlock, Sampling, SimulateBlock, Study, TopLevel, TrainBlock
 from workflow.study.checking import build
 from workflow.study.cluster_blocks import parse_cluster
@@ -69,11 +70,7 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
         StudyError: as in ``load``.
     """
     problems: list[Problem] = []
-    blocks = {key: raw.get(key, []) for key in ("simulate", "data", "train")}
-    for key, value in blocks.items():
-        if not isinstance(value, list) or not all(isinstance(block, dict) for block in value):
-            problems.append(Problem(key, f"must be written as [[{key}]] blocks"))
-            blocks[key] = []
+    blocks = _blocks(raw, problems)
     rest = {key: value for key, value in raw.items() if key not in (*blocks, "analyze", "cluster")}
     top = build(TopLevel, rest, "", problems)
     analyze = build(AnalyzeBlock, raw.get("analyze", {}), "analyze", problems)
@@ -94,14 +91,6 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
     if problems or top is None or analyze is None:
         raise StudyError(source, dict.fromkeys(problems))
     trained = tuple(_with_likelihood(block, [*good, *good_data]) for block in train if block is not None)
-    resolved: dict[str, Any] = {
-        **asdict(top),
-        "simulate": [_resolved_simulate(block) for block in good],
-        **({"data": [source.resolved for source in good_data]} if good_data else {}),
-        "train": [{k: v for k, v in asdict(block).items() if v is not None} for block in trained],
-        "analyze": {k: v for k, v in asdict(analyze).items() if v is not None},
-        **({"cluster": cluster} if cluster else {}),
-    }
     return Study(
         name=top.name,
         seed=top.seed,
@@ -111,8 +100,42 @@ def parse(raw: dict[str, Any], source: str = "study", folder: Path = Path()) -> 
         analyze=analyze,
         allow_uncertified=top.allow_uncertified,
         cluster=cluster,
-        resolved=resolved,
+        resolved=_resolved(top, good, good_data, trained, analyze, cluster),
     )
+
+
+def _blocks(raw: dict[str, Any], problems: list[Problem]) -> dict[str, list[Any]]:
+    """The lists of blocks of a study file, by their key; none under a key that is written in another form."""
+    blocks = {key: raw.get(key, []) for key in ("simulate", "data", "train")}
+    for key, value in blocks.items():
+        if not isinstance(value, list) or not all(isinstance(block, dict) for block in value):
+            problems.append(Problem(key, f"must be written as [[{key}]] blocks"))
+            blocks[key] = []
+    return blocks
+
+
+def _resolved(
+    top: TopLevel,
+    simulate: list[SimulateBlock],
+    data: list[DataSource],
+    train: tuple[TrainBlock, ...],
+    analyze: AnalyzeBlock,
+    cluster: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """The study file with every default filled in."""
+    return {
+        **asdict(top),
+        "simulate": [_resolved_simulate(block) for block in simulate],
+        **({"data": [source.resolved for source in data]} if data else {}),
+        "train": [_without_none(block) for block in train],
+        "analyze": _without_none(analyze),
+        **({"cluster": cluster} if cluster else {}),
+    }
+
+
+def _without_none(block: TrainBlock | AnalyzeBlock) -> dict[str, Any]:
+    """The entries of a block; TOML has no value for those that are None."""
+    return {key: value for key, value in asdict(block).items() if value is not None}
 
 
 def _train(raw: dict[str, Any], place: str, problems: list[Problem]) -> TrainBlock | None:

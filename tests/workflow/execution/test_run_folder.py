@@ -10,7 +10,7 @@ from studies import TINY, changed, small
 
 from workflow.execution import failures
 from workflow.execution.run_folder import FolderError, begin_run, opened
-from workflow.execution.stage_costs import costs, timed
+from workflow.execution.stage_costs import costs_so_far, timed
 from workflow.storage.whole_files import write_whole
 from workflow.study.loading import parse
 
@@ -105,8 +105,8 @@ def test_costs_add_up_over_interrupted_runs(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     with timed(run, "simulate") as cost:
         cost["core_seconds"], cost["done"] = 1.5, 1
-    assert costs(run)["simulate"].core_seconds == pytest.approx(3.5)
-    assert costs(run)["simulate"].done == 4
+    assert costs_so_far(run)["simulate"].core_seconds == pytest.approx(3.5)
+    assert costs_so_far(run)["simulate"].done == 4
 
 
 def test_only_run_folders_are_set_aside(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_only_run_folders_are_set_aside(tmp_path: Path) -> None:
 def test_a_cut_line_of_costs_is_passed_over(tmp_path: Path) -> None:
     run = begin_run(parse(TINY), tmp_path / "run")
     run.stages.write_text('{"stage": "simulate", "wall_seconds": 1.0, "core_seconds": 2.0, "done": 3}\n{"stage": "tr')
-    assert list(costs(run)) == ["simulate"]
+    assert list(costs_so_far(run)) == ["simulate"]
 
 
 def test_a_folder_of_an_older_program_is_the_same_study(tmp_path: Path) -> None:
