@@ -9,7 +9,7 @@ Axes: R chains, I rows, J columns; G groups of K lanes, R <= G K, chain r in lan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -223,3 +223,15 @@ def cut(sweeps: int, limit: int) -> list[int]:
     """
     limit = max(1, limit)
     return [limit] * (sweeps // limit) + ([sweeps % limit] if sweeps % limit else [])
+
+
+def few_chains(
+    states_RIJ: NDArray[Any], state_RV: NDArray[np.uint64], limit: int
+) -> Iterator[tuple[NDArray[Any], NDArray[np.uint64]]]:
+    """Chains and their generators in groups of at most ``limit`` sites, one chain at least.
+
+    Chains have generators of their own, so some may go ahead of the others.
+    """
+    few = max(1, limit // states_RIJ[0].size)
+    for first in range(0, len(states_RIJ), few):
+        yield states_RIJ[first : first + few], state_RV[first : first + few]

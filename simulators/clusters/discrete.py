@@ -22,10 +22,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.chains import RowMajor, cut
+from simulators.chains import RowMajor, cut, few_chains
 from simulators.clusters.lattice import neighbour
+from simulators.clusters.single import SITES_PER_CALL
 from simulators.clusters.swendsen_wang import Scratch, join_row, new_scratch
-from simulators.clusters.wolff import SITES_PER_CALL, Reflections, few_chains, reflections
+from simulators.clusters.wolff import Reflections, reflections
 from simulators.rng.sfc64 import ABOVE_CHUNKS, CHUNK_BITS, ONE, below, fill_words, sfc64
 
 CHUNK, HALF = np.uint64(0xFFFF), np.uint32(16)

@@ -16,7 +16,7 @@ A new direction for every Wolff cluster: a loop over the clusters of one chain i
   it visits, so that small clusters are cheap,
 * ``simulators.clusters.wolff.table_clusters`` for spins with few values (Ising, clock, Blume-Capel).
 
-How many clusters make a sweep: ``simulators.clusters.wolff.clusters_per_sweep``.
+How many clusters make a sweep: ``simulators.clusters.single.clusters_per_sweep``.
 
 Axes: R chains, I rows, J columns, N = I J sites of a chain, V words of a generator's state.
 """

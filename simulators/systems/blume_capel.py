@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import ChainSimulation, RowMajor
+from simulators.chains import ChainSimulation, RowMajor, few_chains
 from simulators.clusters import swendsen_wang as clusters
 from simulators.clusters import wolff
 from simulators.contract import require, rules
@@ -153,7 +153,7 @@ class SwendsenWang(RowMajor):
         spec = self.spec
         bond = clusters.bond_threshold(2 * abs(spec.coupling) / spec.temperature)
         rule = (bond, int(math.copysign(1, spec.coupling)), 0.0, 1.0, 1)
-        for states_RIJ, state_RV in wolff.few_chains(self.states_RIJ, self.state_RV, CLUSTER_SITES_PER_CALL):
+        for states_RIJ, state_RV in few_chains(self.states_RIJ, self.state_RV, CLUSTER_SITES_PER_CALL):
             for _ in range(sweeps):
                 self.counts_2[0] += clusters.swendsen_wang(states_RIJ, state_RV, *rule)
                 spin_one.sweep_rows(states_RIJ, state_RV, self.table_T2)
@@ -188,7 +188,7 @@ class Wolff(wolff.TableClusters):
 
     def advance(self, sweeps: int) -> None:
         """Grow ``sweeps`` times the fixed number of clusters in every chain, with a heat-bath sweep after each."""
-        for states_RIJ, state_RV in wolff.few_chains(self.states_RIJ, self.state_RV, CLUSTER_SITES_PER_CALL):
+        for states_RIJ, state_RV in few_chains(self.states_RIJ, self.state_RV, CLUSTER_SITES_PER_CALL):
             for _ in range(sweeps):
                 self.counts_2[0] += self.grow(states_RIJ, state_RV, int(self.clusters_1[0]))[1]
         self.counts_2[1] += sweeps * self.states_RIJ.size

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import Arrays, ChainSimulation, RowMajor, cut
+from simulators.chains import Arrays, ChainSimulation, RowMajor, cut, few_chains
 from simulators.clusters import swendsen_wang as clusters
 from simulators.clusters import wolff
 from simulators.contract import BondSum, ExactEnergy, require, rules
@@ -192,7 +192,7 @@ class SwendsenWang(RowMajor):
         spec = self.spec
         bond = clusters.bond_threshold(2 * abs(spec.coupling) / spec.temperature)
         rule = (bond, int(math.copysign(1, spec.coupling)), float(spec.field), float(spec.temperature))
-        for states_RIJ, state_RV in wolff.few_chains(self.states_RIJ, self.state_RV, SPINS_PER_CALL):
+        for states_RIJ, state_RV in few_chains(self.states_RIJ, self.state_RV, SPINS_PER_CALL):
             for part in cut(sweeps, SPINS_PER_CALL // states_RIJ.size):
                 self.counts_2[0] += clusters.swendsen_wang(states_RIJ, state_RV, *rule, part)
         self.counts_2[1] += sweeps * self.states_RIJ.size

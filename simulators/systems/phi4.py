@@ -21,8 +21,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import ChainSimulation, Lanes, RowMajor, cut
-from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
+from simulators.chains import ChainSimulation, Lanes, RowMajor, cut, few_chains
+from simulators.clusters.single import SITES_PER_CALL, SingleClusters
 from simulators.continuous import scalar_field
 from simulators.continuous.scalar_field import HITS, Rule
 from simulators.contract import require, rules

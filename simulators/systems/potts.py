@@ -31,10 +31,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.chains import ChainSimulation, RowMajor, cut
+from simulators.chains import ChainSimulation, RowMajor, cut, few_chains
 from simulators.clusters import discrete as discrete_clusters
+from simulators.clusters.single import SITES_PER_CALL, SingleClusters
 from simulators.clusters.swendsen_wang import bond_threshold
-from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
 from simulators.contract import BondSum, OrderDeclaration, require, rules
 from simulators.discrete import differences, potts_metropolis, transitions
 from simulators.discrete.local import Local

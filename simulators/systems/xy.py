@@ -24,8 +24,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chains import ChainSimulation, Lanes, RowMajor, cut
-from simulators.clusters.wolff import SITES_PER_CALL, SingleClusters, few_chains
+from simulators.chains import ChainSimulation, Lanes, RowMajor, cut, few_chains
+from simulators.clusters.single import SITES_PER_CALL, SingleClusters
 from simulators.continuous import angles, planar
 from simulators.contract import require, rules
 from simulators.rng.continuous import LANES, UPDATES_PER_CALL

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binomtest, chi2
 
+from simulators.clusters import single, wolff
 from simulators.clusters import swendsen_wang as clusters
-from simulators.clusters import wolff
 from simulators.rng.sfc64 import generators
 from simulators.systems import ising
 
@@ -118,9 +118,9 @@ def test_the_number_of_clusters_is_n_over_their_mean_size() -> None:
     def grow(count: int) -> float:
         return sum(next(sizes) for _ in range(count))
 
-    assert wolff.clusters_per_sweep(grow, 25) == 2, "the first eight sweeps are a warm-up"
-    assert wolff.clusters_per_sweep(lambda count: 100.0 * count, 100) == 1
-    assert wolff.clusters_per_sweep(lambda count: 1.0 * count, 100) == 100
+    assert single.clusters_per_sweep(grow, 25) == 2, "the first eight sweeps are a warm-up"
+    assert single.clusters_per_sweep(lambda count: 100.0 * count, 100) == 1
+    assert single.clusters_per_sweep(lambda count: 1.0 * count, 100) == 100
 
 
 def test_chains_depend_on_their_own_generators_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def test_chains_depend_on_their_own_generators_only(monkeypatch: pytest.MonkeyPa
     whole, parts = (ising.Simulation(spec, np.arange(20) % 2 == 0, "wolff", np.random.default_rng(5)) for _ in range(2))
     whole.advance(30)
     with monkeypatch.context() as patched:
-        patched.setattr(wolff, "SITES_PER_CALL", 64 * 3)
+        patched.setattr(single, "SITES_PER_CALL", 64 * 3)
         parts.advance(30)
     np.testing.assert_array_equal(whole.configurations(), parts.configurations())
     assert whole.acceptance == parts.acceptance

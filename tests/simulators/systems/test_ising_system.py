@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from simulators import contract
-from simulators.clusters import wolff
+from simulators.clusters import single
 from simulators.reference import exact
 from simulators.sampling.sampler import sample
 from simulators.systems import ising
@@ -165,7 +165,7 @@ def test_runs_cut_into_kernel_calls_are_one_run(monkeypatch: pytest.MonkeyPatch)
         )
         whole.advance(50)
         with monkeypatch.context() as patched:
-            patched.setattr(wolff, "SITES_PER_CALL", 1)
+            patched.setattr(single, "SITES_PER_CALL", 1)
             patched.setattr(ising, "FLIPS_PER_CALL", 128 * 36 * 3)
             patched.setattr(ising, "SPINS_PER_CALL", 1)
             parts.advance(50)
