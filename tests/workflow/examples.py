@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 BLOCK = re.compile(r"<!-- (\S+) -->\n```python\n(.*?)```\n", re.DOTALL)
 
 
