@@ -18,7 +18,8 @@ SHARE = 0.05
 """Of a number's own error, which changes no judgement: of the two digits of an error that are printed at most the last.
 Rounding alone comes to 0.015 after 48 steps, and to less than 0.001 in most models."""
 ANGLE = 0.05
-"""Degrees: rotations are looked for on a grid of this width (analysis/latent_space/correlation.py)."""
+"""Degrees: the rotation with the largest correlations is looked for on a grid of this width, and where many are equally
+good, rounding decides which one: it may be off by its whole error, too (analysis/latent_space/correlation.py)."""
 WITHOUT_ERROR = 1e-4
 """Of a number without an error, or absolute if it is below one: a thousand roundings of single precision."""
 EIGENVALUE = 1e-5
@@ -98,7 +99,8 @@ def _estimates(place: str, listed: dict[str, Any], now: dict[str, Any]) -> Itera
     yield from _same(f"{place} numbers", list(listed), list(now))
     for name, (value, error) in listed.items():
         allowed = SHARE * error if error else WITHOUT_ERROR * max(1.0, abs(value or 0.0))
-        allowed += ANGLE if name == "rotation_angle" else 0.0
+        if name == "rotation_angle":
+            allowed = ANGLE + (error or 0.0)
         yield from _close(f"{place} {name}", (value, error), now.get(name, ()), allowed)
 
 
