@@ -133,6 +133,6 @@ def test_the_studies_touch_everything_there_is(tmp_path: Path, monkeypatch: pyte
     assert {plan.network for plan in plans} == set(get_args(Network))
     for name, choices in (("likelihood", Likelihood), ("model", ModelKind)):
         assert {plan[name] for plan in plans} == set(get_args(choices)), name
-    assert {plan.given_as for plan in plans} == set(get_args(Input))
+    assert {plan.input_name for plan in plans} == set(get_args(Input))
     sources = {block.get("source") for study in STUDIES.values() for block in study.get("data", [])}
     assert sources == {None, *KINDS}
