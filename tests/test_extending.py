@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from examples import examples
+from examples import SPREAD, examples
 from scipy.integrate import quad
 from scipy.stats import kstest
 from studies import serial, small, write_study
@@ -23,8 +23,6 @@ from models.training.trainer import Trainer
 from workflow.analyze import parts
 from workflow.analyze.registry import IncompletePart, all_parts
 from workflow.storage.run_directory import RunDirectory
-
-SPREAD = examples()["workflow/analyze/parts/spread.py"]
 
 
 @pytest.fixture

@@ -14,3 +14,5 @@ def examples() -> dict[str, str]:
 
 FREE_SPINS = examples()["simulators/systems/free_spins.py"]
 """Independent spins in a field: a whole system."""
+SPREAD = examples()["workflow/analyze/parts/spread.py"]
+"""How wide latents are spread: a whole analysis."""

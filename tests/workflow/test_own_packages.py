@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from examples import FREE_SPINS
+from examples import FREE_SPINS, SPREAD
 from studies import CHECKOUT, small, write_study
 
 from workflow import ROOT
@@ -37,13 +37,15 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def python_path(tmp_path: Path) -> str:
-    """A folder with a package of each name, one of them with a system in it."""
+    """A folder with a package of each name, with a system and an analysis in them."""
     elsewhere = tmp_path / "elsewhere"
     for name in NAMES:
         (elsewhere / name).mkdir(parents=True)
         (elsewhere / name / "__init__.py").write_text(BROKEN)
     (elsewhere / "simulators" / "systems").mkdir()
     (elsewhere / "simulators" / "systems" / "free_spins.py").write_text(FREE_SPINS)
+    (elsewhere / "workflow" / "analyze" / "parts").mkdir(parents=True)
+    (elsewhere / "workflow" / "analyze" / "parts" / "spread.py").write_text(SPREAD)
     return str(elsewhere)
 
 
@@ -68,6 +70,7 @@ def test_a_study_runs_beside_modules_of_our_names(executor: str, home: Path, pyt
     run = RunDirectory(home / "run")
     records = json.loads(run.summary.read_text())
     assert {record["system"] for record in records} == {"free-spins"}
+    assert "spread_0" in {record["quantity"] for record in records}
 
 
 @pytest.mark.parametrize("module", ["latentphase", "workflow"])
