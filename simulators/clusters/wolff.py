@@ -27,7 +27,7 @@ from simulators.rng.sfc64 import (
     SHIFT_TO_DOUBLE,
     TWO_TO_MINUS_53,
     State,
-    loaded,
+    load,
     step,
     store,
 )
@@ -236,7 +236,7 @@ def table_clusters(
     queue_N = np.empty(sites + 1, dtype=np.int64)
     visited = turned = 0
     for r in range(len(states_RN)):
-        states_N, state = states_RN[r], loaded(state_RV[r])
+        states_N, state = states_RN[r], load(state_RV[r])
         for _ in range(clusters):
             word, state = step(state)
             site, choice = start_of(word, sites, choices)

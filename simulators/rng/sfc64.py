@@ -39,7 +39,7 @@ def step(state: State) -> tuple[np.uint64, State]:
 
 
 @njit(inline="always")
-def loaded(state_V: NDArray[np.uint64]) -> State:
+def load(state_V: NDArray[np.uint64]) -> State:
     """A state from memory."""
     return state_V[0], state_V[1], state_V[2], state_V[3]
 
@@ -63,7 +63,7 @@ def generators(rng: np.random.Generator, count: int) -> NDArray[np.uint64]:
 @njit(inline="always")
 def sfc64(state_V: NDArray[np.uint64]) -> np.uint64:
     """Next word of one generator, whose state is updated in memory."""
-    word, state = step(loaded(state_V))
+    word, state = step(load(state_V))
     store(state, state_V)
     return word
 
@@ -87,7 +87,7 @@ def below(count: int, state_V: NDArray[np.uint64]) -> np.int64:
 @njit(cache=True, nogil=True)
 def fill_words(words_X: NDArray[np.uint64], state_V: NDArray[np.uint64]) -> None:
     """The next words of one generator."""
-    state = loaded(state_V)
+    state = load(state_V)
     for x in range(len(words_X)):
         words_X[x], state = step(state)
     store(state, state_V)

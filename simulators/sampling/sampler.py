@@ -104,7 +104,7 @@ class Sampler:
             self._recording.take(self._group)
             self._wait = self._schedule.spacing
         elif self._must_lengthen():
-            self._schedule = self._schedule.lengthened(self.order.rounds)
+            self._schedule = self._schedule.next_attempt(self.order.rounds)
             self._attempts += 1
             self._recording.clear()
             self._wait = self._schedule.spacing

@@ -25,7 +25,7 @@ class Schedule(NamedTuple):
         """False where the pilot hit its cap, so that its times are lower bounds."""
         return self.times is None or self.times.converged
 
-    def lengthened(self, rounds: int) -> "Schedule":
+    def next_attempt(self, rounds: int) -> "Schedule":
         """The next attempt: the ``rounds`` measured so far become thermalization, the spacing doubles."""
         return Schedule(self.thermalization + self.spacing * rounds, 2 * self.spacing, self.times)
 

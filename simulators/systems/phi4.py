@@ -11,12 +11,12 @@ tempering runs over kappa.  lambda -> infinity is the Ising model with J / T = 2
 
 Measured beside the magnetizations, means over sites: ``square`` phi_i^2 and ``hopping_term`` sum_mu phi_i phi_(i + mu).
 
-Axes: R chains, I rows, J columns, X quadrature points.
+Axes: R chains, I rows, J columns.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from simulators.chains import ChainSimulation, Lanes, RowMajor, cut, few_chains
 from simulators.clusters.single import SITES_PER_CALL, SingleClusters
 from simulators.continuous import scalar_field
 from simulators.continuous.scalar_field import HITS, Rule
+from simulators.continuous.single_site import alone, site
 from simulators.contract import require, rules
 from simulators.rng.continuous import LANES, UPDATES_PER_CALL
 
@@ -38,12 +39,8 @@ WIDTH = 4.0
 """Of the proposals, in standard deviations of |phi| at one site: about half of those near phi are taken."""
 RELAXATION = 64
 """Sweeps that relax a start.  Each one of clusters dissolves a wall around the lattice with a probability near 1/2."""
-POINTS = 4001
-ZOOMS = 12
 LARGEST_HOPPING, LEAST_QUARTIC, LARGEST_QUARTIC = 1e6, 1e-12, 1e9
 """Beyond these a double cannot hold the terms of S together; lambda = 10^9 is the Ising model."""
-NEGLIGIBLE = 45.0
-"""exp(-45) is below the rounding of double precision."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,39 +109,6 @@ def expected_tau(spec: Spec, algorithm: str) -> float:
     """Rough autocorrelation time, in sweeps; the transition is at |kappa| between 0.22 and 0.31."""
     distance = max(1e-3, abs(abs(spec.hopping) - 0.27) - 0.05)
     return 2.0 + 0.2 * min(spec.size, 0.3 / distance) ** 2 if algorithm == "metropolis" else 8.0
-
-
-class Site(NamedTuple):
-    """|phi| of one site in a field that makes it positive, by quadrature."""
-
-    values_X: NDArray[np.float64]
-    weights_X: NDArray[np.float64]
-    """Sum to one."""
-
-    def mean(self, power: int) -> float:
-        """<|phi|^power>."""
-        return float(self.weights_X @ self.values_X**power)
-
-
-def site(quartic: float, field: float, largest: float) -> Site:
-    """The weight exp(field phi - (1 - 2 lambda) phi^2 - lambda phi^4) for 0 <= phi <= ``largest``.
-
-    The range is cut to where the weight is not negligible, again and again, so that sharp peaks are resolved.
-    """
-    low, high = 0.0, largest
-    for _ in range(ZOOMS):
-        values_X = np.linspace(low, high, POINTS)
-        exponents_X = values_X * (field - values_X * (1 - 2 * quartic + quartic * values_X**2))
-        support = np.flatnonzero(exponents_X > exponents_X.max() - NEGLIGIBLE)
-        low, high = values_X[max(0, support[0] - 1)], values_X[min(POINTS - 1, support[-1] + 1)]
-    weights_X = np.exp(exponents_X - exponents_X.max())
-    weights_X[[0, -1]] /= 2
-    return Site(values_X, weights_X / weights_X.sum())
-
-
-def alone(quartic: float) -> Site:
-    """|phi| of a site without neighbours."""
-    return site(quartic, 0.0, 10.0)
 
 
 def ordered_value(spec: Spec) -> float:

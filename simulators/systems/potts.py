@@ -28,7 +28,6 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from simulators.chains import ChainSimulation, RowMajor, cut, few_chains
@@ -36,7 +35,7 @@ from simulators.clusters import discrete as discrete_clusters
 from simulators.clusters.single import SITES_PER_CALL, SingleClusters
 from simulators.clusters.swendsen_wang import bond_threshold
 from simulators.contract import BondSum, OrderDeclaration, require, rules
-from simulators.discrete import differences, potts_metropolis, transitions
+from simulators.discrete import differences, potts_metropolis, potts_sums, transitions
 from simulators.discrete.local import Local
 from simulators.discrete.multispin import thresholds
 
@@ -228,23 +227,6 @@ class Wolff(SingleClusters):
         return changed, changed
 
 
-@njit(cache=True, nogil=True)
-def count(states_RIJ: NDArray[np.int8], states: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(R, 2, S) sites of each value, even and odd ones, and (R,) bonds of equal values."""
-    chains, size, _ = states_RIJ.shape
-    sites_R2S, equal_R = np.zeros((chains, 2, states), dtype=np.int64), np.zeros(chains, dtype=np.int64)
-    for r in range(chains):
-        equal = 0
-        for i in range(size):
-            row_J, below_J = states_RIJ[r, i], states_RIJ[r, i + 1 if i + 1 < size else 0]
-            for j in range(size):
-                s = row_J[j]
-                sites_R2S[r, (i + j) % 2, s] += 1
-                equal += int(s == below_J[j]) + int(s == row_J[j + 1 if j + 1 < size else 0])
-        equal_R[r] = equal
-    return sites_R2S, equal_R
-
-
 class Simulation(ChainSimulation):
     """Independent chains of one spec, advanced by one of ``ALGORITHMS``.
 
@@ -283,7 +265,7 @@ class Simulation(ChainSimulation):
     def observables(self) -> dict[str, NDArray[np.float64]]:
         """Energy and ``ORDER_PARAMETERS`` of every chain, (R,), per site."""
         q, sites = self.spec.states, self.spec.size**2
-        sites_R2S, equal_R = count(self.updates.states(), q)
+        sites_R2S, equal_R = potts_sums.count(self.updates.states(), q)
         share_RS = sites_R2S.sum(axis=1) / sites
         values = {"energy": -self.spec.coupling * equal_R / sites}
         values["magnetization"] = (q * share_RS.max(axis=1) - 1) / (q - 1)

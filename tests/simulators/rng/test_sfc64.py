@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from simulators.rng.sfc64 import WARM_UP, below, fill_words, generators, loaded, sfc64, step, store, uniform
+from simulators.rng.sfc64 import WARM_UP, below, fill_words, generators, load, sfc64, step, store, uniform
 
 COUNT = 200
 
@@ -23,7 +23,7 @@ def in_memory(state_V: NDArray[np.uint64], words_X: NDArray[np.uint64]) -> None:
 
 @njit
 def in_registers(state_V: NDArray[np.uint64], words_X: NDArray[np.uint64]) -> None:
-    state = loaded(state_V)
+    state = load(state_V)
     for x in range(len(words_X)):
         words_X[x], state = step(state)
     store(state, state_V)

@@ -45,5 +45,5 @@ def test_times_that_are_lower_bounds_ask_for_no_more_than_the_cap() -> None:
 
 def test_the_next_attempt_is_twice_as_long() -> None:
     times = Times([], 5.0, True)
-    assert Schedule(100, 10, times).lengthened(16) == Schedule(260, 20, times)
+    assert Schedule(100, 10, times).next_attempt(16) == Schedule(260, 20, times)
     assert Schedule(100, 10, None).converged

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from simulators import contract
+from simulators.discrete import potts_sums
 from simulators.reference import exact, plain
 from simulators.rng.sfc64 import generators
 from simulators.sampling.sampler import sample
@@ -90,7 +91,7 @@ def plain_energies(algorithm: str, states: int, size: int, temperature: float, c
             plain.metropolis(states_RIJ, state_RV, energy_Q, temperature, 40)
         else:
             plain.potts_metropolis(states_RIJ, state_RV, states, np.exp(-np.arange(1, 5) / temperature), 40)
-    return -potts.count(states_RIJ, states)[1] / size**2
+    return -potts_sums.count(states_RIJ, states)[1] / size**2
 
 
 @pytest.mark.parametrize("algorithm", ["metropolis", "heat-bath", "comparing metropolis"])
