@@ -18,7 +18,6 @@ PLACES: dict[str, tuple[int, str]] = {
     "bench/_machine.py": (2, "facts of the machine, for the JSON of a benchmark report"),
     "bench/fanout.py": (1, "a study as TOML"),
     "bench/physics.py": (1, "a study as TOML"),
-    "bench/workflow.py": (2, "certificates in the JSON of shards"),
     "cli/exchange.py": (2, "a parameter point as TOML, and options of click"),
     "dataset/identity.py": (1, "content of a task, hashed as JSON"),
     "dataset/origins.py": (3, "content of tasks, hashed as JSON; a [[data]] block as TOML"),

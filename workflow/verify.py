@@ -87,11 +87,11 @@ def _schema(run: RunDirectory, tasks: list[ShardTask], findings: Findings) -> No
 def _certificates(run: RunDirectory, tasks: list[SimulationTask], findings: Findings) -> None:
     certified = 0
     for task in tasks:
-        certificate = shards.read_metadata(run.shard(task))["certificate"]
-        if certificate["certified"]:
+        certificate = shards.read_certificate(run.shard(task))
+        if certificate.certified:
             certified += 1
         else:
-            findings.fail(f"{task.task_id} ({task}) is not certified: {'; '.join(certificate['reasons'])}")
+            findings.fail(f"{task.task_id} ({task}) is not certified: {'; '.join(certificate.reasons)}")
     if tasks and certified == len(tasks):
         findings.good(f"{certified} certificates: R-hat, effective samples, hot against ordered starts")
 
@@ -103,18 +103,18 @@ def _energies(run: RunDirectory, tasks: list[SimulationTask], findings: Findings
         exact = contract.load(task.system).exact_energy(task.point)
         if exact is None:
             continue
-        certificate = shards.read_metadata(run.shard(task))["certificate"]
-        energy = certificate["observables"]["energy"]
-        measured = certificate["measurements"] * certificate["chains"]
+        certificate = shards.read_certificate(run.shard(task))
+        energy = certificate.observables["energy"]
+        measured = certificate.measurements * certificate.chains
         # Deep in an ordered phase few samples are excited at all and the measured error is small by chance: the exact
         # variance of independent samples bounds it from below.
         sites = math.prod(task.point.shape)
         least = float(task.point.temperature) * math.sqrt(exact.specific_heat / (sites * measured))
-        scores.append(((energy["mean"] - exact.energy) / max(energy["error"], least, 1e-12), task))
-    for z, task in scores:
-        if abs(z) > WORST_Z:
-            findings.fail(f"{task.task_id} ({task}): energy is {z:+.1f} standard errors from its exact value")
-    if scores and all(abs(z) <= WORST_Z for z, _ in scores):
+        scores.append(((energy.mean - exact.energy) / max(energy.error, least, 1e-12), task))
+    for score, task in scores:
+        if abs(score) > WORST_Z:
+            findings.fail(f"{task.task_id} ({task}): energy is {score:+.1f} standard errors from its exact value")
+    if scores and all(abs(score) <= WORST_Z for score, _ in scores):
         z = np.array([score for score, _ in scores])
         findings.good(
             f"{len(z)} energies agree with the exact finite-lattice values: rms z {np.sqrt((z**2).mean()):.2f}, "

@@ -69,10 +69,9 @@ def _energies(root: Path, sizes: tuple[int, ...]) -> Iterator[Figure]:
     for task in simulation_tasks(study):
         spec = dict(task.spec)
         size, coupling, temperature = task.size, float(spec["coupling"]), float(spec["temperature"])
-        certificate = shards.read_metadata(run.shard(task))["certificate"]
-        measured = certificate["observables"]["energy"]
+        measured = shards.read_certificate(run.shard(task)).observables["energy"]
         expected = exact.ising(size, size, temperature, coupling).energy
-        z.setdefault((size, coupling), {})[temperature] = (measured["mean"] - expected) / measured["error"]
+        z.setdefault((size, coupling), {})[temperature] = (measured.mean - expected) / measured.error
     for (size, coupling), of_temperature in z.items():
         yield Figure.over(
             [max(abs(value) for value in of_temperature.values())],

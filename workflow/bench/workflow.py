@@ -6,15 +6,16 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
+from simulators.sampling.certificate import Certificate
 from simulators.systems import ising
 from workflow.bench._figure import Figure, Gate, Reference
 from workflow.bench._timing import Clock, Work, interleaved, lasting, rate
@@ -100,12 +101,10 @@ def stage_study(size: int, seconds: float, updates_per_second: float) -> Study:
     return parse({"name": "bench-stage", "simulate": [{**grid, "samples": samples, "chains": CHAINS}]})
 
 
-def updates_done(certificates: Iterable[Mapping[str, Any]], size: int) -> float:
+def updates_done(certificates: Iterable[Certificate], size: int) -> float:
     """Spin updates that shards of lattice size ``size`` stand for: chains, sites, and sweeps really done."""
     return sum(
-        certificate["chains"]
-        * size**2
-        * (certificate["thermalization"] + certificate["spacing"] * certificate["measurements"])
+        certificate.chains * size**2 * (certificate.thermalization + certificate.spacing * certificate.measurements)
         for certificate in certificates
     )
 
@@ -193,7 +192,7 @@ def _task(study: Study, size: int, kernel_seconds: float) -> Figure:
         start = time.process_time()
         (record,) = run_job(SimulationJob((task,)), folder)
         seconds = time.process_time() - start
-        done = updates_done([shards.read_metadata(Path(folder) / record.path)["certificate"]], size)
+        done = updates_done([shards.read_certificate(Path(folder) / record.path)], size)
     after = bare_kernel(size, kernel_seconds, time.process_time)
     return Figure.over(
         [done / seconds / before, done / seconds / after],
@@ -209,9 +208,9 @@ def _mean(first: float, other: float) -> float:
     return (first + other) / 2 / 1e9
 
 
-def _certificates(run: RunDirectory, study: Study) -> Iterator[Mapping[str, Any]]:
+def _certificates(run: RunDirectory, study: Study) -> Iterator[Certificate]:
     for task in simulation_tasks(study):
-        yield shards.read_metadata(run.shard(task))["certificate"]
+        yield shards.read_certificate(run.shard(task))
 
 
 def nothing(number: int) -> int:

@@ -49,6 +49,6 @@ def objections(run: RunDirectory, tasks: Iterable[ShardTask]) -> Iterable[tuple[
     """The simulated tasks whose shards are not certified, with the reasons. Other data have no certificate."""
     simulated = [task for task in tasks if isinstance(task, SimulationTask)]
     paths = [run.shard(task) for task in simulated]
-    for task, metadata in zip(simulated, places.each(shards.read_metadata, paths), strict=True):
-        if not metadata["certificate"]["certified"]:
-            yield task, metadata["certificate"]["reasons"]
+    for task, certificate in zip(simulated, places.each(shards.read_certificate, paths), strict=True):
+        if not certificate.certified:
+            yield task, certificate.reasons

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from simulators.sampling.certificate import Certificate
 from simulators.sampling.samples import PointSamples
 from workflow import __version__
 from workflow.dataset.codec import ENCODINGS, decode, encode, packed_rows
@@ -235,6 +236,18 @@ def read_metadata(path: Place) -> dict[str, Any]:
         raise
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise ShardError(f"{path} is not a whole shard: {error}") from None
+
+
+def read_certificate(path: Place) -> Certificate:
+    """The certificate of a simulated shard.
+
+    Raises:
+        ShardError: as in ``read``, and where the shard has none.
+    """
+    certificate = read_metadata(path)["certificate"]
+    if certificate is None:
+        raise ShardError(f"{path} was not simulated here, so it has no certificate")
+    return Certificate.from_json(certificate)
 
 
 def load_samples(path: str | Path) -> NDArray[Any]:

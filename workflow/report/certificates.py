@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from simulators import contract
+from simulators.sampling.certificate import Certificate
 from workflow.analyze.naming import words
 from workflow.dataset import shards
 from workflow.dataset.origins import ShardTask, SimulationTask
@@ -21,18 +22,11 @@ class CertificateRow(NamedTuple):
     exact: str
     """Of the finite lattice; empty where it is not known."""
     judged: list[str]
-    algorithm: str
-    choice: str
-    """Why this algorithm."""
     tau: float
     """In sweeps; the worst of the judged observables, as the next two are."""
     effective: float
     r_hat: float
-    thermalization: int
-    spacing: int
-    acceptance: float
-    certified: bool
-    reasons: str
+    certificate: Certificate
 
 
 class CertificateTable(NamedTuple):
@@ -62,28 +56,17 @@ def certificate_tables(run: RunDirectory, tasks: Sequence[ShardTask]) -> list[Ce
 
 
 def _row(run: RunDirectory, task: SimulationTask) -> CertificateRow:
-    certificate = shards.read_metadata(run.shard(task))["certificate"]
-    observables = certificate["observables"]
-    judged = {name: observables[name] for name in task.names.judged}
-    energy = observables["energy"]
+    certificate = shards.read_certificate(run.shard(task))
+    judged = {name: certificate.observables[name] for name in task.names.judged}
+    energy = certificate.observables["energy"]
     exact = contract.load(task.system).exact_energy(task.point)
     return CertificateRow(
         point=", ".join(f"{name} {value:g}" for name, value in task.spec if isinstance(value, int | float)),
-        energy=value_text(energy["mean"], energy["error"]),
+        energy=value_text(energy.mean, energy.error),
         exact="" if exact is None else f"{exact.energy:.5f}",
-        judged=[
-            value_text(observable["mean"], observable["error"])
-            for name, observable in judged.items()
-            if name != "energy"
-        ],
-        algorithm=certificate["algorithm"],
-        choice=certificate["choice"],
-        tau=max(observable["tau_int"] for observable in judged.values()),
-        effective=min(observable["effective_samples"] for observable in judged.values()),
-        r_hat=max(observable["r_hat"] for observable in judged.values()),
-        thermalization=certificate["thermalization"],
-        spacing=certificate["spacing"],
-        acceptance=certificate["acceptance"],
-        certified=certificate["certified"],
-        reasons="; ".join(certificate["reasons"]),
+        judged=[value_text(summary.mean, summary.error) for name, summary in judged.items() if name != "energy"],
+        tau=max(summary.tau_int for summary in judged.values()),
+        effective=min(summary.effective_samples for summary in judged.values()),
+        r_hat=max(summary.r_hat for summary in judged.values()),
+        certificate=certificate,
     )

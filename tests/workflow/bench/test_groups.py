@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_a_package_that_is_not_installed_is_no_peer() -> None:
 
 
 def test_updates_are_chains_times_sites_times_sweeps() -> None:
-    certificate = {"chains": 64, "thermalization": 100, "spacing": 10, "measurements": 20}
+    certificate: Any = SimpleNamespace(chains=64, thermalization=100, spacing=10, measurements=20)
     assert workflow.updates_done([certificate, certificate], 8) == 2 * 64 * 64 * 300
 
 
