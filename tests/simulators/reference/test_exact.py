@@ -1,12 +1,8 @@
 """The exact values, against each other and against a published table."""
 
-import ast
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-import simulators
 from simulators.reference import exact
 
 T_C = exact.ISING_CRITICAL_TEMPERATURE
@@ -78,38 +74,3 @@ def test_impossible_lattices_are_refused(arguments: tuple[int, int, float, float
 def test_too_many_states_are_refused() -> None:
     with pytest.raises(ValueError, match="16 sites"):
         exact.ising_states(6)
-
-
-def test_no_simulation_or_estimate_reads_exact_values() -> None:
-    folder = Path(simulators.__file__).parent
-    readers = [path for path in folder.rglob("*.py") if path.name != "exact.py" and "exact" in _imported(path)]
-    assert [path for path in readers if path.parent.name != "systems"] == []
-    # A system's file offers them for comparison: in functions that make nothing else, and that no kernel calls.
-    for path in readers:
-        using = {part.name for part in ast.parse(path.read_text()).body if "exact" in _names(part)}
-        assert using <= OFFERED, path
-
-
-OFFERED = {"EXACT_ENERGY", "CRITICAL_TEMPERATURE"}
-"""Functions of a system's file that are its entries of exact values."""
-
-
-def test_a_kernel_that_reads_exact_values_is_noticed() -> None:
-    (kernel,) = ast.parse("def sweep(spins, T):\n    return exact.ising(4, 4, T, 1.0)").body
-    assert "exact" in _names(kernel) and "sweep" not in OFFERED
-
-
-def _names(part: ast.stmt) -> set[str]:
-    """Variables that a function reads."""
-    is_function = isinstance(part, ast.FunctionDef)
-    return {node.id for node in ast.walk(part) if isinstance(node, ast.Name)} if is_function else set()
-
-
-def _imported(path: Path) -> set[str]:
-    """Last parts of all names that a module imports."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {part for alias in node.names for part in alias.name.split(".")}
-            found |= set((getattr(node, "module", None) or "").split("."))
-    return found
