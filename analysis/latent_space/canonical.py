@@ -20,7 +20,7 @@ constant, as those of the Potts model do, leave 1e-16."""
 
 
 class Canonical(NamedTuple):
-    """Squared canonical correlations. Scale-free: check ``latents.information`` first."""
+    """Squared canonical correlations. Scale-free: check ``information.information`` first."""
 
     squared: tuple[Estimate, ...]
     """Largest first, one for each independent component of the order parameter; 0 where latents are missing. Reweighted

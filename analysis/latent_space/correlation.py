@@ -40,7 +40,7 @@ class Rotated(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """How well latents and order parameters agree. Check ``latents.information`` first: a collapsed unit
+    """How well latents and order parameters agree. Check ``information.information`` first: a collapsed unit
     correlates too."""
 
     matrix_ZK: Array

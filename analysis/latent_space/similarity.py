@@ -23,7 +23,7 @@ class Similarity(NamedTuple):
     divergence: Estimate
     """KL of all units together, in nats: the control. What follows says nothing about the data where this vanishes."""
     is_informative: bool
-    """Whether it exceeds ``latents.ACTIVE``."""
+    """Whether it exceeds ``information.ACTIVE``."""
     classes: tuple[str, ...]
     """Names of the P classes present."""
     block_PP: tuple[tuple[Estimate, ...], ...]
