@@ -1,7 +1,8 @@
 """What a change must leave as it is: ``python -m tests.golden list.json`` carries out the studies of this folder and
 writes down every id, checksum, number and figure that they come to; ``--compare`` says what differs from another list.
 
-Run it before and after a change on one machine: both must be equal, whoever carries out the tasks (``--executor``).
+Run it before and after a change on one machine: both must be equal, with either ``--executor``. Lists of
+the two executors differ in models of large stacks, by rounding: workers cut such a stack between them.
 With ``--portable`` the list has what can be compared on any processor. ``tests/golden/list.json`` is such a list.
 """
 
