@@ -20,7 +20,7 @@ from models.config import Member as StackMember
 from models.config import ModelConfig, TrainConfig
 from models.data.samples import samples_of
 from models.training.trainer import Trainer
-from workflow.analyze import parts
+from workflow.analyze import parts, results
 from workflow.analyze.registry import IncompletePart, all_parts
 from workflow.storage.run_directory import RunDirectory
 
@@ -32,6 +32,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     folder.mkdir(parents=True)
     monkeypatch.setattr(parts, "__path__", [*parts.__path__, str(folder)])
     yield folder
+    forget()
+
+
+def forget() -> None:
+    """The next use of the analysis reads its file again."""
     sys.modules.pop("workflow.analyze.parts.spread", None)
     vars(parts).pop("spread", None)
 
@@ -55,10 +60,50 @@ def test_an_analysis_is_one_file(elsewhere: Path, tmp_path: Path) -> None:
     page = run.page.read_text()
     assert "<h2>Spread of the latents</h2>" in page and 'id="spread-shallow"' in page
     assert (run.figures / "spread-shallow.svg").exists()
-    results = [path for path in run.analysis.glob("*.json") if path not in (run.summary, run.verdict)]
-    times = {path: path.stat().st_mtime_ns for path in results}
+    written = [path for path in run.analysis.glob("*.json") if path not in (run.summary, run.verdict)]
+    times = {path: path.stat().st_mtime_ns for path in written}
     assert serial("analyze", study, run.root).exit_code == 0
-    assert {path: path.stat().st_mtime_ns for path in results} == times, "now it is done"
+    assert {path: path.stat().st_mtime_ns for path in written} == times, "now it is done"
+
+
+GATED = (
+    SPREAD.replace("    figures=figures,\n", "    figures=figures,\n    gates=GATES,\n    version=2,\n")
+    .replace(
+        "PART = Part(",
+        'GATES = {SIGNS: (Gate("spread", lambda name: name.startswith("spread_"), 0.0, 0.5),)}\nPART = Part(',
+    )
+    .replace("from workflow.storage", "from workflow.verdict.gates import SIGNS, Gate\nfrom workflow.storage")
+)
+"""The same with a condition of the verdict, and as a later program would have it."""
+
+
+def test_a_part_brings_its_gate_and_a_raised_version_is_analyzed_again(elsewhere: Path, tmp_path: Path) -> None:
+    study, run = write_study(tmp_path / "study.toml", small()), RunDirectory(tmp_path / "run")
+    (elsewhere / "spread.py").write_text(SPREAD)
+    assert serial("run", study, run.root).exit_code == 0
+    (path,) = [path for path in run.analysis.glob("*.json") if path.stem in {p.name for p in run.trainings.iterdir()}]
+    before, usual = json.loads(path.read_text()), json.loads(run.verdict.read_text())
+    assert "versions" not in before and "spread" not in {gate["words"] for gate in usual[0]["judgements"]}
+    (elsewhere / "spread.py").write_text(GATED)
+    forget()
+    assert serial("analyze", study, run.root).exit_code == 0
+    assert json.loads(path.read_text()) == before | {"versions": {"spread": 2}}
+    (verdict,) = json.loads(run.verdict.read_text())
+    (gate,) = [gate for gate in verdict["judgements"] if gate["words"] == "spread"]
+    # Latents of phases are spread more than that.
+    assert gate["bounds"] == "0 to 0.5" and not gate["holds"]
+
+
+def test_the_order_of_parts_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, run = write_study(tmp_path / "study.toml", small()), RunDirectory(tmp_path / "run")
+    assert serial("run", study, run.root).exit_code == 0
+    files = [path for path in run.analysis.iterdir() if path not in (run.summary, run.verdict)]
+    before = {path: path.read_bytes() for path in files}
+    for path in files:
+        path.unlink()
+    monkeypatch.setattr(results, "all_parts", lambda: tuple(reversed(all_parts())))
+    assert serial("analyze", study, run.root).exit_code == 0
+    assert {path: path.read_bytes() for path in files} == before
 
 
 def test_a_file_that_offers_no_analysis_is_named(elsewhere: Path) -> None:

@@ -13,7 +13,7 @@ UNTYPED = re.compile(r"\b(?:dict|Mapping|MutableMapping)\[str, Any\]")
 PLACES: dict[str, tuple[int, str]] = {
     "analyze/analysis.py": (2, "results by part, which analysis[part] gives with their types"),
     "analyze/context.py": (1, "results by part, which context.result gives with their types"),
-    "analyze/results.py": (2, "the JSON of an analysis"),
+    "analyze/results.py": (5, "the JSON of an analysis"),
     "bench/_figure.py": (2, "the JSON of a benchmark report"),
     "bench/_machine.py": (2, "facts of the machine, for the JSON of a benchmark report"),
     "bench/fanout.py": (1, "a study as TOML"),
@@ -43,8 +43,6 @@ PLACES: dict[str, tuple[int, str]] = {
     "submit/submission.py": (1, "tables of a site file, as TOML"),
     "train/on_ray.py": (3, "options of Ray Train"),
     "train/record.py": (2, "JSON of a training's files"),
-    "train/result.py": (1, "the JSON of a training's result"),
-    "train/stage.py": (1, "JSON of the trainings' results"),
     "verdict/records.py": (2, "the JSON of summary.json"),
 }
 

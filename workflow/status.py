@@ -43,7 +43,7 @@ def status_table(root: Place) -> str:
     trained = {model.train_id for model in plan.models if run.training(model.train_id).result in listing}
     used = _used(run, plan.models, trained)
     with_latents = sum(_encoded(run, model, plan, listing) for model in used)
-    analyzed = sum(run.analysis / f"{model.train_id}.json" in listing for model in used)
+    analyzed = sum(run.analysis_file(model.train_id) in listing for model in used)
     failed -= simulated | trained
     counts = {
         "simulate": (len(simulated), len(task_ids), sum(task_id in failed for task_id in task_ids)),

@@ -85,6 +85,8 @@ def training(**settings: Any) -> TrainingResult:
         top_eigenvalue=10.0,
         model=ModelConfig(shape=(1, 4, 4), **settings),
         active_units=2,
+        rank=2,
+        seconds=1.0,
         samples_per_second=1.0,
         loss=1.0,
     )

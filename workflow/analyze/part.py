@@ -7,7 +7,7 @@ edited: see CONTRIBUTING.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -111,6 +111,3 @@ class Part(Generic[R]):
     """Figures of models that differ in size, beta and seed alone; the text is what these are called."""
     version: int = 1
     """Raised when its results come to be others: what was analyzed before is then analyzed again."""
-
-
-Drawings = Iterator[Drawing]

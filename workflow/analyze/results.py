@@ -18,8 +18,9 @@ from workflow.analyze.scatter import write_scatter
 from workflow.dataset.origins import ShardTask
 from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
-from workflow.storage.typed_json import from_json, to_json
+from workflow.storage.typed_json import Unreadable, from_json, read_json, to_json
 from workflow.storage.whole_files import write_whole
+from workflow.train.result import TrainingResult
 
 KEYS = (
     "train_id", "result", "input", "input_space", "sign", "order_parameters", "phases", "present", "held_out_samples",
@@ -68,16 +69,20 @@ def _write(context: ModelContext, parts: Sequence[Part[Any]]) -> None:
         content[VERSIONS] = versions
     place = {key: number for number, key in enumerate(KEYS)}
     ordered = dict(sorted(content.items(), key=lambda entry: place.get(entry[0], len(KEYS))))
-    write_whole(context.run.analysis / f"{context.model.train_id}.json", json.dumps(to_json(ordered), indent=1) + "\n")
+    write_whole(context.run.analysis_file(context.model.train_id), json.dumps(to_json(ordered), indent=1) + "\n")
 
 
 def _versions(parts: Iterable[Part[Any]]) -> dict[str, int]:
     return {part.name: part.version for part in parts if part.version > 1}
 
 
+def _content(run: RunDirectory, train_id: str) -> dict[str, Any]:
+    return dict(read_json(dict[str, Any], run.analysis_file(train_id)))
+
+
 def is_current(run: RunDirectory, train_id: str) -> bool:
     """Whether a model's analysis has a result of every part, as it would be made today."""
-    content = json.loads((run.analysis / f"{train_id}.json").read_text())
+    content = _content(run, train_id)
     parts = all_parts()
     return content.get(VERSIONS, {}) == _versions(parts) and all(part.name in content for part in parts)
 
@@ -89,9 +94,17 @@ def read_analysis(run: RunDirectory, train_id: str) -> ModelAnalysis:
         FileNotFoundError: it has not been analyzed.
         Unreadable: the file is not what ``analyze_model`` writes.
     """
-    content = json.loads((run.analysis / f"{train_id}.json").read_text())
+    content = _content(run, train_id)
+    try:
+        return _analysis(content)
+    except Unreadable as error:
+        raise Unreadable(f"{run.analysis_file(train_id)}: {error}") from None
+
+
+def _analysis(content: dict[str, Any]) -> ModelAnalysis:
+    training = from_json(TrainingResult, content.get("result"))
     # Run folders of earlier programs lack these.
-    content = {"input": "raw", "input_space": f"{content['result']['system']}-L={content['result']['size']}"} | content
+    content = {"input": "raw", "input_space": f"{training.system}-L={training.size}"} | content
     results = {part.name: _result(part, content) for part in all_parts()}
     return from_json(ModelAnalysis, content | {"training": content["result"], "results": {}}).with_results(results)
 

@@ -37,7 +37,7 @@ def write_scatter(context: ModelContext) -> None:
 
 
 def _path(run: RunDirectory, train_id: str) -> Place:
-    return run.analysis / f"{train_id}-scatter.parquet"
+    return run.analysis_file(train_id, "-scatter.parquet")
 
 
 class Scatter(NamedTuple):

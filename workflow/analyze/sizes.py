@@ -32,9 +32,8 @@ from workflow.analyze.held_out import (
 from workflow.dataset.inputs import Input
 from workflow.dataset.origins import ShardTask
 from workflow.dataset.reading import configurations, read_for
-from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
-from workflow.storage.typed_json import from_json, to_json
+from workflow.storage.typed_json import read_json, to_json
 from workflow.storage.whole_files import write_whole
 from workflow.study.blocks import AnalyzeBlock
 
@@ -115,12 +114,8 @@ def analyze_size(job: SizeJob, root: str) -> float:
         distances=distances,
         thermal=_thermal(x_SCHW, samples, resamples, rng),
     )
-    write_whole(_path(run, job.name), json.dumps(to_json(result), indent=1) + "\n")
+    write_whole(run.analysis_file(job.name), json.dumps(to_json(result), indent=1) + "\n")
     return time.monotonic() - start
-
-
-def _path(run: RunDirectory, name: str) -> Place:
-    return run.analysis / f"{name}.json"
 
 
 def read_size(run: RunDirectory, name: str) -> SizeAnalysis:
@@ -130,7 +125,7 @@ def read_size(run: RunDirectory, name: str) -> SizeAnalysis:
         FileNotFoundError: there is none.
         Unreadable: the file is not what ``analyze_size`` writes.
     """
-    return from_json(SizeAnalysis, json.loads(_path(run, name).read_text()))
+    return read_json(SizeAnalysis, run.analysis_file(name))
 
 
 def read_sizes(run: RunDirectory) -> list[SizeAnalysis]:

@@ -56,7 +56,7 @@ def analyze_one(job: Job, root: str) -> float:
 
 def _is_done(run: RunDirectory, job: Job, listing: places.Listing) -> bool:
     """Whether the result is there, with those of all parts."""
-    is_there = run.analysis / f"{_name(job)}.json" in listing
+    is_there = run.analysis_file(_name(job)) in listing
     return is_there and (isinstance(job, SizeJob) or is_current(run, job.model.train_id))
 
 

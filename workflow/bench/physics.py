@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
 from workflow.train.stage import train
 from workflow.verdict import gates, judging
-from workflow.verdict.records import record_from_json
+from workflow.verdict.records import read_records
 
 GROUP = "physics"
 SIZES = (8, 16, 32)
@@ -95,8 +94,7 @@ def run_study(root: Path) -> RunDirectory:
 
 def verdict(run: RunDirectory) -> Iterator[Figure]:
     """The gates of the run's verdict, each on its worst seed."""
-    records = map(record_from_json, json.loads(run.summary.read_text()))
-    for setting in judging.judge(records):
+    for setting in judging.judge(read_records(run.summary)):
         for gate in gates.DISENTANGLED if setting.expected == gates.SIGNS else gates.COLLAPSED:
             yield _judged(setting, gate)
 
@@ -104,8 +102,7 @@ def verdict(run: RunDirectory) -> Iterator[Figure]:
 def _judged(setting: judging.Verdict, gate: gates.Gate) -> Figure:
     judgements = [judgement for judgement in setting.judgements if judgement.words == gate.words]
     # An undefined quantity, or one that the analysis did not give, fails its gate.
-    worst = math.nan if not judgements or judgements[0].worst is None else judgements[0].worst
-    error = judgements[0].error if judgements else None
+    worst, error = (judgements[0].worst, judgements[0].error) if judgements else (math.nan, math.nan)
     of = "one seed" if setting.seeds == 1 else f"worst of {setting.seeds} seeds"
     return Figure.over(
         [worst],
@@ -114,5 +111,5 @@ def _judged(setting: judging.Verdict, gate: gates.Gate) -> Figure:
         unit="",
         reference=Reference(f"{of}, held-out samples"),
         gate=Gate(gate.low, gate.high),
-        note=f"beta = {setting.beta_over_lam:.2f} lam, " + (f"error {error:.2g}" if error is not None else "no error"),
+        note=f"beta = {setting.beta_over_lam:.2f} lam, " + ("no error" if math.isnan(error) else f"error {error:.2g}"),
     )

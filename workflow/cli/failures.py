@@ -37,17 +37,20 @@ def exit_on_failure(verbose: bool = False) -> Iterator[dict[str, str]]:
 def _exit_code(error: Exception) -> int | None:
     """2 for a bad study, folder or command line, 1 for work that failed, None for a bug."""
     # Not before there is an error: these modules take longer to import than some commands to carry out.
+    from workflow.analyze.registry import IncompletePart
     from workflow.dataset.certified import Uncertified
     from workflow.dataset.shards import ShardError
     from workflow.exchange.fields import LayoutError
     from workflow.execution.executors import Unavailable
     from workflow.execution.failures import StageFailed
     from workflow.execution.run_folder import FolderError
+    from workflow.storage.typed_json import Unreadable
     from workflow.study.loading import StudyError
 
-    if isinstance(error, StudyError | FolderError | Unavailable | LayoutError):
+    if isinstance(error, StudyError | FolderError | Unavailable | LayoutError | IncompletePart):
         return 2
-    return 1 if isinstance(error, json.JSONDecodeError | StageFailed | ShardError | Uncertified | OSError) else None
+    failures = json.JSONDecodeError | StageFailed | ShardError | Uncertified | Unreadable | OSError
+    return 1 if isinstance(error, failures) else None
 
 
 def leave(message: str, code: int) -> NoReturn:

@@ -69,8 +69,10 @@ def _collected(models: Sequence[AnalyzedModel]) -> tuple[list[Drawn], list[Drawn
     for label, model, energies in _chosen(models):
         system = contract.load(model.plan.system)
         for point in energies.points:
-            place = (model.plan.size, float(point.point["coupling"]), float(point.point["temperature"]))
             spec = system.spec(**point.point)
+            bonds = system.bond_sum(spec)
+            assert bonds is not None, "energies of what is drawn rest on it"
+            place = (model.plan.size, bonds.coupling, float(point.point["temperature"]))
             data.setdefault(place, Drawn("data", *place, *point.data, spec))
             source = energies.prior if model.is_one_point and energies.prior is not None else point.posterior
             drawn.setdefault((label, *place), []).append(Drawn(label, *place, *source, spec))

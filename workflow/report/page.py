@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from importlib import resources
@@ -30,7 +29,7 @@ from workflow.terminal import duration
 from workflow.train.restarts import best_restarts
 from workflow.verdict.gates import COLLAPSED, HOT_ENERGIES
 from workflow.verdict.judging import Verdict, read_verdicts
-from workflow.verdict.records import Record, record_from_json
+from workflow.verdict.records import read_records
 
 PACKAGES = ("ray", "torch", "numpy", "numba", "scipy", "pyarrow", "matplotlib")
 
@@ -50,13 +49,8 @@ def report(study: Study, run: RunDirectory, execution: Execution) -> None:
         work.advance(0.0)
 
 
-def read_summary(run: RunDirectory) -> list[Record]:
-    """What ``summary.json`` holds."""
-    return [record_from_json(content) for content in json.loads(run.summary.read_text())]
-
-
 def _page(study: Study, run: RunDirectory, verdicts: list[Verdict]) -> str:
-    records = read_summary(run)
+    records = read_records(run.summary)
     plans, tasks = model_plans(study), shard_tasks(study)
     models = read_models(run, best_restarts(plans, run), tasks)
     several = groups([model for model in models if not model.is_one_point])

@@ -120,6 +120,11 @@ class RunDirectory:
     def analysis(self) -> Place:
         return self.root / "analysis"
 
+    def analysis_file(self, name: str, ending: str = ".json") -> Place:
+        """The analysis of a model, by its train id, or of the data of one size, by its name; ``ending`` tells files
+        apart that belong to one analysis."""
+        return self.analysis / f"{name}{ending}"
+
     @property
     def summary(self) -> Place:
         return self.analysis / "summary.json"

@@ -1,11 +1,13 @@
 """Typed results as JSON and back: named tuples and dataclasses of numbers, arrays and each other.
 
-What is not a number becomes null, since JSON has no NaN, and null is NaN again where a number belongs. A field whose
-default is None is left out while it is None: a result may gain such fields without changing what was written before.
+What is not a number becomes null, since JSON has no NaN; null is NaN again where there must be a number, and None where
+there may be none. A field whose default is None is left out while it is None: a result may gain such fields without
+changing what was written before.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -13,6 +15,8 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import numpy as np
+
+from workflow.storage.places import Place
 
 T = TypeVar("T")
 
@@ -38,9 +42,9 @@ def to_json(result: Any) -> Any:
         return [to_json(value) for value in result]
     if isinstance(result, np.ndarray):
         return to_json(result.tolist())
-    if isinstance(result, float | np.floating):
-        return float(result) if math.isfinite(result) else None
-    return int(result) if isinstance(result, np.integer) else result
+    if isinstance(result, np.generic):
+        return to_json(result.item())
+    return None if isinstance(result, float) and not math.isfinite(result) else result
 
 
 def _mapping(values: dict[str, Any], optional: set[str]) -> dict[str, Any]:
@@ -68,13 +72,41 @@ def _is_plain(kind: Any) -> bool:
     return all(member in (int, float, str) or get_origin(member) is Literal for member in get_args(kind))
 
 
+def _exactly(value: Any, kind: type[T]) -> T:
+    """A value that is of this type already: JSON tells them apart."""
+    if type(value) is not kind:
+        raise ValueError(f"must be {kind.__name__}, got {value!r}")
+    return value
+
+
+def _dtype(kind: Any) -> Any:
+    """The number type of ``NDArray[...]``; double precision where it is not said."""
+    *_, dtype = get_args(kind)
+    return next((of for of in get_args(dtype) if isinstance(of, type)), np.float64)
+
+
 def _number(value: Any, _: type[float]) -> float:
     if value is None:
         return math.nan
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError(f"must be a number, got {value!r}")
     # A whole number stays one, so that what is written again is the same.
     return value
+
+
+def read_json(kind: type[T], path: Place) -> T:
+    """The ``kind`` that the file holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Unreadable: it is not JSON, or of another kind; the message names the file and the places in it.
+    """
+    try:
+        return from_json(kind, json.loads(path.read_text()))
+    except Unreadable as error:
+        raise Unreadable(f"{path}: {error}") from None
+    except ValueError as error:
+        raise Unreadable(f"{path} is damaged: {error}") from None
 
 
 @cache
@@ -86,8 +118,10 @@ def _converter() -> Any:
     converter = cattrs.Converter()
     converter.register_structure_hook_factory(is_namedtuple, namedtuple_dict_structure_factory)
     converter.register_structure_hook(float, _number)
+    for kind in (int, str, bool):
+        converter.register_structure_hook(kind, _exactly)
     converter.register_structure_hook_func(_is_plain, lambda value, _: value)
     converter.register_structure_hook_func(
-        lambda kind: get_origin(kind) is np.ndarray, lambda value, _: np.array(value, dtype=float)
+        lambda kind: get_origin(kind) is np.ndarray, lambda value, kind: np.array(value, dtype=_dtype(kind))
     )
     return converter

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from models.latent_space.validity import Restart
 from workflow.storage.run_directory import RunDirectory
+from workflow.train.result import read_result
 
 
 class Training(Protocol):
@@ -57,5 +57,5 @@ def quality(model: Training, folder: RunDirectory) -> Restart:
         raise FileNotFoundError(
             f"{model} has not been trained, so its restarts cannot be compared; run the train stage"
         )
-    result = json.loads(path.read_text())
-    return Restart(result["active_units"], result["rank"], result["loss"])
+    result = read_result(path)
+    return Restart(result.active_units, result.rank, result.loss)

@@ -1,21 +1,27 @@
-"""What ``result.json`` of a training says: settings as they were used, and how it ended."""
+"""What ``config.json`` and ``result.json`` of a training say: settings as they were used, and how it ended."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from models.config import ModelConfig
 from workflow.storage.places import Place
-from workflow.storage.typed_json import from_json
+from workflow.storage.typed_json import read_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingResult:
-    """One finished training; further entries of the file are for people."""
+class TrainingConfig:
+    """One training, as it began; further entries of the file are for people."""
 
     train_id: str
+    model: ModelConfig
+    """The network."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingResult(TrainingConfig):
+    """One finished training."""
+
     name: str
     """Of the ``[[train]]`` block."""
     system: str
@@ -27,12 +33,18 @@ class TrainingResult:
     """As the study has it, such as ``0.2 lam``."""
     top_eigenvalue: float
     """lam: of the covariance of the training data."""
-    model: ModelConfig
     active_units: int
-    samples_per_second: float
-    """Over all members of the stack."""
+    rank: int
+    """Directions of latent space in use."""
     loss: float
     """Eq. 4 over the last epoch, in nats."""
+    seconds: float
+    """Of wall clock, the member's share of its stack."""
+    samples_per_second: float
+    """Over all members of the stack."""
+    threads: int = 1
+    """Of each worker; this and the next were not noted by the first programs."""
+    workers: int = 1
 
     @property
     def beta_over_lam(self) -> float:
@@ -46,9 +58,4 @@ def read_result(path: Place) -> TrainingResult:
         FileNotFoundError: the training is not finished.
         Unreadable: the file is not what a training writes.
     """
-    return training_result(json.loads(path.read_text()))
-
-
-def training_result(content: dict[str, Any]) -> TrainingResult:
-    """From the JSON of ``result.json``."""
-    return from_json(TrainingResult, content)
+    return read_json(TrainingResult, path)

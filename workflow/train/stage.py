@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from workflow.dataset.certified import require_certified
 from workflow.dataset.manifest import finished
@@ -19,17 +17,18 @@ from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
 from workflow.train.lanes import lanes
+from workflow.train.result import TrainingResult, read_result
 from workflow.train.watching import Watched, watch
 
-Results = dict[str, dict[str, Any]]
-"""``result.json`` of trained models, by train id."""
+Results = dict[str, TrainingResult]
+"""Of trained models, by train id."""
 
 
 def results(run: RunDirectory, models: Sequence[ModelPlan]) -> Results:
     """The results of those of ``models`` that are trained."""
     paths = {model.train_id: run.training(model.train_id).result for model in models}
     listing = places.listing(run.trainings)
-    return {train_id: json.loads(path.read_text()) for train_id, path in paths.items() if path in listing}
+    return {train_id: read_result(path) for train_id, path in paths.items() if path in listing}
 
 
 def train(study: Study, run: RunDirectory, execution: Execution) -> Results:
@@ -73,7 +72,7 @@ def _train(models: Sequence[ModelPlan], todo: Sequence[ModelPlan], run: RunDirec
         work.progress.reach(watched.percent())
         done = results(run, models)
         new = [done[model.train_id] for model in todo if model.train_id in done]
-        work.count(sum(result["seconds"] * result["threads"] * result["workers"] for result in new), len(new))
+        work.count(sum(result.seconds * result.threads * result.workers for result in new), len(new))
     return done
 
 
@@ -90,13 +89,13 @@ def _remove_results(run: RunDirectory, todo: Sequence[ModelPlan]) -> None:
     """Delete what an earlier training under these ids led to: it is of other weights."""
     for model in todo:
         places.remove_tree(run.latents(model.train_id))
-        (run.analysis / f"{model.train_id}.json").unlink(missing_ok=True)
+        run.analysis_file(model.train_id).unlink(missing_ok=True)
 
 
 def _ratios(todo: Sequence[ModelPlan], done: Results) -> list[tuple[ModelPlan, float]]:
     """beta / lam of the models that were trained, where only the data could tell."""
     trained = [(model, done[model.train_id]) for model in todo if model.train_id in done and not is_multiple(model)]
-    return [(model, result["beta"] / result["top_eigenvalue"]) for model, result in trained]
+    return [(model, result.beta_over_lam) for model, result in trained]
 
 
 def _tidy(run: RunDirectory, train_ids: Iterable[str]) -> None:

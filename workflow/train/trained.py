@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from workflow.plan.tasks import ModelPlan
 from workflow.storage.run_directory import RunDirectory
+from workflow.storage.typed_json import read_json
+from workflow.train.result import TrainingConfig
 
 if TYPE_CHECKING:
     from models.inference import Model
@@ -18,9 +19,7 @@ def load_model(run: RunDirectory, model: ModelPlan) -> Model:
     from safetensors.torch import load
 
     from models import inference
-    from models.config import ModelConfig
 
     folder = run.training(model.train_id)
-    config = json.loads(folder.config.read_text())["model"]
-    config["shape"] = tuple(config["shape"])
-    return inference.from_tensors(ModelConfig(**config), load(folder.weights.read_bytes()))
+    config = read_json(TrainingConfig, folder.config).model
+    return inference.from_tensors(config, load(folder.weights.read_bytes()))

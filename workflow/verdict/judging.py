@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from math import isnan, nan
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from analysis.errors import Estimate
 from models.config import COLLAPSE_FRACTION, WARN_FRACTION
 from workflow.dataset.inputs import words
 from workflow.storage.places import Place
-from workflow.storage.typed_json import from_json
+from workflow.storage.typed_json import read_json
 from workflow.study.blocks import AnalyzeBlock
 from workflow.verdict.gates import (
     BEYOND,
@@ -243,7 +242,7 @@ def read_verdicts(path: Place) -> list[Verdict]:
         FileNotFoundError: the analyze stage has not been carried out.
         Unreadable: the file is not what that stage writes.
     """
-    return from_json(list[Verdict], json.loads(path.read_text()))
+    return read_json(list[Verdict], path)
 
 
 def value_text(value: float, error: float = nan) -> str:

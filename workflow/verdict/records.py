@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from analysis.errors import Estimate
-from workflow.storage.typed_json import from_json, to_json
+from workflow.storage.places import Place
+from workflow.storage.typed_json import Unreadable, from_json, to_json
 
 
 class Judged(NamedTuple):
@@ -51,15 +53,19 @@ def record_from_json(content: dict[str, Any]) -> Record:
     Raises:
         Unreadable: an entry is missing or of another type.
     """
-    estimate = from_json(Estimate, {**content, "value": content.get("estimate")})
-    model = from_json(Judged, content) if "train_id" in content else None
-    return from_json(_Place, content)._record(estimate, model)
+    estimate = {**content, "value": content.get("estimate")}
+    model = content if "train_id" in content else None
+    return from_json(Record, {**content, "estimate": estimate, "model": model})
 
 
-class _Place(NamedTuple):
-    quantity: str
-    system: str
-    size: int
+def read_records(path: Place) -> list[Record]:
+    """What ``summary.json`` holds.
 
-    def _record(self, estimate: Estimate, model: Judged | None) -> Record:
-        return Record(*self, estimate, model)
+    Raises:
+        FileNotFoundError: the analyze stage has not been carried out.
+        Unreadable: the file is not what that stage writes.
+    """
+    try:
+        return [record_from_json(content) for content in json.loads(path.read_text())]
+    except ValueError as error:
+        raise Unreadable(f"{path}: {error}") from None

@@ -18,10 +18,10 @@ from workflow.execution.executors import SerialExecutor
 from workflow.execution.run_folder import begin_run
 from workflow.execution.stage import Execution
 from workflow.plan.tasks import model_plans, shard_tasks
-from workflow.report.page import read_summary
 from workflow.simulate.stage import simulate
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
+from workflow.verdict.records import read_records
 
 ROWS = 400
 STUDY: dict[str, Any] = {
@@ -112,7 +112,7 @@ def test_average_signs_are_told_with_what_they_are_worth(run: RunDirectory) -> N
         "size = 4, temperature = 1": False,
         "size = 4, temperature = 2": True,
     }
-    everything = read_summary(run)
+    everything = read_records(run.summary)
     assert len(lost_signs(everything)) == 1 and "less than 5 errors" in lost_signs(everything)[0]
     estimates = [record.estimate for record in everything if record.quantity == "average_sign"]
     assert estimates == [found[2.0]], "the point that is worth least"

@@ -76,7 +76,7 @@ def analyze(context: ModelContext) -> tuple[Share, ...] | None:
 
 
 def _path(run: RunDirectory, train_id: str) -> Place:
-    return run.analysis / f"{train_id}-fields.parquet"
+    return run.analysis_file(train_id, "-fields.parquet")
 
 
 def _write(path: Place, pictures: list[Picture]) -> None:
