@@ -153,15 +153,23 @@ def test_what_workers_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sys.path == before
 
 
-def test_systems_of_the_user_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systems_and_analyses_of_the_user_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     systems = tmp_path / "elsewhere" / "simulators" / "systems"
-    systems.mkdir(parents=True)
+    parts = tmp_path / "elsewhere" / "workflow" / "analyze" / "parts"
+    for folder in (systems, parts):
+        folder.mkdir(parents=True)
     (systems / "free_spins.py").write_text(FREE_SPINS)
     (systems / "ising.py").write_text(BROKEN)
+    (parts / "spread.py").write_text(SPREAD)
+    (parts / "information.py").write_text(BROKEN)
+    (parts.parent / "elsewhere.py").write_text(BROKEN)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "elsewhere")])
     shipment = tmp_path / "shipment"
     copy_packages(shipment)
     assert {path.name for path in shipment.iterdir()} == set(PACKAGES)
     assert (shipment / "simulators" / "systems" / "free_spins.py").read_text() == FREE_SPINS
     assert (shipment / "simulators" / "systems" / "ising.py").read_text() != BROKEN, "the first of a name counts"
+    assert (shipment / "workflow" / "analyze" / "parts" / "spread.py").read_text() == SPREAD
+    assert (shipment / "workflow" / "analyze" / "parts" / "information.py").read_text() != BROKEN
+    assert not (shipment / "workflow" / "analyze" / "elsewhere.py").exists(), "of these two folders alone"
     assert not list(shipment.rglob("__pycache__"))

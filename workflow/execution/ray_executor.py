@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow import ROOT
-from workflow.execution.executors import Executor, Outcome, Seconds, SerialExecutor, Unavailable, bundles
+from workflow.execution.executors import Outcome, Seconds, SerialExecutor, Unavailable, bundles
 from workflow.execution.interruption import GRACE_SECONDS, raise_on_sigterm
 from workflow.execution.shipping import copy_packages
 from workflow.own_packages import importing
@@ -225,8 +225,3 @@ def _outcomes(bundle: list[Any], reference: Any) -> list[Outcome] | None:
         cause = error.cause or error if isinstance(error, ray.exceptions.RayTaskError) else error
         return [Outcome(item, None, cause, str(error)) for item in bundle]
     return [outcome._replace(item=item) for item, outcome in zip(bundle, outcomes, strict=True)]
-
-
-def make(kind: str, workers: int | None, address: str | None, verbose: bool) -> Executor:
-    """The executor called ``kind``: "ray" or "serial"."""
-    return SerialExecutor() if kind == "serial" else RayExecutor(workers, address, verbose)

@@ -9,8 +9,9 @@ import tomli_w
 from studies import TINY, changed, small
 
 from workflow.execution import failures
-from workflow.execution.run_folder import FolderError, begin_run, opened
+from workflow.execution.run_folder import begin_run, opened
 from workflow.execution.stage_costs import costs_so_far, timed
+from workflow.storage.errors import FolderError
 from workflow.storage.whole_files import write_whole
 from workflow.study.loading import parse
 

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from studies import serial, small, start, wait_for, write_study
 
 from workflow.cli.main import main
-from workflow.execution.run_folder import FolderError
 from workflow.storage import lock
+from workflow.storage.errors import FolderError
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from studies import contents, finished_small, serial, small, start, write_study
 
 from workflow.cli.main import main
 from workflow.dataset import manifest
-from workflow.execution.run_folder import FolderError
 from workflow.storage import errors as storage_errors
 from workflow.storage import lock, places
+from workflow.storage.errors import FolderError
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from studies import serial, small, write_study
 
-from workflow.execution.run_folder import FolderError, begin_run
+from workflow.execution.run_folder import begin_run
 from workflow.storage import errors as storage_errors
 from workflow.storage import places
-from workflow.storage.errors import StorageError, patience, retried
+from workflow.storage.errors import FolderError, StorageError, patience, retried
 from workflow.storage.places import Lines, ObjectPath
 from workflow.study.loading import parse
 

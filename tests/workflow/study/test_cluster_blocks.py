@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from studies import small, write_study
 
-from workflow.execution.run_folder import FolderError, begin_run
+from workflow.execution.run_folder import begin_run
 from workflow.plan.tasks import model_plans, shard_tasks
+from workflow.storage.errors import FolderError
 from workflow.study.cluster_blocks import KINDS, SITE_ONLY, read_site, settings
 from workflow.study.loading import StudyError, parse
 
