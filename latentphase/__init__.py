@@ -10,8 +10,11 @@
 >>> spins.shape  # samples, channels, rows, columns
 (128, 1, 4, 4)
 
-``Run`` says what the columns of the tables are, which are those of pyarrow.  What a name needs is imported when it is
-first used: ``import latentphase`` itself takes milliseconds.
+``Run`` says what the columns of the tables are, which are those of pyarrow.  ``FolderError`` is raised where there is
+no run folder, ``ShardError`` where a file is not a whole shard, ``StorageError`` where an object store refuses or cannot
+be reached.
+
+What a name needs is imported when it is first used: ``import latentphase`` itself takes milliseconds.
 
 ``analysis``, ``models``, ``simulators`` and ``workflow`` are ours in a process that has imported this package: modules
 of the same names in your folder are not found there any more.
@@ -32,15 +35,17 @@ finally:
     del sys.path[0]
 
 if TYPE_CHECKING:
-    from workflow.dataset.shards import load_samples
+    from workflow.dataset.shards import ShardError, load_samples
     from workflow.runs import Run, open_run
-    from workflow.storage.errors import FolderError
+    from workflow.storage.errors import FolderError, StorageError
 
-__all__ = ["FolderError", "Run", "__version__", "load_samples", "open_run"]
+__all__ = ["FolderError", "Run", "ShardError", "StorageError", "__version__", "load_samples", "open_run"]
 
 _PLACES = {
     "FolderError": "workflow.storage.errors",
     "Run": "workflow.runs",
+    "ShardError": "workflow.dataset.shards",
+    "StorageError": "workflow.storage.errors",
     "load_samples": "workflow.dataset.shards",
     "open_run": "workflow.runs",
 }

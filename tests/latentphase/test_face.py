@@ -24,6 +24,17 @@ def test_every_name_is_there() -> None:
         _ = lp.open_rum  # type: ignore[attr-defined]
 
 
+def test_errors_can_be_caught_by_name(tmp_path: Path) -> None:
+    with pytest.raises(lp.FolderError):
+        lp.open_run(tmp_path / "none")
+    with pytest.raises(lp.ShardError):
+        lp.load_samples(tmp_path / "none.parquet")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    with pytest.raises(lp.ShardError, match=r"broken\.parquet is not a whole shard"):
+        lp.load_samples(tmp_path / "broken.parquet")
+    assert issubclass(lp.StorageError, OSError)
+
+
 def imported(program: str) -> set[str]:
     """Top-level modules in a new process after a program."""
     program += "; import sys; print(*{name.partition('.')[0] for name in sys.modules})"

@@ -251,5 +251,17 @@ def read_certificate(path: Place) -> Certificate:
 
 
 def load_samples(path: str | Path) -> NDArray[Any]:
-    """Configurations (S, C, H, W) of the shard at a path or URI: what a notebook needs."""
+    """Configurations of one shard, such as for a notebook.
+
+    Args:
+        path: such as ``runs/quickstart/dataset/ising/L=8/<task_id>.parquet`` or ``s3://bucket/...``.
+
+    Returns:
+        (S, C, H, W): samples, channels, rows, columns.
+
+    Raises:
+        ShardError: there is no file, or it is not a whole shard.
+        FolderError: the URI cannot be used.
+        StorageError: the store refuses, or cannot be reached.
+    """
     return read(place(path), columns=()).configurations()
