@@ -31,6 +31,9 @@ def plan_of(root: Place) -> tuple[RunDirectory, Planned]:
 def status_table(root: Place) -> str:
     """A table with the work done, left and failed of each stage, its core-hours so far, and the time left.
 
+    An analysis counts as done where its file is there. ``analyze`` opens the file, too, and makes it again where a part
+    has been added or has another version since.
+
     Raises:
         FolderError: as in ``load_run``.
     """

@@ -114,7 +114,11 @@ class ModelContext:
 
     @property
     def sign_HW(self) -> NDArray[np.int8]:
-        """What turns what the network is given into what is stored: energies and order parameters are of the latter."""
+        """Signs of the sites: network inputs times these are the stored configurations, and the reverse.
+
+        (H, W), +1 and -1 in a checkerboard, for an input that is staggered; else (1, 1), which is +1. Energies and
+        order parameters are those of stored configurations.
+        """
         return (
             signs(self.model.network_input.shape[1:])
             if is_staggered(self.model.input_name)

@@ -135,8 +135,11 @@ def subset(samples: HeldOutSamples, keep: NDArray[np.bool_]) -> HeldOutSamples:
 
 
 def branches(samples: HeldOutSamples) -> dict[str, NDArray[np.bool_]]:
-    """Shards that differ in the scanned parameter alone, as masks over the samples, by a label such as
-    ``coupling = 1.0``; none without an order parameter, or where a shard lacks the scanned one."""
+    """Masks (S,) of the samples, one for each set of shards that differ in the scanned parameter alone.
+
+    The key says the other parameters, such as ``coupling = 1.0``. Empty without order parameters, and where a shard
+    does not have the scanned parameter.
+    """
     points, scanned = samples.labelled.points, samples.physics.parameter
     if not samples.orders or any(scanned not in point for point in points):
         return {}

@@ -87,6 +87,8 @@ PART = Part(
         Quantity("angle", "angle", unit="deg", column="angle / deg"),
         Quantity("rotated_correlation_", "|corr| after rotation with", column="|corr| rotated"),
         Quantity("rotation_angle", "rotation angle", unit="deg"),
+        # A number of information.py: quantities stand in the order of the table's columns, and psi4 belongs beside the
+        # angles.
         Quantity("psi4", "psi4", column="psi4"),
         Quantity("cosine", "|cos| between directions", column="|cos| of directions"),
     ),

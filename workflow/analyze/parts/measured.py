@@ -22,18 +22,21 @@ from workflow.analyze.parts import information
 from workflow.dataset.origins import DataTask
 
 
-class Held(NamedTuple):
-    """Of one number; squared correlations, free of scale like every correlation: check the KL first."""
+class MeasuredCorrelation(NamedTuple):
+    """Squared correlations of latents with one measured number.
+
+    A collapsed network correlates, too, since correlations have no scale: check the KL first.
+    """
 
     together: Estimate
     """Squared multiple correlation with all latents."""
     alone: Estimate
     """Squared correlation with the latent that correlates most."""
     unit: int
-    """Which one that is."""
+    """That latent."""
 
 
-def analyze(context: ModelContext) -> dict[str, Held]:
+def analyze(context: ModelContext) -> dict[str, MeasuredCorrelation]:
     """Correlations of the latents with every column of a simulated shard that is not an order parameter.
 
     Where couplings of several strengths or signs are mixed, also with ``bonds``, -energy / coupling: the sum over
@@ -46,10 +49,10 @@ def analyze(context: ModelContext) -> dict[str, Held]:
     values = dict(zip(names, value_SV.T, strict=True))
     if (coupling_S := _couplings(task.system, samples)) is not None:
         values["bonds"] = -values["energy"] / coupling_S
-    return {column: _held(context, column, value_S) for column, value_S in values.items() if np.ptp(value_S) > 0}
+    return {column: _correlation(context, column, value_S) for column, value_S in values.items() if np.ptp(value_S) > 0}
 
 
-def _held(context: ModelContext, column: str, value_S: NDArray[np.float64]) -> Held:
+def _correlation(context: ModelContext, column: str, value_S: NDArray[np.float64]) -> MeasuredCorrelation:
     samples, units, mean_SZ = context.samples, information.units(context), context.mean_SZ
     # The average of a sign is no thermal one.
     chains = samples.chains if column == SIGN else samples.thermal
@@ -59,7 +62,7 @@ def _held(context: ModelContext, column: str, value_S: NDArray[np.float64]) -> H
         canonical(mean_SZ[:, chosen], value_S[:, None], chains, rng, context.resamples).smallest
         for chosen in (units, [unit])
     )
-    return Held(together, alone, unit)
+    return MeasuredCorrelation(together, alone, unit)
 
 
 def _couplings(system: str, samples: HeldOutSamples) -> NDArray[np.float64] | None:
@@ -79,7 +82,7 @@ def numbers(analysis: ModelAnalysis) -> Iterator[Number]:
 
 PART = Part(
     name="measured",
-    result=dict[str, Held],
+    result=dict[str, MeasuredCorrelation],
     analyze=analyze,
     numbers=numbers,
     quantities=(
