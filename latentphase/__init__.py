@@ -11,8 +11,8 @@
 (128, 1, 4, 4)
 
 ``Run`` says what the columns of the tables are, which are those of pyarrow.  ``FolderError`` is raised where there is
-no run folder, ``ShardError`` where a file is not a whole shard, ``StorageError`` where an object store refuses or cannot
-be reached.
+no run folder, ``ShardError`` where a file is not a whole shard, ``StorageError`` where an object store refuses or does
+not answer.
 
 What a name needs is imported when it is first used: ``import latentphase`` itself takes milliseconds.
 
