@@ -16,8 +16,8 @@ from analysis.phases import Phases, label
 ORDERS = ("magnetization", "staggered_magnetization")
 
 
-class Held(NamedTuple):
-    """Held-out samples of one trained model."""
+class SyntheticSamples(NamedTuple):
+    """SyntheticSamples-out samples of one trained model."""
 
     mean_SZ: NDArray[np.float64]
     order_SK: NDArray[np.float64]
@@ -29,7 +29,7 @@ class Held(NamedTuple):
 
 def diamond(
     rng: np.random.Generator, rows: int = 20, num_chains: int = 8, angle: float = 0.0, width: float = 0.08
-) -> Held:
+) -> SyntheticSamples:
     """FM, AFM (three temperatures each) and PM (three each); frozen signs, slowly changing chains.
 
     The latents are 1.2 times the order parameters, turned by ``angle`` (in deg), plus noise of ``width``.
@@ -49,7 +49,7 @@ def diamond(
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     mean_SZ = 1.2 * order_SK @ rotation.T + rng.normal(0, width, order_SK.shape)
     stratum_S = np.array(strata)
-    return Held(
+    return SyntheticSamples(
         mean_SZ,
         order_SK,
         label(order_SK, signs(ORDERS), stratum_S),
@@ -60,6 +60,6 @@ def diamond(
 
 
 @pytest.fixture
-def make_diamond() -> Callable[..., Held]:
+def make_diamond() -> Callable[..., SyntheticSamples]:
     """The function ``diamond``."""
     return diamond

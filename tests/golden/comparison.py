@@ -51,15 +51,15 @@ def compare(listed: Portable, now: Portable, same_machine: bool = False) -> list
         listed, now: of ``portable``.
         same_machine: processor and releases are those of the list, so that files must be the same, too.
     """
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for part, check in (("shards", _shard), ("models", _model)):
-        found += _same(part, list(listed[part]), list(now[part]))
+        differences += _same(part, list(listed[part]), list(now[part]))
         for name in listed[part].keys() & now[part].keys():
             place, entry = f"{part} {name}", now[part][name]
             if same_machine:
-                found += _same(f"{place} file", listed[part][name]["file"], entry["file"])
-            found += check(place, listed[part][name], entry)
-    return found + list(_estimates("data", listed["data"], now["data"]))
+                differences += _same(f"{place} file", listed[part][name]["file"], entry["file"])
+            differences += check(place, listed[part][name], entry)
+    return differences + list(_estimates("data", listed["data"], now["data"]))
 
 
 def _shard(place: str, listed: dict[str, Any], now: dict[str, Any]) -> Iterator[Difference]:

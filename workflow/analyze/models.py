@@ -144,7 +144,7 @@ def one_per_beta(models: Sequence[AnalyzedModel]) -> list[AnalyzedModel]:
     return chosen
 
 
-class Compared(NamedTuple):
+class Comparison(NamedTuple):
     """Models side by side in one figure."""
 
     models: list[AnalyzedModel]
@@ -153,15 +153,15 @@ class Compared(NamedTuple):
     """What is side by side, for the caption."""
 
 
-def compared(models: Sequence[AnalyzedModel]) -> Compared:
+def comparison(models: Sequence[AnalyzedModel]) -> Comparison:
     """One seed per beta, or the seeds where there is one beta alone."""
     chosen = one_per_beta(models)
     if len(chosen) > 1:
-        return Compared(chosen, [model.title for model in chosen], "one seed per β")
+        return Comparison(chosen, [model.title for model in chosen], "one seed per β")
     seeds = sorted(models, key=lambda model: model.plan.seed)[:PANELS]
     if len(seeds) == 1:
-        return Compared(seeds, [seeds[0].title], f"seed {seeds[0].plan.seed}")
-    return Compared(seeds, [f"seed {model.plan.seed}" for model in seeds], f"β = {seeds[0].beta}")
+        return Comparison(seeds, [seeds[0].title], f"seed {seeds[0].plan.seed}")
+    return Comparison(seeds, [f"seed {model.plan.seed}" for model in seeds], f"β = {seeds[0].beta}")
 
 
 def from_rule(model: AnalyzedModel) -> float:

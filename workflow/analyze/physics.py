@@ -9,7 +9,7 @@ from analysis.orders import OrderParameter, signs
 from simulators import contract
 from workflow.dataset.inputs import Input, is_second, network_input
 from workflow.dataset.origins import DataTask, ShardTask
-from workflow.dataset.variables import Stored
+from workflow.dataset.variables import SiteValues
 
 
 class Physics(NamedTuple):
@@ -23,7 +23,7 @@ class Physics(NamedTuple):
     """Whether what a model sees has a number of its own for every site, which order parameters can be read off."""
 
 
-def variable_of(stored: Stored) -> Variable:
+def variable_of(stored: SiteValues) -> Variable:
     """The same as analysis names it."""
     return Variable(*stored) if stored.variable == "states" else Variable(stored.variable)
 

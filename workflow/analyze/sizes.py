@@ -60,7 +60,7 @@ class SizeJob(NamedTuple):
         return "-".join(filter(None, parts))
 
 
-class Branch(NamedTuple):
+class InputBranch(NamedTuple):
     """Distances of neighbouring values of a scanned parameter."""
 
     branch: str
@@ -84,7 +84,7 @@ class SizeAnalysis:
     """None here and below where no model was trained on these data."""
     isometry: dict[str, Estimate] | None = None
     distances: tuple[mmd.Distance, ...] | None = None
-    thermal: list[Branch]
+    thermal: list[InputBranch]
 
 
 def analyze_size(job: SizeJob, root: str) -> float:
@@ -145,7 +145,9 @@ def _configurations(run: RunDirectory, job: SizeJob, rows: NDArray[np.intp]) -> 
     return np.concatenate(parts)
 
 
-def _thermal(x_SCHW: NDArray[Any], samples: HeldOutSamples, resamples: int, rng: np.random.Generator) -> list[Branch]:
+def _thermal(
+    x_SCHW: NDArray[Any], samples: HeldOutSamples, resamples: int, rng: np.random.Generator
+) -> list[InputBranch]:
     """Distances of neighbouring temperatures, each sample turned into the first phase of the strongest order parameter.
 
     A branch whose strongest order parameter no symmetry of single sites can turn is left out.
@@ -166,5 +168,5 @@ def _thermal(x_SCHW: NDArray[Any], samples: HeldOutSamples, resamples: int, rng:
         # factor that does not depend on the size), comparable between sizes.
         scaled = encodings.features(folded, variable) / np.sqrt(np.prod(folded.shape[1:]))
         steps = neighbours(scaled, branch, resamples, rng)
-        results.append(Branch(label, samples.physics.parameter, order.name, steps))
+        results.append(InputBranch(label, samples.physics.parameter, order.name, steps))
     return results

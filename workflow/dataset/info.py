@@ -9,7 +9,7 @@ from typing import Any
 
 from models.config import Variable
 from simulators import contract
-from workflow.dataset.variables import Stored, stored
+from workflow.dataset.variables import SiteValues, site_values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,9 +37,9 @@ class DatasetInfo:
         return prod(self.shape) * {"states": self.states, "angles": 2}.get(self.variable, 1)
 
     @property
-    def stored(self) -> Stored:
+    def stored(self) -> SiteValues:
         """What the numbers of a configuration are."""
-        return Stored(self.variable, self.states, self.lowest)
+        return SiteValues(self.variable, self.states, self.lowest)
 
 
 def simulated(system: contract.System, spec: Any, measure: Iterable[str] = ()) -> DatasetInfo:
@@ -48,7 +48,7 @@ def simulated(system: contract.System, spec: Any, measure: Iterable[str] = ()) -
     return DatasetInfo(
         shape=tuple(spec.shape),
         encoding=system.encoding,
-        **stored(system, spec)._asdict(),
+        **site_values(system, spec)._asdict(),
         order_parameters=system.names(spec).order_parameters,
         second_inputs=tuple((name, each.shape) for name, each in possible.items() if name in requests and each.shape),
     )

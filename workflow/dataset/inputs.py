@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from models.config import Variable
 from workflow.dataset.info import DatasetInfo
-from workflow.dataset.variables import Stored
+from workflow.dataset.variables import SiteValues
 
 Input = Literal["raw", "tau-average", "staggered", "staggered-tau-average", "green"]
 SECOND_INPUTS = ("green",)
@@ -64,7 +64,7 @@ def objection(info: DatasetInfo, name: Input) -> str | None:
     return None
 
 
-def _has_signs(stored: Stored) -> bool:
+def _has_signs(stored: SiteValues) -> bool:
     """Whether -x is a possible value of every x."""
     is_odd_in_zero = stored.lowest < 0 and 2 * stored.lowest + stored.states == 1
     return stored.variable in ("spins", "values") or (stored.variable == "states" and is_odd_in_zero)
@@ -104,7 +104,7 @@ def signs(shape: tuple[int, ...]) -> NDArray[np.int8]:
     return (1 - 2 * ((rows + columns) % 2)).astype(np.int8)
 
 
-def as_stored(mean_NFHW: NDArray[Any], stored: Stored, name: Input) -> NDArray[Any]:
+def as_stored(mean_NFHW: NDArray[Any], stored: SiteValues, name: Input) -> NDArray[Any]:
     """A decoder's means in the frame of the stored configurations: a staggered input is turned back.
 
     An average over channels stays an average.

@@ -15,7 +15,7 @@ from workflow.dataset import codec, shards
 from workflow.dataset.gathered import Gathered, most_in_memory
 from workflow.dataset.info import DatasetInfo
 from workflow.dataset.inputs import Input, is_averaged, is_second, network_input, transform
-from workflow.dataset.variables import Stored, stored_of
+from workflow.dataset.variables import SiteValues, site_values_of
 from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
 
@@ -57,7 +57,7 @@ class TrainingData:
     configurations_SN: NDArray[Any]
     """A row per sample, as the network reads it: packed bits of spins, or states, angles or values."""
     shape: tuple[int, int, int]
-    stored: Stored
+    stored: SiteValues
 
     def samples(self, device: str = "cpu") -> Samples:
         """The data as a network reads them."""
@@ -95,7 +95,7 @@ def training_data(
             shard = read_for(run.shard_file(system, size, task_id), input_name, SPLIT_COLUMNS)
             chains = int(shard.metadata["task"]["chains"])
             gathered.add(numbers(shard, input_name, ~unseen(shard.columns, chains, fraction)))
-            kind = stored_of(shard.metadata["task"])
+            kind = site_values_of(shard.metadata["task"])
             second = (
                 ((input_name, configurations(shard, input_name, slice(1)).shape[1:]),) if is_second(input_name) else ()
             )

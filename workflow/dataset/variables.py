@@ -17,7 +17,7 @@ VARIABLE_OF: dict[str, Variable] = {
 """Variable by the likelihood that a system calls its own."""
 
 
-class Stored(NamedTuple):
+class SiteValues(NamedTuple):
     """What the numbers of a configuration are."""
 
     variable: Variable
@@ -31,25 +31,25 @@ class Stored(NamedTuple):
         """The likelihood that a model of such numbers has unless told otherwise."""
         return LIKELIHOODS[self.variable][0]
 
-    def decoded(self, likelihood: Likelihood) -> Stored:
+    def decoded(self, likelihood: Likelihood) -> SiteValues:
         """What a decoder's means are of: of a spin a Gaussian gives the mean itself, not the probability of +1."""
         if likelihood == "gaussian" and self.variable == "spins":
             return self._replace(variable="values")
         return self
 
 
-def stored(system: contract.System, spec: Any) -> Stored:
+def site_values(system: contract.System, spec: Any) -> SiteValues:
     """What configurations of ``system`` at ``spec`` hold."""
     variable = VARIABLE_OF[system.likelihood]
     if variable != "states":
-        return Stored(variable, 2, 0)
+        return SiteValues(variable, 2, 0)
     states = system.states_of(spec)
-    return Stored(variable, len(states), states.start)
+    return SiteValues(variable, len(states), states.start)
 
 
-def stored_of(task: Mapping[str, Any]) -> Stored:
+def site_values_of(task: Mapping[str, Any]) -> SiteValues:
     """The same of a shard, from the task in its metadata: data that are not simulated say it themselves."""
     if "info" in task:
-        return Stored(*(task["info"][name] for name in Stored._fields))
+        return SiteValues(*(task["info"][name] for name in SiteValues._fields))
     system = contract.load(task["system"])
-    return stored(system, system.spec(**dict(task["spec"])))
+    return site_values(system, system.spec(**dict(task["spec"])))

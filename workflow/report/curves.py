@@ -149,10 +149,10 @@ def neighbours(run: RunDirectory) -> Iterator[Drawing]:
     for system in systems:
         of_system = [result for result in results if result.system == system]
         for input_name in dict.fromkeys(result.input for result in of_system):
-            seen_so = [result for result in of_system if result.input == input_name]
+            of_input = [result for result in of_system if result.input == input_name]
             name = "neighbours" if len(systems) == 1 else f"neighbours-{system}"
             name += "" if input_name == "raw" else f"-{input_name}"
-            yield from _neighbours_of(seen_so, system if input_name == "raw" else f"{system} ({input_name})", name)
+            yield from _neighbours_of(of_input, system if input_name == "raw" else f"{system} ({input_name})", name)
 
 
 def _neighbours_of(results: Sequence[SizeAnalysis], system: str, name: str) -> Iterator[Drawing]:

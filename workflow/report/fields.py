@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.encodings import Variable
 from analysis.figures import latent_plane as figures
 from analysis.figures import states as state_figures
-from workflow.analyze.models import PANELS, AnalyzedModel, compared
+from workflow.analyze.models import PANELS, AnalyzedModel, comparison
 from workflow.analyze.part import Drawing
 from workflow.analyze.parts.generated import PLANE, read_fields
 from workflow.analyze.physics import variable_of
@@ -45,7 +45,7 @@ def decoded_variable(model: AnalyzedModel) -> Variable:
 
 def generated(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> Iterator[Drawing]:
     """Sixteen decoded fields at every beta of one group and size."""
-    chosen = compared(models)
+    chosen = comparison(models)
     first = chosen.models[0]
     caption = (
         f"Sixteen {_what(first)} decoded from z ~ N(0, 1), {label}, "

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from analysis.figures.style import to_svg
-from workflow.analyze.models import AnalyzedModel, best, compared, groups, size_of_sweep
+from workflow.analyze.models import AnalyzedModel, best, comparison, groups, size_of_sweep
 from workflow.analyze.part import Drawing
 from workflow.analyze.parts import energies as energies_part
 from workflow.analyze.registry import all_parts
@@ -20,7 +20,7 @@ PARTS = ("thermal", "readings", "fluctuations")
 """In which figures of parts stand; others follow."""
 
 
-class Picture(NamedTuple):
+class PageFigure(NamedTuple):
     """One figure of the page."""
 
     name: str
@@ -30,16 +30,16 @@ class Picture(NamedTuple):
 
 def draw_all(
     run: RunDirectory, models: Sequence[AnalyzedModel], records: Sequence[Record], settings: AnalyzeBlock
-) -> list[Picture]:
+) -> list[PageFigure]:
     """Every figure that the results of this run allow; also written to ``report/figures``."""
-    pictures = []
+    page_figures = []
     for name, caption, figure in _figures(run, models, records, settings):
         svg = to_svg(figure)
         # A file of its own has no page to take its colours from.
         alone = svg.replace("<svg ", '<svg color="black" ', 1).replace('style="', 'style="background: white; ', 1)
         write_whole(run.figures / f"{name}.svg", alone)
-        pictures.append(Picture(name, caption, svg))
-    return pictures
+        page_figures.append(PageFigure(name, caption, svg))
+    return page_figures
 
 
 def _figures(
@@ -64,7 +64,7 @@ def _group(
     good = best(models)
     yield from latents.latent_pictures(run, of_size, label)
     yield from fields.generated(run, of_size, label)
-    yield from fields.local(run, compared(of_size).models, label)
+    yield from fields.local(run, comparison(of_size).models, label)
     # What a thermal decoder's latents are worth is no matter of lam, which counts spins as independent.
     if models[0].plan["likelihood"] != "thermal":
         if sweeps.is_sweep(of_size):

@@ -9,7 +9,7 @@ import numpy as np
 from analysis.figures import latent_plane as figures
 from analysis.figures import latent_spaces as latent_figures
 from analysis.latent_space.similarity import cosine_matrix
-from workflow.analyze.models import AnalyzedModel, Compared, best, compared, from_rule, one_per_beta
+from workflow.analyze.models import AnalyzedModel, Comparison, best, comparison, from_rule, one_per_beta
 from workflow.analyze.naming import order_name
 from workflow.analyze.part import Drawing
 from workflow.analyze.parts import canonical, similarity
@@ -45,7 +45,7 @@ def latent_pictures(run: RunDirectory, models: Sequence[AnalyzedModel], label: s
     """What the latents of one group and size look like, however many there are."""
     first, size = models[0], models[0].plan.size
     if first.latents == 2:
-        yield _scatter(run, compared(models), label, size)
+        yield _scatter(run, comparison(models), label, size)
     elif 2 < first.latents <= latent_figures.MOST_LATENTS:
         yield _projections(run, _informative(models), label, size)
     classes = not first.analysis.order_parameters
@@ -58,7 +58,7 @@ def _informative(models: Sequence[AnalyzedModel]) -> list[AnalyzedModel]:
     return best(models)[:4]
 
 
-def _scatter(run: RunDirectory, chosen: Compared, label: str, size: int) -> Drawing:
+def _scatter(run: RunDirectory, chosen: Comparison, label: str, size: int) -> Drawing:
     first = chosen.models[0]
     orders = shown_components(first)
     read = [read_scatter(run, model, orders) for model in chosen.models]

@@ -29,7 +29,7 @@ SECONDS = 900.0
 """How long npm may take."""
 
 
-class Part(NamedTuple):
+class ImageSet(NamedTuple):
     """Training or test images."""
 
     images: str
@@ -48,7 +48,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "train": Part(
+    "train": ImageSet(
         "train-images-idx3-ubyte",
         "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte",
@@ -56,7 +56,7 @@ PARTS = {
         60_000,
         held_out=False,
     ),
-    "test": Part(
+    "test": ImageSet(
         "t10k-images-idx3-ubyte",
         "2646ac647ad5339dbf082846283269ea",
         "t10k-labels-idx1-ubyte",
@@ -129,7 +129,7 @@ def parse_idx(name: str, content: bytes, axes: int) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def read(folder: Path, part: Part) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def read(folder: Path, part: ImageSet) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Images and digits of one part.
 
     Returns:

@@ -26,7 +26,7 @@ from workflow.dataset import codec, inputs, shards
 from workflow.dataset.info import DatasetInfo, simulated
 from workflow.dataset.inputs import Input, as_stored, network_input, objection, signs, transform
 from workflow.dataset.reading import configurations, numbers, training_data
-from workflow.dataset.variables import Stored
+from workflow.dataset.variables import SiteValues
 from workflow.encode import shards_of
 from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.status import status_table
@@ -134,7 +134,7 @@ def test_spins_of_three_states_can_be_staggered() -> None:
 @pytest.mark.parametrize("variable", ["spins", "values"])
 def test_order_parameters_are_read_in_the_frame_of_what_is_stored(variable: Any) -> None:
     x_SCHW = np.random.default_rng(2).choice([-1.0, 1.0], (6, 1, 4, 4))
-    kind = Stored(variable, 2, 0)
+    kind = SiteValues(variable, 2, 0)
     given = transform(x_SCHW, "staggered")
     decoded = (1 + given) / 2 if variable == "spins" else given
     order = OrderParameter("staggered_magnetization", ("staggered_magnetization",))

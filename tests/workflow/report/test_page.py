@@ -13,7 +13,7 @@ from pages import parsed
 from studies import serial, write_study
 
 from workflow.analyze.parts import squares
-from workflow.analyze.parts.squares import Squared
+from workflow.analyze.parts.squares import SquareCorrelation
 from workflow.storage.run_directory import RunDirectory
 
 ANALYZE = {"resamples": 50, "generated": 16}
@@ -165,7 +165,7 @@ def test_squares_of_several_seeds_are_one_line() -> None:
 
     def model(seed: int, value: float, active: tuple[int, ...] = (0,), beta: str = "0.2 λ") -> Any:
         baselines = {"staggered_field": number(0.5 + seed / 100)}
-        squared = {name: Squared(number(value), 0, baselines) for name in ("spin_structure", "energy")}
+        squared = {name: SquareCorrelation(number(value), 0, baselines) for name in ("spin_structure", "energy")}
         plan = SimpleNamespace(name="block", input_name="green", network="shallow", size=4, seed=seed)
         return SimpleNamespace(
             plan=plan, beta=beta, analysis=analysis(squares=squared, information=information(active))

@@ -15,7 +15,7 @@ from simulators.contract import IncompleteSystem, System
 from simulators.contract.declarations import POSSIBLE_SYMMETRIES
 from simulators.systems import anderson, hubbard, ising, phi4
 from workflow.dataset.inputs import signs
-from workflow.dataset.variables import Stored, stored
+from workflow.dataset.variables import SiteValues, site_values
 from workflow.plan.tasks import simulation_tasks
 from workflow.study.loading import parse
 from workflow.study.symmetries import common, symmetries_of
@@ -63,7 +63,7 @@ def log_weights(system: System, spec: Any, states_RCIJ: NDArray[Any]) -> NDArray
     return np.stack([simulation.reduced_energy(spec), sign], axis=1)
 
 
-def turned(x_RCIJ: NDArray[Any], symmetries: Sequence[str], kind: Stored) -> NDArray[Any]:
+def turned(x_RCIJ: NDArray[Any], symmetries: Sequence[str], kind: SiteValues) -> NDArray[Any]:
     """Random images of each configuration, as training would turn it, in the type that it came in."""
     likelihood = LIKELIHOODS[kind.variable][0]
     model = ModelConfig(shape=x_RCIJ.shape[1:], variable=kind.variable, states=kind.states, likelihood=likelihood)
@@ -91,7 +91,7 @@ def off(name: str, spec: Any, symmetries: Sequence[str]) -> float:
     """Largest change of -ln |weight| or sign under random elements."""
     system = contract.load(name)
     _, states = states_of(system, spec)
-    kind = stored(system, spec)
+    kind = site_values(system, spec)
     images = turned(states, symmetries, kind)
     assert (images != np.repeat(states, ELEMENTS, axis=0)).any(), "something must be turned"
     before = np.repeat(log_weights(system, spec, states), ELEMENTS, axis=0)
@@ -144,7 +144,7 @@ def test_signs_are_kept_where_both_occur() -> None:
     states = np.random.default_rng(2).choice(np.array([-1, 1], dtype=np.int8), size=(CHAINS, *spec.shape))
     before = log_weights(system, spec, states)
     assert set(before[:, 1]) == {-1.0, 1.0}
-    images = turned(states, system.symmetries_of(spec), Stored("spins", 2, 0))
+    images = turned(states, system.symmetries_of(spec), SiteValues("spins", 2, 0))
     after = log_weights(system, spec, images)
     np.testing.assert_allclose(after, np.repeat(before, ELEMENTS, axis=0), atol=1e-8)
 
@@ -157,11 +157,11 @@ def test_staggered_input_has_the_symmetries_of_what_is_stored() -> None:
     given = common([("ising", spec)], "staggered")
     assert given == ("staggered-translations", "point-group")
     frame = signs((6, 6))
-    images = turned(states * frame, given, Stored("spins", 2, 0)) * frame
+    images = turned(states * frame, given, SiteValues("spins", 2, 0)) * frame
     before = np.repeat(log_weights(system, spec, states), ELEMENTS, axis=0)
     np.testing.assert_allclose(log_weights(system, spec, images), before, atol=1e-9)
     # Negative control: without the change of sign they are not.
-    images = turned(states * frame, ("translations",), Stored("spins", 2, 0)) * frame
+    images = turned(states * frame, ("translations",), SiteValues("spins", 2, 0)) * frame
     assert np.abs(log_weights(system, spec, images) - before).max() > 0.1
 
 

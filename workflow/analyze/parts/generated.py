@@ -31,7 +31,7 @@ PLANE = np.linspace(-2.5, 2.5, 9)
 """Grid of latents that are decoded for the report (Fig. 4)."""
 
 
-class Picture(NamedTuple):
+class DecodedFields(NamedTuple):
     """Decoded fields of one kind."""
 
     kind: str
@@ -53,18 +53,18 @@ def analyze(context: ModelContext) -> tuple[Share, ...] | None:
     z_NZ = rng.standard_normal((context.settings.generated, latent)).astype(np.float32)
     field_NFHW = inference.decode(network, z_NZ)
     nowhere = np.full((TILES, 2), np.nan)
-    pictures = [Picture("generated", nowhere, field_NFHW[:TILES])]
+    kinds = [DecodedFields("generated", nowhere, field_NFHW[:TILES])]
     if model["model"] == "beta2-vae":
         beta_NCHW, local_NFHW, _ = inference.local_temperatures(network, z_NZ[:TILES])
         drawn_NFHW = inference.sample(network, z_NZ[:TILES], int(rng.integers(2**62)))
         # As many numbers as features, to fit the same column.
         beta_NFHW = np.repeat(beta_NCHW, local_NFHW.shape[1] // beta_NCHW.shape[1], axis=1)
         fields = (("drawn", drawn_NFHW), ("local_field", local_NFHW), ("local_beta", beta_NFHW))
-        pictures += [Picture(kind, nowhere, field) for kind, field in fields]
+        kinds += [DecodedFields(kind, nowhere, field) for kind, field in fields]
     if latent == 2:
         grid = np.stack(np.meshgrid(PLANE, PLANE), axis=-1).reshape(-1, 2)
-        pictures.append(Picture("plane", grid, inference.decode(network, grid.astype(np.float32))))
-    _write(_path(context.run, model.train_id), pictures)
+        kinds.append(DecodedFields("plane", grid, inference.decode(network, grid.astype(np.float32))))
+    _write(_path(context.run, model.train_id), kinds)
     readable = mean_fields.readable(physics.orders) if physics.on_sites else []
     if not readable:
         return None
@@ -79,16 +79,16 @@ def _path(run: RunDirectory, train_id: str) -> Place:
     return run.analysis_file(train_id, "-fields.parquet")
 
 
-def _write(path: Place, pictures: list[Picture]) -> None:
+def _write(path: Place, kinds: list[DecodedFields]) -> None:
     """What was decoded, float32: its kind, the latents it comes from (null where random), and the numbers."""
-    kind = [picture.kind for picture in pictures for _ in picture.z_NZ]
-    z = np.concatenate([picture.z_NZ for picture in pictures])
-    fields = np.concatenate([picture.field_NFHW for picture in pictures]).astype("<f4")
-    width = fields[0].nbytes
+    kind = [fields.kind for fields in kinds for _ in fields.z_NZ]
+    z = np.concatenate([fields.z_NZ for fields in kinds])
+    field_NFHW = np.concatenate([fields.field_NFHW for fields in kinds]).astype("<f4")
+    width = field_NFHW[0].nbytes
     binary = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(width), len(fields), [None, pa.py_buffer(np.ascontiguousarray(fields))]
+        pa.binary(width), len(field_NFHW), [None, pa.py_buffer(np.ascontiguousarray(field_NFHW))]
     )
-    about = {"encoding": "float32", "shape": json.dumps(list(fields.shape[1:]))}
+    about = {"encoding": "float32", "shape": json.dumps(list(field_NFHW.shape[1:]))}
     schema = pa.schema(
         [
             pa.field("kind", pa.string()),

@@ -22,13 +22,13 @@ CELL = 2
 MOST_CLASSES = 12
 
 
-class Arrangement(NamedTuple):
+class RankArrangement(NamedTuple):
     """The best arrangement of one number of directions."""
 
     rank: int
     """Directions in use."""
     found: int
-    """Random starts that ended with so many."""
+    """Random starts that ended with so many. Its name is a key of results on disk, so it stays."""
     loss: float
     """In nats."""
     kl: tuple[float, ...]
@@ -41,7 +41,7 @@ class Arrangements(NamedTuple):
     """What a perfect decoder would prefer, lowest loss first."""
 
     restarts: int
-    arrangements: list[Arrangement]
+    arrangements: list[RankArrangement]
 
 
 def analyze(context: ModelContext) -> Arrangements | None:
@@ -71,7 +71,8 @@ def analyze(context: ModelContext) -> Arrangements | None:
     for arrangement in best:
         by_rank.setdefault(arrangement.rank, []).append(arrangement)
     listed = [
-        Arrangement(rank, len(group), group[0].loss, group[0].kl, group[0].centres) for rank, group in by_rank.items()
+        RankArrangement(rank, len(group), group[0].loss, group[0].kl, group[0].centres)
+        for rank, group in by_rank.items()
     ]
     return Arrangements(len(best), sorted(listed, key=lambda arrangement: arrangement.loss))
 

@@ -20,7 +20,7 @@ from workflow.analyze.parts import energies
 from workflow.storage.typed_json import Parameters
 
 
-class LocalTemperature(NamedTuple):
+class PointTemperature(NamedTuple):
     """Means over sites and samples of one parameter point; logits, so in units of the temperature."""
 
     point: Parameters
@@ -36,7 +36,7 @@ class LocalTemperature(NamedTuple):
         return self.beta, self.field, self.product
 
 
-def analyze(context: ModelContext) -> list[LocalTemperature] | None:
+def analyze(context: ModelContext) -> list[PointTemperature] | None:
     """None without that branch of the decoder."""
     from models import inference
 
@@ -53,7 +53,7 @@ def analyze(context: ModelContext) -> list[LocalTemperature] | None:
         of_point = subset(samples, shard_S == shard)
         value_PV = value_SV[shard_S == shard].astype(float)
         estimates = bootstrap(lambda mean: mean, value_PV, of_point.chains, rng, context.resamples)
-        results.append(LocalTemperature(of_point.labelled.points[int(shard)], *estimates))
+        results.append(PointTemperature(of_point.labelled.points[int(shard)], *estimates))
     return results
 
 
@@ -96,7 +96,7 @@ NOTE = Markup(
 
 PART = Part(
     name="local_temperatures",
-    result=list[LocalTemperature],
+    result=list[PointTemperature],
     analyze=analyze,
     numbers=numbers,
     quantities=(Quantity("local_", "local", against_size=False),),

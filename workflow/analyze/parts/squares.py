@@ -38,13 +38,13 @@ SHOWN = ("spin_structure", "charge_structure", "local_moment", "double_occupancy
 """Observables of the page that do not change when the order parameter changes its sign."""
 
 
-class Squared(NamedTuple):
-    """Of one measured column."""
+class SquareCorrelation(NamedTuple):
+    """Correlations of squares with one measured column."""
 
     latent: Estimate
     """Correlation with the square of the latent that it is largest for."""
     unit: int
-    """Which one that is."""
+    """That latent."""
     baselines: dict[str, Estimate]
     """Correlations with the squares of order parameters, and of ``principal_component`` where it was computed."""
 
@@ -54,7 +54,7 @@ class Squared(NamedTuple):
         return abs(self.latent.value) if np.isfinite(self.latent.value) else -1.0
 
 
-def analyze(context: ModelContext) -> dict[str, Squared]:
+def analyze(context: ModelContext) -> dict[str, SquareCorrelation]:
     """By measured column; nothing where no order parameter changes its sign, or nothing is measured beside it."""
     samples, units = context.samples, information.units(context)
     components = zip(samples.orders, split(samples.order_SK, samples.orders), strict=True)
@@ -74,11 +74,12 @@ def analyze(context: ModelContext) -> dict[str, Squared]:
     return {names[v]: _best([row[at] for row in rows], units, tuple(odd)) for at, v in enumerate(varying)}
 
 
-def _best(correlations: list[Estimate], units: list[int], names: tuple[str, ...]) -> Squared:
+def _best(correlations: list[Estimate], units: list[int], names: tuple[str, ...]) -> SquareCorrelation:
     latents, others = correlations[: len(units)], correlations[len(units) :]
     baselines = dict(zip(names, others, strict=True))
     return max(
-        (Squared(*pair, baselines) for pair in zip(latents, units, strict=True)), key=lambda squared: squared.strength
+        (SquareCorrelation(*pair, baselines) for pair in zip(latents, units, strict=True)),
+        key=lambda result: result.strength,
     )
 
 
@@ -128,7 +129,7 @@ def section(models: Sequence[AnalyzedModel]) -> Section | None:
         first = seeds[0]
         for column in (name for name in first.analysis[PART] or {} if name in SHOWN):
             of_seeds = [(model.analysis[PART] or {})[column] for model in seeds]
-            ordered = sorted(of_seeds, key=lambda squared: squared.strength)
+            ordered = sorted(of_seeds, key=lambda result: result.strength)
             cells = (
                 inputs.words(first.plan.name, first.plan.input_name),
                 str(first.plan.size),
@@ -154,4 +155,4 @@ NOTE = (
     "principal component of the training samples. Held-out samples."
 )
 
-PART = Part(name="squares", result=dict[str, Squared], analyze=analyze, numbers=numbers, section=section)
+PART = Part(name="squares", result=dict[str, SquareCorrelation], analyze=analyze, numbers=numbers, section=section)

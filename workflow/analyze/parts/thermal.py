@@ -26,7 +26,7 @@ LENGTH = "length_"
 """Begins the columns of lengths of vectors."""
 
 
-class Branch(NamedTuple):
+class ScanBranch(NamedTuple):
     """Parameter points that differ in the scanned parameter alone."""
 
     branch: str
@@ -42,7 +42,7 @@ class Branch(NamedTuple):
     """Distances of latents of neighbouring points, where they can be turned into one phase."""
 
 
-def analyze(context: ModelContext) -> list[Branch]:
+def analyze(context: ModelContext) -> list[ScanBranch]:
     """Every branch of all shards that the model can read, also those between what it was trained on."""
     rng = context.stream("thermal", after=distances.PART)
     return thermal_curves(context.readable_posteriors.mean_SZ, context.readable, context.resamples, rng)
@@ -50,7 +50,7 @@ def analyze(context: ModelContext) -> list[Branch]:
 
 def thermal_curves(
     mean_SZ: NDArray[np.float64], samples: HeldOutSamples, resamples: int, rng: np.random.Generator
-) -> list[Branch]:
+) -> list[ScanBranch]:
     """|latents| and |order parameters| against temperature, and latent distances of neighbouring temperatures.
 
     A vector has no sign to fold latents by, how its symmetry acts on them is not known, nor how a sign acts on those of
@@ -67,7 +67,7 @@ def thermal_curves(
 
 def _branch(
     label: str, mean_SZ: NDArray[np.float64], branch: HeldOutSamples, resamples: int, rng: np.random.Generator
-) -> Branch:
+) -> ScanBranch:
     orders = branch.orders
     vectors = [k for k, order in enumerate(orders) if order.kind != "sign"]
     lengths_SO = branch.lengths()
@@ -83,7 +83,7 @@ def _branch(
     if orders[strongest].kind == "sign" and branch.physics.on_sites:
         folded_SZ = mmd.folded(mean_SZ, split(branch.order_SK, orders)[strongest][:, 0])
         steps = neighbours(folded_SZ, branch, resamples, rng)
-    return Branch(label, branch.physics.parameter, tuple(names), scan, strongest, steps)
+    return ScanBranch(label, branch.physics.parameter, tuple(names), scan, strongest, steps)
 
 
 def figures(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> Iterator[Drawing]:
@@ -127,15 +127,15 @@ def _scanned(model: AnalyzedModel, names: Sequence[str]) -> tuple[dict[str, str]
     return {name: order_name(name) for name in signs if name in names}, latents
 
 
-def _is_wider(model: AnalyzedModel, drawn: Sequence[Branch]) -> bool:
+def _is_wider(model: AnalyzedModel, drawn: Sequence[ScanBranch]) -> bool:
     trained = {float(dict(point)[drawn[0].parameter]) for point in model.points}
     return any(set(branch.scan.temperature) - trained for branch in drawn)
 
 
-def _select(branch: Branch, names: Sequence[str]) -> Scan:
+def _select(branch: ScanBranch, names: Sequence[str]) -> Scan:
     """The scan of some columns."""
     place = [branch.columns.index(name) for name in names]
     return Scan(branch.scan.temperature, tuple(tuple(row[at] for at in place) for row in branch.scan.mean_TF))
 
 
-PART = Part(name="thermal", result=list[Branch], analyze=analyze, figures=figures)
+PART = Part(name="thermal", result=list[ScanBranch], analyze=analyze, figures=figures)
