@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from analysis.latent_space.correlation import Correlation, correlate
 from analysis.orders import columns
@@ -36,11 +36,20 @@ def analyze(context: ModelContext) -> Correlation | None:
 
 def latent_of(analysis: ModelAnalysis) -> dict[str, int]:
     """The latent of each order parameter that was matched with one."""
-    if (matched := analysis[PART]) is None:
-        return {}
-    return {
-        analysis.order_parameters[analysis.orders[pair.order]]: analysis.units[pair.latent] for pair in matched.pairs
-    }
+    return matched_latents(analysis[PART], analysis.order_parameters, analysis.orders, analysis.units)
+
+
+def matched_latents(
+    matched: Correlation | None, names: Sequence[str], orders: Sequence[int], units: Sequence[int]
+) -> dict[str, int]:
+    """The latent of each order parameter that was matched with one.
+
+    Args:
+        matched: the result of this part; None: nothing is matched.
+        names: all order parameters.
+        orders, units: those of ``names`` and the latents that were matched, which the pairs count.
+    """
+    return {} if matched is None else {names[orders[pair.order]]: units[pair.latent] for pair in matched.pairs}
 
 
 def numbers(analysis: ModelAnalysis) -> Iterator[Number]:

@@ -33,7 +33,9 @@ def analyze(context: ModelContext) -> dict[str, DecoderReading] | None:
     rng = context.stream("readings", after=local_temperatures.PART)
     samples, network = context.samples, context.network
     names, points = columns(samples.orders), samples.labelled.points
-    latents = {name: unit for name, unit in _latents(context).items() if name in mean_fields.PATTERNS}
+    matched, orders, units = context.result(correlation.PART), correlation.orders(context), information.units(context)
+    latents = correlation.matched_latents(matched, names, orders, units)
+    latents = {name: unit for name, unit in latents.items() if name in mean_fields.PATTERNS}
     has_ratio = all({"temperature", "coupling"} <= set(point) for point in points)
     if network.config.likelihood != "bernoulli" or not latents or not has_ratio:
         return None
@@ -56,14 +58,6 @@ def analyze(context: ModelContext) -> dict[str, DecoderReading] | None:
             context.resamples,
         )
     return results
-
-
-def _latents(context: ModelContext) -> dict[str, int]:
-    """The latent that was matched with each order parameter."""
-    if (matched := context.result(correlation.PART)) is None:
-        return {}
-    names, units, orders = columns(context.samples.orders), information.units(context), correlation.orders(context)
-    return {names[orders[pair.order]]: units[pair.latent] for pair in matched.pairs}
 
 
 def numbers(analysis: ModelAnalysis) -> Iterator[Number]:
