@@ -22,6 +22,8 @@ SHORT = {
     "hybridization": "V",
 }
 """Symbols of what parameter points are told apart by."""
+PLAIN = {"temperature": "T", "coupling": "J", "hopping": "κ"}
+"""Symbols where text is not set as mathematics."""
 
 
 def written(number: Estimate | None) -> str:
@@ -67,6 +69,15 @@ def axis_label(parameter: str) -> str:
 
 def point_label(point: Mapping[str, int | float | str]) -> str:
     """A parameter point in short: ``T=1.5_J=1``, or all of its numbers where it has no temperature and coupling."""
-    symbols = {short: point[name] for name, short in (("temperature", "T"), ("coupling", "J")) if name in point}
-    numbers = symbols or {name: value for name, value in point.items() if isinstance(value, int | float)}
-    return "_".join(f"{name}={value:g}" for name, value in numbers.items())
+    symbols = {PLAIN[name]: point[name] for name in ("temperature", "coupling") if name in point}
+    return point_numbers(symbols or point, equals="=", between="_")
+
+
+def point_title(point: Mapping[str, int | float | str]) -> str:
+    """What has a symbol, of a parameter point: ``T = 1.5, J = 1``."""
+    return point_numbers({PLAIN[name]: value for name, value in point.items() if name in PLAIN})
+
+
+def point_numbers(point: Mapping[str, int | float | str], *, equals: str = " = ", between: str = ", ") -> str:
+    """All numbers of a parameter point: ``size = 8, temperature = 1.5``."""
+    return between.join(f"{name}{equals}{value:g}" for name, value in point.items() if isinstance(value, int | float))

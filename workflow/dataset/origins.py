@@ -187,8 +187,7 @@ class SimulationTask(Identified):
         return sha256_of(content)
 
     def __str__(self) -> str:
-        point = ", ".join(f"{name} = {value}" for name, value in self.spec)
-        return f"{self.system} at {point}" + (f", block {self.block}" if self.block else "")
+        return f"{self.system} at {Point(self.spec)}" + (f", block {self.block}" if self.block else "")
 
 
 TASK_FIELDS = tuple(field.name for field in fields(SimulationTask))

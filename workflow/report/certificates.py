@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from simulators import contract
 from simulators.sampling.certificate import Certificate
-from workflow.analyze.naming import words
+from workflow.analyze.naming import point_numbers, words
 from workflow.dataset import shards
 from workflow.dataset.origins import ShardTask, SimulationTask
 from workflow.storage.run_directory import RunDirectory
@@ -61,7 +61,7 @@ def _row(run: RunDirectory, task: SimulationTask) -> CertificateRow:
     energy = certificate.observables["energy"]
     exact = contract.load(task.system).exact_energy(task.point)
     return CertificateRow(
-        point=", ".join(f"{name} {value:g}" for name, value in task.spec if isinstance(value, int | float)),
+        point=point_numbers(dict(task.spec), equals=" "),
         energy=value_text(energy.mean, energy.error),
         exact="" if exact is None else f"{exact.energy:.5f}",
         judged=[value_text(summary.mean, summary.error) for name, summary in judged.items() if name != "energy"],

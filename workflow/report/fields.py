@@ -13,6 +13,7 @@ from analysis.encodings import Variable
 from analysis.figures import latent_plane as figures
 from analysis.figures import states as state_figures
 from workflow.analyze.models import PANELS, AnalyzedModel, comparison
+from workflow.analyze.naming import point_title
 from workflow.analyze.part import Drawing
 from workflow.analyze.parts.generated import PLANE, read_fields
 from workflow.analyze.physics import variable_of
@@ -75,9 +76,7 @@ def generated_by_point(run: RunDirectory, models: Sequence[AnalyzedModel]) -> It
 
 
 def _point(model: AnalyzedModel) -> str:
-    point = dict(model.points[0])
-    short = {"temperature": "T", "coupling": "J", "hopping": "κ"}
-    return ", ".join(f"{short[name]} = {value:g}" for name, value in point.items() if name in short)
+    return point_title(dict(model.points[0]))
 
 
 def local(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> Iterator[Drawing]:

@@ -23,7 +23,7 @@ from workflow.analyze.columns import read_columns
 from workflow.analyze.context import ModelContext
 from workflow.analyze.held_out import HeldOutSamples
 from workflow.analyze.models import AnalyzedModel, best, by_seed
-from workflow.analyze.naming import axis_label, point_label, symbolic, words, written
+from workflow.analyze.naming import axis_label, point_label, point_numbers, symbolic, words, written
 from workflow.analyze.part import Drawing, Part, Section, Table
 from workflow.analyze.parts import information, thermal
 from workflow.dataset import inputs, shards
@@ -299,7 +299,7 @@ def _varying(points: Sequence[PointReading]) -> list[str]:
 
 
 def _label(point: Parameters, varying: Sequence[str]) -> str:
-    return ", ".join(f"{words(name)} {point[name]:g}" for name in varying) or point_label(point)
+    return point_numbers({words(name): point[name] for name in varying}, equals=" ") or point_label(point)
 
 
 def _worst(of_seeds: Sequence[SquareReading | None]) -> SquareReading | None:

@@ -14,6 +14,7 @@ from workflow.analyze.analysis import ModelAnalysis
 from workflow.analyze.context import ModelContext
 from workflow.analyze.held_out import subset
 from workflow.analyze.models import AnalyzedModel
+from workflow.analyze.naming import point_numbers
 from workflow.analyze.part import Number, Part, Section, Table
 from workflow.storage.typed_json import Parameters
 from workflow.verdict.judging import value_text
@@ -67,7 +68,7 @@ def section(models: Sequence[AnalyzedModel]) -> Section | None:
             rows[plan.system, plan.size, plan["held_out"], str(point.point)] = (
                 plan.system,
                 str(plan.size),
-                ", ".join(f"{name} = {v:g}" for name, v in point.point.items() if isinstance(v, int | float)),
+                point_numbers(point.point),
                 value_text(point.average.value, point.average.error),
                 f"{point.errors:.3g}{' ✗' if lost else ''}",
             )
