@@ -8,14 +8,14 @@ from pathlib import Path
 from workflow.dataset import records
 from workflow.execution.stage_costs import StageCost, costs_so_far
 from workflow.plan import planned
-from workflow.plan.planned import Planned, PlannedModel
+from workflow.plan.planned import PlannedModel, PlannedStudy
 from workflow.storage import places
 from workflow.storage.places import Listing, Place
 from workflow.storage.run_directory import RunDirectory
 from workflow.terminal import duration, table
 
 
-def plan_of(root: Place) -> tuple[RunDirectory, Planned]:
+def plan_of(root: Place) -> tuple[RunDirectory, PlannedStudy]:
     """The run folder at ``root`` with its plan; the plan is made anew where no driver has noted it."""
     run = RunDirectory.existing(root)
     if (plan := planned.read(run)) is None:
@@ -82,7 +82,7 @@ def _used(run: RunDirectory, models: Sequence[PlannedModel], trained: set[str]) 
     return list(best_restarts(models, run))
 
 
-def _encoded(run: RunDirectory, model: PlannedModel, plan: Planned, listing: Listing) -> bool:
+def _encoded(run: RunDirectory, model: PlannedModel, plan: PlannedStudy, listing: Listing) -> bool:
     """Whether there are latents of all shards that the model can read."""
     folder = run.latents(model.train_id).relative_to(run.root).as_posix()
     readable = (task_id for kind in model.kinds for task_id in plan.shards[kind])

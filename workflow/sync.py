@@ -20,7 +20,7 @@ LAST = ("manifest.jsonl", "result.json", "summary.json", "verdict.json", "index.
 """Files that promise others: copied after these, so that after a kill every promise holds."""
 
 
-class Synced(NamedTuple):
+class FileCounts(NamedTuple):
     """Numbers of files."""
 
     copied: int
@@ -30,7 +30,7 @@ class Synced(NamedTuple):
     """Files that both folders had already."""
 
 
-def sync(source: Place, target: Place, say: Callable[[str], None]) -> Synced:
+def sync(source: Place, target: Place, say: Callable[[str], None]) -> FileCounts:
     """Copy every file of the run folder ``source`` to ``target``; other files there stay.
 
     Args:
@@ -53,7 +53,7 @@ def _resolved(place: Place) -> Place:
     return place.resolve() if isinstance(place, Path) else place
 
 
-def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) -> Synced:
+def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) -> FileCounts:
     checksums = {record.path: record.sha256 for record in manifest.load(run).values()}
     source, target = places.listing(run.root), places.listing(other.root)
     names = [name for name in source.names if not _is_left_out(run, name)]
@@ -74,7 +74,7 @@ def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) ->
         _copy_file(file, copy, checksums.get(name))
         copied += 1
         replaced += size is not None
-    return Synced(copied, replaced, same)
+    return FileCounts(copied, replaced, same)
 
 
 def _is_left_out(run: RunDirectory, name: str) -> bool:

@@ -29,7 +29,7 @@ class Canonical(NamedTuple):
     """The last of them: near 1 only if the latents hold the whole order parameter."""
 
 
-class Aligned(NamedTuple):
+class AlignedCorrelation(NamedTuple):
     """Correlations after the orthogonal map of the latents that fits the order parameter best."""
 
     own: tuple[Estimate, ...]
@@ -88,7 +88,7 @@ def canonical(
 
 def align(
     mean_SZ: Array, order_SC: Array, chains: Chains, rng: np.random.Generator, resamples: int = RESAMPLES
-) -> Aligned:
+) -> AlignedCorrelation:
     """Turn (and reflect) the latents onto the components of a vector, then correlate them one by one.
 
     A continuous symmetry has no preferred axis: a network that learns (m_x, m_y) may learn it turned by any angle. The
@@ -129,7 +129,7 @@ def align(
     *own, worst = bootstrap(statistic, joint.features_SF, chains, rng, resamples)
     map_ZC = _procrustes(joint.covariance(average(joint.features_SF, chains))[:num_latents, num_latents:])
     is_reflected = num_latents == num_components and float(np.linalg.det(map_ZC)) < 0
-    return Aligned(tuple(own), worst, map_ZC, is_reflected)
+    return AlignedCorrelation(tuple(own), worst, map_ZC, is_reflected)
 
 
 def _procrustes(cov_ZC: Array) -> Array:

@@ -30,7 +30,7 @@ class Pair(NamedTuple):
     """Sign of that correlation."""
 
 
-class Rotated(NamedTuple):
+class RotatedCorrelation(NamedTuple):
     """The same after the rotation of two latents that makes the sum of the matched |correlations| largest."""
 
     own: tuple[Estimate, ...]
@@ -57,7 +57,7 @@ class Correlation(NamedTuple):
     0 ... 45 for a perpendicular frame of two; more only if two order parameters share a direction."""
     cosine: Estimate
     """Largest |cos| between directions of two order parameters: 0 if perpendicular, 1 on a common line."""
-    rotated: Rotated | None
+    rotated: RotatedCorrelation | None
     """None unless there are exactly two latents."""
 
 
@@ -97,7 +97,7 @@ def correlate(
 
     figures = bootstrap(statistic, joint.features_SF, chains, rng, resamples)
     own, (worst, cross, angle, cosine) = figures[:num_pairs], figures[num_pairs : num_pairs + 4]
-    rotated = Rotated(figures[num_pairs + 4 : -1], figures[-1]) if num_latents == 2 else None
+    rotated = RotatedCorrelation(figures[num_pairs + 4 : -1], figures[-1]) if num_latents == 2 else None
     pairs = tuple(
         Pair(int(latent), int(order), estimate, int(np.sign(matrix_ZK[latent, order])))
         for latent, order, estimate in zip(latents_P, orders_P, own, strict=True)

@@ -17,7 +17,7 @@ from workflow.analyze.physics import Physics, physics
 from workflow.dataset import shards
 from workflow.dataset.inputs import Input
 from workflow.dataset.origins import ShardTask
-from workflow.dataset.reading import Labelled, label_samples
+from workflow.dataset.reading import LabelledSamples, label_samples
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.tables import read_schema, read_table
 
@@ -32,7 +32,7 @@ class ClassLabels(NamedTuple):
 class HeldOutSamples(NamedTuple):
     """Held-out samples of one lattice size with what is known of them; S rows."""
 
-    labelled: Labelled
+    labelled: LabelledSamples
     rows: NDArray[np.intp]
     """(S,) rows of ``labelled`` that are held out."""
     physics: Physics
@@ -85,7 +85,7 @@ def held_out_samples(
 
 
 def components_at(
-    labelled: Labelled, rows: NDArray[np.intp], orders: tuple[OrderParameter, ...]
+    labelled: LabelledSamples, rows: NDArray[np.intp], orders: tuple[OrderParameter, ...]
 ) -> NDArray[np.float64]:
     """(S, K) components of the order parameters."""
     components = [labelled.order_parameters[name][rows] for name in columns(orders)]

@@ -2,7 +2,7 @@
 
 A group of figures is one module of this package, and the module is its only registration: a module ``x`` that offers
 
-    def measure(quick: bool) -> Iterator[Figure | Skipped]
+    def measure(quick: bool) -> Iterator[Figure | SkippedFigure]
 
 is the group ``x``; one that can be told on which device to measure takes ``device: str = "auto"`` as well and names
 the choices in ``DEVICES``.  Modules whose name starts with an underscore are not groups.  ``measure`` yields each
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
-from workflow.bench._figure import Figure, Report, Skipped
+from workflow.bench._figure import Figure, Report, SkippedFigure
 from workflow.bench._machine import facts, headline
 from workflow.bench._table import HEADER, figure_line, skipped_line
 from workflow.storage.whole_files import write_whole
@@ -27,7 +27,7 @@ from workflow.storage.whole_files import write_whole
 class Group(Protocol):
     """A module of this package."""
 
-    def measure(self, quick: bool, **told: str) -> Iterator[Figure | Skipped]: ...
+    def measure(self, quick: bool, **told: str) -> Iterator[Figure | SkippedFigure]: ...
 
 
 class Groups(Mapping[str, Group]):
@@ -84,12 +84,12 @@ def run_bench(
     say(headline(machine))
     say(HEADER)
     figures: list[Figure] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedFigure] = []
     failed: list[str] = []
     for name in groups:
         try:
             for measurement in GROUPS[name].measure(quick, **told):
-                if isinstance(measurement, Skipped):
+                if isinstance(measurement, SkippedFigure):
                     skipped.append(measurement)
                     say(skipped_line(measurement))
                 else:

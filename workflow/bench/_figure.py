@@ -88,7 +88,7 @@ class Figure:
         return f"{self.group}/{self.name}"
 
 
-class Skipped(NamedTuple):
+class SkippedFigure(NamedTuple):
     """A figure that could not be taken, which is no failure: why, and what would help."""
 
     group: str
@@ -103,7 +103,7 @@ class Report:
     machine: dict[str, Any]
     quick: bool
     figures: tuple[Figure, ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedFigure, ...]
     failed: tuple[str, ...]
     """Titles of figures outside their gates, and groups that broke off."""
 
@@ -138,7 +138,7 @@ class Report:
             machine=content["machine"],
             quick=content["quick"],
             figures=tuple(_figure(entry) for entry in content["figures"]),
-            skipped=tuple(Skipped(**skip) for skip in content["skipped"]),
+            skipped=tuple(SkippedFigure(**skip) for skip in content["skipped"]),
             failed=tuple(content["failed"]),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from workflow.bench._figure import Figure, Skipped, text_of
+from workflow.bench._figure import Figure, SkippedFigure, text_of
 
 WIDTH = 120
 INDENT = " " * 10
@@ -31,5 +31,5 @@ def figure_line(figure: Figure) -> str:
     return "\n".join([line, *textwrap.wrap(figure.note, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)])
 
 
-def skipped_line(skip: Skipped) -> str:
+def skipped_line(skip: SkippedFigure) -> str:
     return f"{'skip':5} {skip.group:9} {skip.name:35} {skip.reason}"

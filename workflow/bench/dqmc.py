@@ -29,7 +29,7 @@ from simulators.fermions.field_chains import Metropolis
 from simulators.fermions.greens_functions import Fermions, GreensFunctions
 from simulators.rng.sfc64 import generators
 from simulators.systems import hubbard
-from workflow.bench._figure import Figure, Gate, Reference, Skipped
+from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
 from workflow.bench._timing import Work, interleaved, lasting
 
 GROUP = "dqmc"
@@ -47,7 +47,7 @@ SHARE_OF_DGEMM = 0.6
 BOTH, HALF, OURS, DGEMM = "both spins, dense", "half filling, dense", "half filling, as shipped", "dgemm"
 
 
-def measure(quick: bool) -> Iterator[Figure | Skipped]:
+def measure(quick: bool) -> Iterator[Figure | SkippedFigure]:
     """Every size, its profile, then how time grows with the lattice and with beta."""
     rounds, seconds = (3, 0.2) if quick else (7, 0.8)
     times: dict[int, float] = {}
@@ -125,7 +125,7 @@ def structure(size: int, rates: dict[str, NDArray[np.float64]]) -> Iterator[Figu
         )
 
 
-def peer(size: int, rates: NDArray[np.float64]) -> Figure | Skipped:
+def peer(size: int, rates: NDArray[np.float64]) -> Figure | SkippedFigure:
     """Both spins, dense against the program that ``LATENTPHASE_BENCH_DQMC`` names.
 
     Raises:
@@ -135,7 +135,7 @@ def peer(size: int, rates: NDArray[np.float64]) -> Figure | Skipped:
     command = os.environ.get(PEER)
     if command is None:
         reason = f"{PEER} is not set: a command with {{size}} that prints sweeps per second"
-        return Skipped(GROUP, name, reason)
+        return SkippedFigure(GROUP, name, reason)
     words = [word.replace("{size}", str(size)) for word in shlex.split(command)]
     rate = float(subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[-1])
     return Figure.over(
@@ -146,7 +146,7 @@ def peer(size: int, rates: NDArray[np.float64]) -> Figure | Skipped:
 def profile(size: int) -> Iterator[Figure]:
     """Shares of wrapping, flips and stabilization (products of blocks among it) in both spins with dense hopping."""
     spent: dict[str, float] = defaultdict(float)
-    greens = Profiled(point(size), spent)
+    greens = ProfiledGreensFunctions(point(size), spent)
     for _ in range(2):
         spent.clear()
         greens.sweep()
@@ -156,7 +156,7 @@ def profile(size: int) -> Iterator[Figure]:
         )
 
 
-class Profiled(GreensFunctions):
+class ProfiledGreensFunctions(GreensFunctions):
     """Counts the seconds of its parts."""
 
     def __init__(self, spec: hubbard.Spec, spent: dict[str, float]) -> None:

@@ -35,7 +35,7 @@ GROWTH_GATE = Gate(high=30.0)
 STATUS_GATE, RESUME_GATE = Gate(high=1.0), Gate(high=5.0)
 """Seconds of wall clock, from the start of the interpreter to its end."""
 EARLY = 0.2
-"""Share of the tasks after which the driver's memory is noted: caches have filled by then."""
+"""Share of the tasks after which the driver's memory is recorded: caches have filled by then."""
 MEBIBYTE = 2**20
 
 
@@ -72,7 +72,7 @@ class Drive(NamedTuple):
     """The same after the last one."""
 
 
-class Noted:
+class MemoryRecorder:
     """An executor, and the driver's memory whenever a task is done."""
 
     def __init__(self, executor: Executor) -> None:
@@ -100,11 +100,11 @@ def drive(points: int, run_dir: Path) -> Drive:
     study = parse(small_points(points))
     executor = RayExecutor(WORKERS)
     executor.start()
-    noted = Noted(executor)
+    recorder = MemoryRecorder(executor)
     try:
         with opened(study, run_dir) as run, contextlib.redirect_stderr(io.StringIO()):
             start, processor = time.perf_counter(), time.process_time()
-            records = simulate(study, run, Execution(noted))
+            records = simulate(study, run, Execution(recorder))
             seconds, processor = time.perf_counter() - start, time.process_time() - processor
     finally:
         executor.close()
@@ -112,7 +112,7 @@ def drive(points: int, run_dir: Path) -> Drive:
         seconds=seconds,
         processor_seconds=processor,
         task_seconds=sum(record.seconds or 0.0 for record in records.values()),
-        early_bytes=noted.resident[int(EARLY * points) - 1],
+        early_bytes=recorder.resident[int(EARLY * points) - 1],
         bytes=resident_bytes(),
     )
 

@@ -21,7 +21,7 @@ from models.compute.precision import AUTOCAST, check_precision, exact_products
 from models.config import Member, ModelConfig, Network, Precision, TrainConfig
 from models.data.samples import PackedSamples
 from models.training.trainer import Trainer
-from workflow.bench._figure import Figure, Reference, Skipped
+from workflow.bench._figure import Figure, Reference, SkippedFigure
 from workflow.bench._timing import lasting, rate
 from workflow.bench.training import one_thread
 from workflow.dataset.gathered import machine_memory
@@ -37,7 +37,7 @@ STEPS = 20
 """Of one epoch, which is one measurement."""
 
 
-class Case(NamedTuple):
+class GpuCase(NamedTuple):
     """What is trained."""
 
     network: Network
@@ -54,18 +54,18 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("table-1", 32, 128),
-    Case("table-1", 32, 1024),
-    Case("table-1", 128, 128),
+    GpuCase("table-1", 32, 128),
+    GpuCase("table-1", 32, 1024),
+    GpuCase("table-1", 128, 128),
     # Four billion parameters leave little room for samples.
-    Case("table-1", 512, 16),
-    Case("shallow", 16, 128, 64),
-    Case("shallow", 32, 128, 64),
+    GpuCase("table-1", 512, 16),
+    GpuCase("shallow", 16, 128, 64),
+    GpuCase("shallow", 32, 128, 64),
 )
-QUICK = (Case("table-1", 8, 4, steps=2), Case("shallow", 16, 16, 4, steps=2))
+QUICK = (GpuCase("table-1", 8, 4, steps=2), GpuCase("shallow", 16, 16, 4, steps=2))
 
 
-def measure(quick: bool, device: str = "auto") -> Iterator[Figure | Skipped]:
+def measure(quick: bool, device: str = "auto") -> Iterator[Figure | SkippedFigure]:
     """Table-1 at L = 32, 128 and 512 and stacks of shallow; ``quick``: small ones of both, nothing compiled.
 
     Args:
@@ -73,7 +73,9 @@ def measure(quick: bool, device: str = "auto") -> Iterator[Figure | Skipped]:
         device: "cpu" to try the measurement itself, without a GPU; "auto" and "cuda" need one.
     """
     if device != "cpu" and not torch.cuda.is_available():
-        yield Skipped(GROUP, "all", "there is no GPU that PyTorch can use; run this group on a machine that has one")
+        yield SkippedFigure(
+            GROUP, "all", "there is no GPU that PyTorch can use; run this group on a machine that has one"
+        )
         return
     target = torch.device("cpu" if device == "cpu" else "cuda")
     exact_products()
@@ -81,25 +83,27 @@ def measure(quick: bool, device: str = "auto") -> Iterator[Figure | Skipped]:
         yield from _measure(target, QUICK if quick else CASES, 2 if quick else 7, compiled=not quick)
 
 
-def _measure(target: torch.device, cases: Sequence[Case], rounds: int, compiled: bool) -> Iterator[Figure | Skipped]:
+def _measure(
+    target: torch.device, cases: Sequence[GpuCase], rounds: int, compiled: bool
+) -> Iterator[Figure | SkippedFigure]:
     peaks: dict[Precision, float] = {}
     for precision in PRECISIONS:
         try:
             check_precision(precision, target)
         except ValueError as error:
-            yield Skipped(GROUP, f"all in {precision}", str(error))
+            yield SkippedFigure(GROUP, f"all in {precision}", str(error))
             continue
         figure = _peak(precision, target)
         peaks[precision] = figure.value
         yield figure
     for case in cases:
         if reason := too_large(case, _memory(target)):
-            yield Skipped(GROUP, case.name, reason)
+            yield SkippedFigure(GROUP, case.name, reason)
             continue
         yield from _case(case, target, peaks, rounds, compiled)
 
 
-def too_large(case: Case, memory: int) -> str | None:
+def too_large(case: GpuCase, memory: int) -> str | None:
     """Why a case cannot be trained with ``memory`` bytes; None if its parameters fit."""
     parameters = FULLY_CONNECTED * case.size**2 if case.network == "table-1" else 0
     needed = parameters * PARAMETER_BYTES
@@ -144,8 +148,8 @@ def _peak(precision: Precision, device: torch.device) -> Figure:
 
 
 def _case(
-    case: Case, device: torch.device, peaks: Mapping[Precision, float], rounds: int, compiled: bool
-) -> Iterator[Figure | Skipped]:
+    case: GpuCase, device: torch.device, peaks: Mapping[Precision, float], rounds: int, compiled: bool
+) -> Iterator[Figure | SkippedFigure]:
     """A case in every precision of ``peaks``, one after the other, as several may not fit into the memory."""
     operations: float | None = None
     first: Reference | None = None
@@ -160,7 +164,7 @@ def _case(
                     operations = _operations(case, device)
                 rates = _rates(trainer, rounds)
             except (torch.OutOfMemoryError, ValueError) as error:
-                yield Skipped(GROUP, name, str(error).splitlines()[0])
+                yield SkippedFigure(GROUP, name, str(error).splitlines()[0])
                 continue
             finally:
                 trainer = None  # type: ignore[assignment]
@@ -176,14 +180,14 @@ def _case(
             first = first or Reference("in float32, not compiled", float(np.median(rates)), "samples/s")
 
 
-def _samples(case: Case, device: torch.device) -> PackedSamples:
+def _samples(case: GpuCase, device: torch.device) -> PackedSamples:
     """Random bits: what they are changes no speed."""
     shape = (case.steps * case.batch, case.size**2 // 8)
     bits = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     return PackedSamples(bits, (1, case.size, case.size), device)
 
 
-def _trainer(case: Case, device: torch.device, precision: Precision, compiles: bool, rounds: int) -> Trainer:
+def _trainer(case: GpuCase, device: torch.device, precision: Precision, compiles: bool, rounds: int) -> Trainer:
     model = ModelConfig(shape=(1, case.size, case.size), network=case.network)
     config = TrainConfig(epochs=rounds + 2, batch=case.batch, axes="none", precision=precision, compile=compiles)
     runs = [Member(beta=model.sites / 10, seed=seed) for seed in range(case.runs)]
@@ -196,7 +200,7 @@ def _rates(trainer: Trainer, rounds: int) -> NDArray[np.float64]:
     return np.array(rates[-rounds:])
 
 
-def _operations(case: Case, device: torch.device) -> float:
+def _operations(case: GpuCase, device: torch.device) -> float:
     """Of products and convolutions, forward and backward, per sample and run."""
     single = case._replace(batch=min(case.batch, 16), runs=1, steps=1)
     trainer = _trainer(single, device, "float32", False, rounds=0)

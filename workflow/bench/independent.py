@@ -21,7 +21,7 @@ from simulators.sampling import sampler as sampling
 from simulators.sampling.autocorrelation import autocorrelation_time
 from simulators.sampling.order import Order
 from simulators.systems import ising
-from workflow.bench._figure import Figure, Gate, Reference, Skipped
+from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
 from workflow.bench._timing import Work, interleaved, lasting
 from workflow.bench.kernels import MCISING, SEED, peer
 
@@ -42,7 +42,7 @@ PEER_TAUS = 4000
 CAP = 2**17
 
 
-def measure(quick: bool) -> Iterator[Figure | Skipped]:
+def measure(quick: bool) -> Iterator[Figure | SkippedFigure]:
     """The contest at T_c by size, then the choice of ``auto``."""
     rounds, seconds = (3, 0.1) if quick else (7, 0.4)
     mcising = peer(MCISING)
@@ -124,7 +124,7 @@ def theirs(mcising: ModuleType, size: int, algorithm: str, seconds: float) -> Co
     return Contestant(lasting(step, seconds, time.process_time), tau, spins)
 
 
-def _contest(size: int, mcising: ModuleType | None, rounds: int, seconds: float) -> Iterator[Figure | Skipped]:
+def _contest(size: int, mcising: ModuleType | None, rounds: int, seconds: float) -> Iterator[Figure | SkippedFigure]:
     names = [name for name in ising.ALGORITHMS if name != "metropolis" or size <= METROPOLIS_UP_TO["ours"]]
     entered = {f"ours {name}": ours(size, T_C, name, seconds) for name in names}
     if mcising is not None:
@@ -137,7 +137,7 @@ def _contest(size: int, mcising: ModuleType | None, rounds: int, seconds: float)
     best = max((name for name in median if name.startswith("ours")), key=median.__getitem__)
     note = ", ".join(f"{name} {median[name]:,.0f}/s (tau {field[name].tau:.3g})" for name in field)
     if mcising is None:
-        yield Skipped(GROUP, f"L={size} / {MCISING}", f"{MCISING} is not installed; the extra bench brings it")
+        yield SkippedFigure(GROUP, f"L={size} / {MCISING}", f"{MCISING} is not installed; the extra bench brings it")
         return
     rival = max((name for name in median if name.startswith(MCISING)), key=median.__getitem__)
     yield Figure.over(

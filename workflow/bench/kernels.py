@@ -21,7 +21,7 @@ from simulators.discrete import multispin
 from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.rng import lanes, sfc64
 from simulators.systems import ising
-from workflow.bench._figure import Figure, Gate, Reference, Skipped
+from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
 from workflow.bench._timing import Work, interleaved, lasting
 
 GROUP = "kernels"
@@ -42,7 +42,7 @@ MASKS_PER_FILL = multispin.BLOCK * lanes.LANES
 """Moves that one call of the mask generator decides."""
 
 
-def measure(quick: bool) -> Iterator[Figure | Skipped]:
+def measure(quick: bool) -> Iterator[Figure | SkippedFigure]:
     """Metropolis at every size, then Swendsen-Wang; ratios of rates of one core."""
     rounds, seconds = (3, 0.1) if quick else (9, 0.4)
     peers = {name: peer(name) for name in PEERS}
@@ -66,7 +66,7 @@ def peer(name: str) -> ModuleType | None:
 
 def compared(
     algorithm: str, size: int, rates: Mapping[str, NDArray[np.float64]], peers: Mapping[str, ModuleType | None]
-) -> Iterator[Figure | Skipped]:
+) -> Iterator[Figure | SkippedFigure]:
     """Ours over each of the others, round by round.
 
     Args:
@@ -91,7 +91,7 @@ def compared(
     for name, module in peers.items():
         if module is None:
             reason = f"{name} is not installed; pip install 'latentphase[bench]' brings it"
-            yield Skipped(GROUP, f"{algorithm} L={size} / {name}", reason)
+            yield SkippedFigure(GROUP, f"{algorithm} L={size} / {name}", reason)
 
 
 def _versioned(name: str) -> str:

@@ -25,7 +25,7 @@ from models.compute.group import TorchGroup
 from models.config import Member, ModelConfig, Network, TrainConfig
 from models.data.samples import PackedSamples
 from models.training.trainer import Trainer
-from workflow.bench._figure import Figure, Reference, Skipped
+from workflow.bench._figure import Figure, Reference, SkippedFigure
 
 GROUP = "scaling"
 WORKERS = 2
@@ -34,7 +34,7 @@ PATIENCE = timedelta(minutes=10)
 """How long a worker waits for the other one, which may have died."""
 
 
-class Case(NamedTuple):
+class ScalingCase(NamedTuple):
     """What is trained, and how long one measurement is."""
 
     network: Network
@@ -46,8 +46,8 @@ class Case(NamedTuple):
         return f"{self.network} L={self.size}"
 
 
-CASES = (Case("shallow", 32, 64), Case("table-1", 16, 8), Case("table-1", 32, 4))
-QUICK = (Case("shallow", 8, 4), Case("table-1", 8, 2))
+CASES = (ScalingCase("shallow", 32, 64), ScalingCase("table-1", 16, 8), ScalingCase("table-1", 32, 4))
+QUICK = (ScalingCase("shallow", 8, 4), ScalingCase("table-1", 8, 2))
 
 
 class Rates(NamedTuple):
@@ -58,13 +58,13 @@ class Rates(NamedTuple):
     together: NDArray[np.float64]
 
 
-def measure(quick: bool) -> Iterator[Figure | Skipped]:
+def measure(quick: bool) -> Iterator[Figure | SkippedFigure]:
     """Shallow at L = 32, table-1 at L = 16 and 32; ``quick``: both at L = 8."""
     for case in QUICK if quick else CASES:
         yield from compared(case, _rates(case, 2 if quick else 9))
 
 
-def compared(case: Case, rates: Rates) -> Iterator[Figure]:
+def compared(case: ScalingCase, rates: Rates) -> Iterator[Figure]:
     """Two workers against one, and against two apart."""
     gain = np.median(rates.apart / rates.alone)
     yield Figure.over(
@@ -85,7 +85,7 @@ def compared(case: Case, rates: Rates) -> Iterator[Figure]:
     )
 
 
-def _rates(case: Case, rounds: int) -> Rates:
+def _rates(case: ScalingCase, rounds: int) -> Rates:
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
         meeting = str(Path(folder) / "meeting")
@@ -97,7 +97,7 @@ def _rates(case: Case, rounds: int) -> Rates:
     return Rates(samples / alone_R[0], (samples / apart_R).sum(0), samples / together_R.max(0))
 
 
-def _work(rank: int, meeting: str, case: Case, rounds: int) -> list[list[float]]:
+def _work(rank: int, meeting: str, case: ScalingCase, rounds: int) -> list[list[float]]:
     """Seconds (rounds, 3) of this worker's epochs: alone (worker 0 only, else nan), apart and together, in turns."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=WORKERS, timeout=PATIENCE)
@@ -122,7 +122,7 @@ def _round(rank: int, kinds: Sequence[Iterator[object]]) -> list[float]:
     return seconds
 
 
-def _epochs(case: Case, epochs: int, group: TorchGroup | None) -> Iterator[object]:
+def _epochs(case: ScalingCase, epochs: int, group: TorchGroup | None) -> Iterator[object]:
     """Epochs of a new training on random bits, which change no speed."""
     bits = np.random.default_rng(0).integers(0, 256, (case.steps * BATCH, case.size**2 // 8), dtype=np.uint8)
     model = ModelConfig(shape=(1, case.size, case.size), network=case.network)

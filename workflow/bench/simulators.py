@@ -61,7 +61,7 @@ def _phi4(spec: Any, states: NDArray[Any], state: NDArray[np.uint64], sweeps: in
     return plain_continuous.phi4_metropolis(states, state, spec.hopping, spec.quartic, 1.0, sweeps)
 
 
-class Case(NamedTuple):
+class KernelCase(NamedTuple):
     """One system near its transition."""
 
     fields: dict[str, float]
@@ -72,8 +72,8 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "ising": Case({"coupling": 1.0, "temperature": ISING_CRITICAL_TEMPERATURE}, {}, None),
-    "potts": Case(
+    "ising": KernelCase({"coupling": 1.0, "temperature": ISING_CRITICAL_TEMPERATURE}, {}, None),
+    "potts": KernelCase(
         {"states": 3, "coupling": 1.0, "temperature": 1 / math.log(1 + math.sqrt(3))},
         {
             "metropolis": _potts_metropolis,
@@ -81,7 +81,7 @@ CASES = {
         },
         Gate(low=8),
     ),
-    "clock": Case(
+    "clock": KernelCase(
         {"states": 6, "coupling": 1.0, "temperature": 0.9},
         {
             "metropolis": lambda p, s, v, n: plain.metropolis(s, v, _clock_energy(p), p.temperature, n),
@@ -89,13 +89,13 @@ CASES = {
         },
         Gate(low=8),
     ),
-    "blume-capel": Case(
+    "blume-capel": KernelCase(
         {"coupling": 1.0, "crystal_field": 1.0, "temperature": 1.4},
         {"metropolis": _blume_capel},
         Gate(low=8),
     ),
-    "xy": Case({"coupling": 1.0, "temperature": 0.89}, {"metropolis": _xy}, Gate(low=4)),
-    "phi4": Case({"hopping": 0.28, "quartic": 0.1}, {"metropolis": _phi4}, Gate(low=4)),
+    "xy": KernelCase({"coupling": 1.0, "temperature": 0.89}, {"metropolis": _xy}, Gate(low=4)),
+    "phi4": KernelCase({"hopping": 0.28, "quartic": 0.1}, {"metropolis": _phi4}, Gate(low=4)),
 }
 
 

@@ -21,7 +21,7 @@ from models.data.samples import PackedSamples
 from models.training.trainer import Epoch, Trainer
 from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.systems import ising
-from workflow.bench._figure import Figure, Gate, Reference, Skipped
+from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
 from workflow.bench._timing import Work, interleaved
 from workflow.bench.kernels import peer
 
@@ -47,7 +47,7 @@ TOP = 5
 """Operations of the profile that the note names."""
 
 
-def measure(quick: bool) -> Iterator[Figure | Skipped]:
+def measure(quick: bool) -> Iterator[Figure | SkippedFigure]:
     """Shallow at all sizes, then table-1 with both boundaries and, unless ``quick``, at both sizes."""
     rounds, samples = (3, 2048) if quick else (7, 8192)
     small, large = STACKED_GATES
@@ -121,7 +121,7 @@ def _pythae(samples: PackedSamples, model: ModelConfig) -> dict[str, Work]:
 
 def against_pythae(
     name: str, rates_R: NDArray[np.float64], rates: Mapping[str, NDArray[np.float64]], gate: Gate | None
-) -> Iterator[Figure | Skipped]:
+) -> Iterator[Figure | SkippedFigure]:
     """Ours over pythae's, round by round, as the trainer that its documentation describes and as a bare loop.
 
     Args:
@@ -131,7 +131,7 @@ def against_pythae(
         gate: of the ratio to its own trainer; None: reported only.
     """
     if PYTHAE not in rates:
-        yield Skipped(
+        yield SkippedFigure(
             GROUP, f"{name} / {PYTHAE}", "pythae is not installed; pip install 'latentphase[bench]' brings it"
         )
         return
@@ -149,7 +149,7 @@ def against_pythae(
         )
 
 
-def _shallow(size: int, samples: int, rounds: int) -> Iterator[Figure | Skipped]:
+def _shallow(size: int, samples: int, rounds: int) -> Iterator[Figure | SkippedFigure]:
     data = _data(size, samples)
     model = ModelConfig(shape=data.shape)
     stack = _training(data, model, SEEDS, rounds + 1)
@@ -226,7 +226,7 @@ def _products(trainer: Trainer) -> Work:
     return work
 
 
-def _table1(model: ModelConfig, samples: int, rounds: int) -> Iterator[Figure | Skipped]:
+def _table1(model: ModelConfig, samples: int, rounds: int) -> Iterator[Figure | SkippedFigure]:
     """Table-1 has no stack, so it is compared with a stack of one."""
     size = model.shape[1]
     name = f"table-1 {'' if model.padding == 'periodic' else model.padding + ' '}L={size}"

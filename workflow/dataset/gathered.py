@@ -21,7 +21,7 @@ def most_in_memory(memory: float | None) -> int:
     return machine_memory() // 4 if memory is None else int(memory * 2**30)
 
 
-class Gathered:
+class GatheredArray:
     """Parts of equal type and width, to be read as one array.
 
     Args:

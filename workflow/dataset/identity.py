@@ -23,7 +23,7 @@ def stream(seed: int, digest: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=words))
 
 
-class Identified(ABC):
+class IdentifiedTask(ABC):
     """A task whose id and shard follow from its content alone."""
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators import contract
-from workflow.dataset.identity import Identified, sha256_of, stream
+from workflow.dataset.identity import IdentifiedTask, sha256_of, stream
 from workflow.dataset.info import DatasetInfo, simulated
 from workflow.dataset.points import Point, Scalar
 
@@ -32,7 +32,7 @@ class SourceError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataTask(Identified):
+class DataTask(IdentifiedTask):
     """The data of one shard that is not simulated: all that decides its bytes, but not where the source lies."""
 
     system: str
@@ -132,7 +132,7 @@ def position_in_chain(chain: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimulationTask(Identified):
+class SimulationTask(IdentifiedTask):
     """The simulation of one shard: all that decides its bytes, and small enough to send to a worker."""
 
     system: str

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simulators.contract import SIGN
 from workflow.dataset import codec, shards
-from workflow.dataset.gathered import Gathered, most_in_memory
+from workflow.dataset.gathered import GatheredArray, most_in_memory
 from workflow.dataset.info import DatasetInfo
 from workflow.dataset.inputs import Input, is_averaged, is_second, network_input, transform
 from workflow.dataset.variables import SiteValues, site_values_of
@@ -90,7 +90,7 @@ def training_data(
         ValueError: the shards leave no training sample.
     """
     info = DatasetInfo(shape=(1, size, size), encoding="bits", variable="spins")
-    with Gathered(most_in_memory(memory)) as gathered:
+    with GatheredArray(most_in_memory(memory)) as gathered:
         for task_id in task_ids:
             shard = read_for(run.shard_file(system, size, task_id), input_name, SPLIT_COLUMNS)
             chains = int(shard.metadata["task"]["chains"])
@@ -141,7 +141,7 @@ def numbers(shard: shards.Shard, input_name: Input, rows: NDArray[Any] | slice =
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Labelled:
+class LabelledSamples:
     """What analysis needs to know of S samples of several shards, besides their configurations."""
 
     shard: NDArray[np.int64]
@@ -162,7 +162,7 @@ class Labelled:
         return int(np.searchsorted(self.shard, shard))
 
 
-def label_samples(paths: Iterable[Place], order_parameters: Iterable[str], fraction: float) -> Labelled:
+def label_samples(paths: Iterable[Place], order_parameters: Iterable[str], fraction: float) -> LabelledSamples:
     """Chains, order parameters and parameters of all samples of the shards at ``paths``, in their order; ``fraction``
     as in ``unseen``."""
     shard, chain, left_out, points, task_ids, sign = [], [], [], [], [], []
@@ -182,7 +182,7 @@ def label_samples(paths: Iterable[Place], order_parameters: Iterable[str], fract
         for name, values in order.items():
             values.append(content.columns[name])
     all_signs = np.concatenate(sign)
-    return Labelled(
+    return LabelledSamples(
         shard=np.concatenate(shard),
         task_ids=tuple(task_ids),
         chain=np.concatenate(chain),

@@ -19,7 +19,7 @@ from simulators.fermions.auxiliary_field import SingularField
 from simulators.systems import hubbard
 from simulators.systems.hubbard import Spec
 from workflow.dataset import codec, shards
-from workflow.dataset.identity import Identified
+from workflow.dataset.identity import IdentifiedTask
 from workflow.dataset.info import DatasetInfo, simulated
 from workflow.dataset.manifest import sha256
 from workflow.dataset.origins import FEWEST_CHAINS, position_in_chain, pseudo_chains
@@ -38,7 +38,7 @@ REPLICA = re.compile(r"Temp_\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportTask(Identified):
+class ImportTask(IdentifiedTask):
     """All that decides an imported shard's bytes, as ``shards.write`` takes it."""
 
     layout: str
@@ -63,7 +63,7 @@ class ImportTask(Identified):
         return simulated(contract.load(SYSTEM), Spec(**cast(Any, dict(self.spec))))
 
 
-class Imported(NamedTuple):
+class ImportSummary(NamedTuple):
     """The result of an import."""
 
     path: Path
@@ -84,7 +84,7 @@ def import_fields(
     dataset: str | None = None,
     pieces: bool = False,
     quiet: bool = False,
-) -> Imported:
+) -> ImportSummary:
     """Write one shard of the fields in some files. All files are checked before anything is written.
 
     Args:
@@ -118,7 +118,7 @@ def import_fields(
     rows = shards.Rows(codec.encode(field_STIJ, task.info.encoding), chain_S, sweep_S, observables)
     shards.write(task, rows, path)
     order, sign = np.abs(observables["staggered_field"]).mean(), observables["sign"].mean()
-    return Imported(path, spec, len(field_STIJ), int(chain_S.max()) + 1, float(order), float(sign))
+    return ImportSummary(path, spec, len(field_STIJ), int(chain_S.max()) + 1, float(order), float(sign))
 
 
 def require_empty(output: Path) -> None:

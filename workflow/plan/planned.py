@@ -30,10 +30,10 @@ class PlannedModel(NamedTuple):
     first: str
     """Train id of the first training of the same seed: its own, but for restarts."""
     kinds: list[int]
-    """Of shards that it can read, as places in ``Planned.shards``."""
+    """Of shards that it can read, as places in ``PlannedStudy.shards``."""
 
 
-class Planned(NamedTuple):
+class PlannedStudy(NamedTuple):
     """Shards and models of a study."""
 
     shards: list[list[str]]
@@ -41,19 +41,19 @@ class Planned(NamedTuple):
     models: list[PlannedModel]
 
 
-def of(tasks: Sequence[ShardTask], models: Sequence[ModelPlan]) -> Planned:
+def of(tasks: Sequence[ShardTask], models: Sequence[ModelPlan]) -> PlannedStudy:
     """The plan of these tasks and models."""
     from workflow.plan.tasks import kinds
 
     if not models:
         # Without models nothing depends on kinds, which take longer to compute than ids.
-        return Planned([[task.task_id for task in tasks]], [])
+        return PlannedStudy([[task.task_id for task in tasks]], [])
     by_kind = kinds(tasks)
     planned = [
         PlannedModel(model.train_id, model.first, [place for place, kind in enumerate(by_kind) if model.reads(kind)])
         for model in models
     ]
-    return Planned([[task.task_id for task in members] for members in by_kind.values()], planned)
+    return PlannedStudy([[task.task_id for task in members] for members in by_kind.values()], planned)
 
 
 def note(run: RunDirectory, study: Study) -> None:
@@ -78,12 +78,12 @@ def note(run: RunDirectory, study: Study) -> None:
     write_whole(run.plan, json.dumps(content) + "\n")
 
 
-def read(run: RunDirectory) -> Planned | None:
+def read(run: RunDirectory) -> PlannedStudy | None:
     """The noted plan; None if there is none, or one of another program or study."""
     content = _content(run)
     if content is None:
         return None
-    return Planned(content["shards"], [PlannedModel(*model) for model in content["models"]])
+    return PlannedStudy(content["shards"], [PlannedModel(*model) for model in content["models"]])
 
 
 def _content(run: RunDirectory) -> dict[str, Any] | None:

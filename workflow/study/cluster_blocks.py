@@ -89,7 +89,7 @@ class Ray:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class WorkerGroup:
     """A group of equal Kubernetes workers."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -105,8 +105,8 @@ class Kubernetes:
     """``[cluster.kubernetes]``: a Ray cluster made by KubeRay for this run."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    simulation: Group = field(default_factory=lambda: Group(most=4, cpus=8, memory="16Gi"))
-    training: Group = field(default_factory=lambda: Group(most=1, cpus=8, memory="32Gi", gpus=1))
+    simulation: WorkerGroup = field(default_factory=lambda: WorkerGroup(most=4, cpus=8, memory="16Gi"))
+    training: WorkerGroup = field(default_factory=lambda: WorkerGroup(most=1, cpus=8, memory="32Gi", gpus=1))
     head_memory: Quantity = "8Gi"
     retries: Count = 3
     """How often the whole job is started again on a new cluster; it goes on from what is finished."""

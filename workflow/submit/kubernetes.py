@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from workflow.execution.executors import Unavailable
-from workflow.study.cluster_blocks import Group, Kubernetes
+from workflow.study.cluster_blocks import Kubernetes, WorkerGroup
 from workflow.submit.submission import Submission
 
 LONGEST_NAME = 47
@@ -90,7 +90,7 @@ def _cluster(job: Submission[Kubernetes], folder: str) -> dict[str, Any]:
     }
 
 
-def _workers(name: str, group: Group, image: str, site: Kubernetes) -> dict[str, Any]:
+def _workers(name: str, group: WorkerGroup, image: str, site: Kubernetes) -> dict[str, Any]:
     return {
         "groupName": name,
         "replicas": 0,

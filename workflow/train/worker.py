@@ -52,7 +52,7 @@ class Job:
         return self.stop is not None and place(self.stop).exists()
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """The driver wants to leave."""
 
 
@@ -79,7 +79,7 @@ def train_lane(job: Job, lane: int = 0, group: Group | None = None) -> None:
             continue
         try:
             _train_stack(stack, _data_of(stack[0], run, data), run, job, group)
-        except Stopped:
+        except StopRequested:
             return
         except Exception as error:
             if not alone and not isinstance(error, TrainingDiverged | ValueError | ShardError):
@@ -161,7 +161,7 @@ def _train(trainer: Trainer, records: Sequence[Recorder], job: Job, patience: in
     Raises:
         TrainingDiverged: after the last state of every model that was taken, mostly that after its last good epoch, was
             written as its checkpoint.
-        Stopped, KeyboardInterrupt: after that of its last step was.
+        StopRequested, KeyboardInterrupt: after that of its last step was.
     """
     last, pause = time.monotonic(), job.checkpoint_seconds
     good = saved = [] if trainer.epoch == trainer.step == 0 else trainer.states()
@@ -191,7 +191,7 @@ def _train(trainer: Trainer, records: Sequence[Recorder], job: Job, patience: in
                     # Of a large network, a checkpoint takes minutes.
                     pause = job.checkpoint_seconds * max(1.0, last - start)
             if leaving:
-                raise Stopped
+                raise StopRequested
     except (TrainingDiverged, KeyboardInterrupt):
         if good is not saved and int(good[0]["epoch"]) < trainer.config.epochs:
             _keep(records, good)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from analysis.errors import Chains, index_chains
-from analysis.latent_space.canonical import Aligned, Canonical, align, canonical
+from analysis.latent_space.canonical import AlignedCorrelation, Canonical, align, canonical
 
 FALSE_ALARM = 1e-5  # chance that correct code fails one of the statistical tests below; seeds are fixed
 ROWS, CHAINS = 2000, 40
@@ -29,7 +29,7 @@ def canonical_of(mean_SZ: NDArray[np.float64], order_SC: NDArray[np.float64]) ->
     return canonical(mean_SZ, order_SC, chains(len(mean_SZ)), np.random.default_rng(0), 50)
 
 
-def align_of(mean_SZ: NDArray[np.float64], order_SC: NDArray[np.float64]) -> Aligned:
+def align_of(mean_SZ: NDArray[np.float64], order_SC: NDArray[np.float64]) -> AlignedCorrelation:
     return align(mean_SZ, order_SC, chains(len(mean_SZ)), np.random.default_rng(0), 50)
 
 

@@ -15,19 +15,19 @@ from click.testing import CliRunner
 
 import workflow.bench
 from workflow.bench import GROUPS, run_bench
-from workflow.bench._figure import Figure, Gate, Reference, Report, Skipped, Spread
+from workflow.bench._figure import Figure, Gate, Reference, Report, SkippedFigure, Spread
 from workflow.bench._table import HEADER, figure_line
 from workflow.cli.main import main
 
 MADE_UP = '''
-from workflow.bench._figure import Figure, Gate, Reference, Skipped
+from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
 
 def measure(quick):
     """Two figures, of which the second one fails, and one that was left out."""
     common = {"group": "made_up", "unit": "x", "reference": Reference("a twin", 2.0, "1/s")}
     yield Figure.over([3.0, 1.0, 2.0], name="within", gate=Gate(low=1.5), note="quick" if quick else "", **common)
     yield Figure.over([3.0, 1.0, 2.0], name="outside", gate=Gate(high=1.5), **common)
-    yield Skipped("made_up", "left out", "no peer")
+    yield SkippedFigure("made_up", "left out", "no peer")
 '''
 BROKEN = """
 from workflow.bench._figure import Figure
@@ -150,7 +150,7 @@ def test_a_report_survives_its_file() -> None:
             ),
             figure(4.0, None),
         ),
-        skipped=(Skipped("a", "h", "no peer"),),
+        skipped=(SkippedFigure("a", "h", "no peer"),),
         failed=("a/g",),
     )
     assert Report.from_json(report.to_json()) == report

@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from workflow.bench import gpu, run_bench, scaling
-from workflow.bench._figure import Figure, Skipped
+from workflow.bench._figure import Figure, SkippedFigure
 from workflow.cli.main import main
 
 CPU = torch.device("cpu")
@@ -34,18 +34,18 @@ def macs_of_table1(size: int) -> tuple[int, int]:
 def test_operations_of_table_1(size: int) -> None:
     """Forward, and backward twice as many: both factors of every product, but not the gradient of the spins."""
     forward, first = macs_of_table1(size)
-    assert gpu._operations(gpu.Case("table-1", size, 4), CPU) == 2 * (3 * forward - first)
+    assert gpu._operations(gpu.GpuCase("table-1", size, 4), CPU) == 2 * (3 * forward - first)
 
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_operations_of_a_stack_are_those_of_one_run(runs: int) -> None:
     forward = 2 * 64 * 128 + 3 * 128 * 2
-    assert gpu._operations(gpu.Case("shallow", 8, 4, runs), CPU) == 2 * (3 * forward - 64 * 128)
+    assert gpu._operations(gpu.GpuCase("shallow", 8, 4, runs), CPU) == 2 * (3 * forward - 64 * 128)
 
 
 def test_what_does_not_fit_is_left_out_with_numbers() -> None:
     """4.3e9 parameters of 16 bytes at L = 512."""
-    large, small = gpu.Case("table-1", 512, 16), gpu.Case("table-1", 32, 128)
+    large, small = gpu.GpuCase("table-1", 512, 16), gpu.GpuCase("table-1", 32, 128)
     assert gpu.too_large(small, 2**34) is None
     assert gpu.too_large(large, 80 * 2**30) is None
     reason = gpu.too_large(large, 40 * 2**30)
@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_left_out_with_numbers() -> None:
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_without_a_gpu_the_group_says_so(device: str) -> None:
     (skipped,) = gpu.measure(quick=False, device=device)
-    assert isinstance(skipped, Skipped)
+    assert isinstance(skipped, SkippedFigure)
     assert "no GPU" in skipped.reason
 
 
@@ -97,7 +97,7 @@ def test_two_workers_are_compared_with_one_and_with_two_apart() -> None:
 
 @pytest.mark.slow
 def test_two_workers_train_side_by_side() -> None:
-    rates = scaling._rates(scaling.Case("shallow", 8, 2), rounds=2)
+    rates = scaling._rates(scaling.ScalingCase("shallow", 8, 2), rounds=2)
     for rate in rates:
         assert rate.shape == (2,)
         assert (np.isfinite(rate) & (rate > 0)).all()

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from workflow.bench import GROUPS, fanout, kernels, physics, run_bench, training, workflow
-from workflow.bench._figure import Figure, Report, Skipped
+from workflow.bench._figure import Figure, Report, SkippedFigure
 from workflow.plan.tasks import simulation_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
@@ -58,7 +58,7 @@ def test_swendsen_wang_has_no_gate() -> None:
 def test_a_missing_peer_is_skipped_with_what_would_help() -> None:
     without = {kernels.OURS: np.array([6.0]), kernels.SCALAR: np.array([1.0])}
     found = list(kernels.compared("metropolis", 32, without, {kernels.MCISING: None, kernels.PEAPODS: None}))
-    skipped = [item for item in found if isinstance(item, Skipped)]
+    skipped = [item for item in found if isinstance(item, SkippedFigure)]
     assert [item.name for item in skipped] == ["metropolis L=32 / mcising", "metropolis L=32 / peapods"]
     assert all("pip install 'latentphase[bench]'" in item.reason for item in skipped)
     assert len(found) == 3
@@ -84,7 +84,7 @@ def test_without_pythae_the_comparison_is_left_out_with_what_would_help(monkeypa
     samples = training.PackedSamples(np.zeros((1, 2), dtype=np.uint8), model.shape)
     rates = {name: np.array([1.0]) for name in training._pythae(samples, model)}
     (skipped,) = training.against_pythae("ours", np.array([1.0]), rates, None)
-    assert isinstance(skipped, Skipped)
+    assert isinstance(skipped, SkippedFigure)
     assert skipped.name == "ours / pythae"
     assert "pip install 'latentphase[bench]'" in skipped.reason
 

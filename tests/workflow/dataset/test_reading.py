@@ -6,7 +6,7 @@ from studies import small
 
 from models.data.samples import PackedSamples, samples_of
 from workflow.dataset import shards
-from workflow.dataset.gathered import Gathered
+from workflow.dataset.gathered import GatheredArray
 from workflow.dataset.origins import SimulationTask
 from workflow.dataset.reading import held_out, label_samples, training_data
 from workflow.dataset.shards import ShardError
@@ -81,7 +81,7 @@ def test_what_does_not_fit_into_memory_is_read_from_a_file(
 
 
 def test_gathering_nothing_is_refused() -> None:
-    with Gathered(0) as gathered, pytest.raises(ValueError, match="at least one array"):
+    with GatheredArray(0) as gathered, pytest.raises(ValueError, match="at least one array"):
         gathered.together()
 
 

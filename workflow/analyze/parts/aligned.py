@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analysis.latent_space.canonical import Aligned, align
+from analysis.latent_space.canonical import AlignedCorrelation, align
 from analysis.orders import split
 from workflow.analyze.analysis import ModelAnalysis
 from workflow.analyze.context import ModelContext
@@ -12,7 +12,7 @@ from workflow.analyze.part import Number, Part, Quantity
 from workflow.analyze.parts import information
 
 
-def analyze(context: ModelContext) -> dict[str, Aligned]:
+def analyze(context: ModelContext) -> dict[str, AlignedCorrelation]:
     """By order parameter, of those whose components can be turned."""
     samples, units = context.samples, information.units(context)
     parts = split(samples.order_SK, samples.orders)
@@ -32,7 +32,7 @@ def numbers(analysis: ModelAnalysis) -> Iterator[Number]:
 
 PART = Part(
     name="aligned",
-    result=dict[str, Aligned],
+    result=dict[str, AlignedCorrelation],
     analyze=analyze,
     numbers=numbers,
     quantities=(Quantity("aligned_", "|corr| after rotation with", column="|corr| aligned"),),
