@@ -38,14 +38,15 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(raw: dict[str, Any], simulated: Path, root: Path) -> tuple[RunDirectory, list[dict[str, Any]]]:
-    """The run folder and the results, by beta."""
+    """The run folder and what ``result.json`` says of each training, by beta."""
     parsed = parse(raw)
     run = begin_run(parsed, root)
     if not run.dataset.exists():
         shutil.copytree(simulated / "dataset", root / "dataset")
         (root / "manifest.jsonl").write_bytes((simulated / "manifest.jsonl").read_bytes())
-    found = train(parsed, run, Execution(SerialExecutor(), quiet=True))
-    return run, sorted(found.values(), key=lambda result: result["beta"])
+    done = train(parsed, run, Execution(SerialExecutor(), quiet=True))
+    results = [json.loads(run.training(train_id).result.read_text()) for train_id in done]
+    return run, sorted(results, key=lambda result: result["beta"])
 
 
 def lines(run: RunDirectory, train_id: str) -> list[dict[str, Any]]:
