@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from workflow.dataset import records
+from workflow.dataset.records import load_records
 from workflow.status import plan_of
 from workflow.storage import places
 from workflow.storage.errors import FolderError
@@ -79,7 +79,7 @@ class Run:
         * ``seconds``: how long the task took; null where the manifest was rebuilt from the files.
         * ``node``: the machine that did it; null likewise.
         """
-        lines = records.load(self.folder).values()
+        lines = load_records(self.folder).values()
         return pa.Table.from_pylist([record._asdict() for record in lines], MANIFEST)
 
     @property
@@ -96,7 +96,7 @@ class Run:
             StudyError: the same, and the data that the study names are not here.
         """
         _, plan = plan_of(self.folder.root)
-        shards = records.load(self.folder)
+        shards = load_records(self.folder)
         files = places.listing(self.folder.root)
         rows = [
             {"stage": "simulate", "id": task_id, "finished": task_id in shards}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.dataset import records
+from workflow.dataset.records import load_records
 from workflow.execution.stage_costs import StageCost, costs_so_far
 from workflow.plan import planned
 from workflow.plan.planned import PlannedModel, PlannedStudy
@@ -38,7 +38,7 @@ def status_table(root: Place) -> str:
         FolderError: as in ``load_run``.
     """
     run, plan = plan_of(root)
-    recorded = records.load(run)
+    recorded = load_records(run)
     listing = places.listing(run.root)
     failed = {Path(name).stem for name in listing.names if name.startswith("failures/")}
     task_ids = [task_id for ids in plan.shards for task_id in ids]

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from workflow.dataset import manifest
+from workflow.dataset.records import load_records
 from workflow.dataset.shards import ShardError
 from workflow.execution.run_folder import is_passing, load_run, opened
 from workflow.storage import places
@@ -54,7 +55,7 @@ def _resolved(place: Place) -> Place:
 
 
 def _copy(run: RunDirectory, other: RunDirectory, say: Callable[[str], None]) -> FileCounts:
-    checksums = {record.path: record.sha256 for record in manifest.load(run).values()}
+    checksums = {record.path: record.sha256 for record in load_records(run).values()}
     source, target = places.listing(run.root), places.listing(other.root)
     names = [name for name in source.names if not _is_left_out(run, name)]
     for name in names:

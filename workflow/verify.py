@@ -10,6 +10,7 @@ import numpy as np
 from simulators import contract
 from workflow.dataset import manifest, shards
 from workflow.dataset.origins import ShardTask, SimulationTask
+from workflow.dataset.records import load_records
 from workflow.execution.run_folder import load_run
 from workflow.plan.tasks import shard_tasks
 from workflow.storage import places
@@ -47,7 +48,7 @@ def verify_run(root: Place, rebuild_manifest: bool = False) -> Findings:
     if rebuild_manifest:
         manifest.store(run, manifest.rebuild(run), tasks)
         findings.lines.append("note    the manifest is new: its checksums are those of the files as they are now")
-    records = {task_id: record for task_id, record in manifest.load(run).items() if task_id in tasks}
+    records = {task_id: record for task_id, record in load_records(run).items() if task_id in tasks}
     complaints = manifest.damaged(run, records.values(), places.listing(run.root))
     for text in complaints.values():
         findings.fail(f"{text}; `latentphase simulate` makes it again")

@@ -15,6 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from workflow.dataset import manifest
+from workflow.dataset.records import load_records
 from workflow.plan.tasks import model_plans, shard_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
@@ -54,8 +55,8 @@ def of_shards(run: RunDirectory, reference: RunDirectory, study: Study) -> Itera
         yield from (f"{where}: shard {name} is lost" for name in planned if not counted[name])
         yield from (f"{where}: shard {name} is there {n} times" for name, n in counted.items() if n > 1)
         yield from (f"{where}: shard {name} is not in the plan" for name in counted if name not in planned)
-    expected = manifest.digest(manifest.load(reference))
-    for where, records in (("manifest", manifest.load(run)), ("files", manifest.rebuild(run))):
+    expected = manifest.digest(load_records(reference))
+    for where, records in (("manifest", load_records(run)), ("files", manifest.rebuild(run))):
         if (digest := manifest.digest(records)) != expected:
             yield f"{where}: digest {digest[:16]} instead of {expected[:16]}"
 

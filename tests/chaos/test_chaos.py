@@ -17,7 +17,7 @@ from studies import finished_small, serial, small, write_study
 
 from tests.chaos import checks, kills, processes
 from tests.chaos.runs import Chaos
-from workflow.dataset import manifest
+from workflow.dataset.records import load_records
 from workflow.plan.tasks import model_plans
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
@@ -200,4 +200,4 @@ def test_two_runs_with_kills_end_as_undisturbed(tmp_path: Path) -> None:
     assert [outcome.complaints for outcome in outcomes] == [[]] * len(outcomes)
     assert {outcome.kind for outcome in outcomes} == {"own", "two nodes"}
     assert sum(len(outcome.hits) for outcome in outcomes) >= 4
-    assert manifest.load(chaos.reference)
+    assert load_records(chaos.reference)

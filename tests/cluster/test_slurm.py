@@ -11,6 +11,7 @@ from conftest import Slurm, idle
 from studies import serial, slow, small, write_study
 
 from workflow.dataset import manifest
+from workflow.dataset.records import load_records
 from workflow.storage.run_directory import RunDirectory
 
 pytestmark = pytest.mark.cluster
@@ -143,7 +144,7 @@ def test_quickstart_on_both_nodes(slurm: Slurm, tmp_path: Path) -> None:
     text = ended(slurm, job, tmp_path, 1800)
     assert slurm.state(job) == "COMPLETED", text
     assert digest(tmp_path / "run") == digest(tmp_path / "whole")
-    assert {record.node for record in manifest.load(RunDirectory(tmp_path / "run")).values()} == {"n1", "n2"}, text
+    assert {record.node for record in load_records(RunDirectory(tmp_path / "run")).values()} == {"n1", "n2"}, text
 
 
 def test_a_time_limit_that_is_too_short(slurm: Slurm, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from studies import serial, slow, small, write_study
 from two_hosts import PORT, Host, missing, two_hosts
 
 from workflow.dataset import manifest
+from workflow.dataset.records import load_records
 from workflow.plan.tasks import model_plans, simulation_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
@@ -79,8 +80,8 @@ def drive(host: Host, command: str, study: str, root: Path) -> Driver:
 def check_shards(root: Path, study: dict[str, Any], whole: Path) -> None:
     """Byte for byte those of a serial run, each recorded once."""
     assert serial("simulate", write_study(whole.with_suffix(".toml"), study), whole).exit_code == 0
-    expected = manifest.digest(manifest.load(RunDirectory(whole)))
-    assert manifest.digest(manifest.load(RunDirectory(root))) == expected
+    expected = manifest.digest(load_records(RunDirectory(whole)))
+    assert manifest.digest(load_records(RunDirectory(root))) == expected
     assert manifest.digest(manifest.rebuild(RunDirectory(root))) == expected
     lines = RunDirectory(root).manifest.read_text().splitlines()
     assert [json.loads(line)["task_id"] for line in lines] == [task.task_id for task in simulation_tasks(parse(study))]
@@ -102,7 +103,7 @@ def test_simulations_and_a_training_run_on_both_hosts(hosts: tuple[Host, Host], 
     root, study = tmp_path / "run", write_study(tmp_path / "study.toml", TRAINING)
     simulation = drive(hosts[0], "simulate", study, root)
     simulation.finish()
-    nodes = {record.node for record in manifest.load(RunDirectory(root)).values()}
+    nodes = {record.node for record in load_records(RunDirectory(root)).values()}
     assert nodes == {host.name for host in hosts}
     training = drive(hosts[0], "train", study, root)
     training.until(lambda: all(len(host.workers("RayTrainWorker")) == 1 for host in hosts))
@@ -117,14 +118,14 @@ def test_a_host_is_cut_off_from_a_simulation(hosts: tuple[Host, Host], tmp_path:
     root, study = tmp_path / "run", write_study(tmp_path / "study.toml", SIMULATION)
     driver = drive(first, "simulate", study, root)
     run = RunDirectory(root)
-    driver.until(lambda: bool(manifest.load(run)) and all(host.workers("run_job") for host in hosts))
+    driver.until(lambda: bool(load_records(run)) and all(host.workers("run_job") for host in hosts))
     second.cut()
     # What had arrived is recorded by then.
     time.sleep(2)
-    before = manifest.load(run)
+    before = load_records(run)
     assert len(before) < len(simulation_tasks(parse(SIMULATION))), "there must be something left to do"
     driver.finish()
-    assert {record.node for task, record in manifest.load(run).items() if task not in before} == {first.name}
+    assert {record.node for task, record in load_records(run).items() if task not in before} == {first.name}
     check_shards(root, SIMULATION, tmp_path / "whole")
 
 

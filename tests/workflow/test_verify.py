@@ -13,6 +13,7 @@ from simulators.sampling.sampler import sample
 from workflow.cli.main import main
 from workflow.dataset import codec, manifest, shards
 from workflow.dataset.origins import SimulationTask
+from workflow.dataset.records import load_records
 from workflow.plan.tasks import SimulationJob, simulation_tasks
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
@@ -65,7 +66,7 @@ def test_a_good_run_passes(run: RunDirectory) -> None:
     assert "2 shards follow format 1" in lines[1]
     assert lines[2].startswith("ok      2 certificates")
     assert lines[3].startswith("ok      2 energies agree with the exact finite-lattice values")
-    assert manifest.digest(manifest.load(run))[:16] in lines[0]
+    assert manifest.digest(load_records(run))[:16] in lines[0]
 
 
 def test_the_right_samples_put_back_pass(run: RunDirectory) -> None:
@@ -115,11 +116,11 @@ def test_an_unfinished_run_does_not_pass(run: RunDirectory) -> None:
 
 
 def test_the_manifest_is_rebuilt_from_the_files(run: RunDirectory) -> None:
-    before = manifest.load(run)
+    before = load_records(run)
     run.manifest.unlink()
     assert verify(run).exit_code == 1
     assert verify(run, "--rebuild-manifest").exit_code == 0
-    rebuilt = manifest.load(run)
+    rebuilt = load_records(run)
     assert {key: record._replace(seconds=None, node=None) for key, record in before.items()} == rebuilt
     assert list(rebuilt) == list(before)
 

@@ -10,14 +10,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from workflow.dataset.origins import ShardTask
-from workflow.dataset.records import ShardRecord, line, load
+from workflow.dataset.records import ShardRecord, load_records, record_line
 from workflow.dataset.shards import ShardError, read_metadata
 from workflow.storage import places
 from workflow.storage.places import Lines, Listing, Place, read_with
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.whole_files import write_whole
-
-__all__ = ["appending", "damaged", "describe", "digest", "finished", "line", "load", "rebuild", "sha256", "store"]
 
 MOST_AT_ONCE = 64
 """Shards that a thread checks before it takes the next ones."""
@@ -39,7 +37,7 @@ def appending(run: RunDirectory) -> Lines:
 
 def store(run: RunDirectory, records: Mapping[str, ShardRecord], order: Iterable[str]) -> None:
     """Write the manifest whole, one line per task, in the order of the plan; not where it holds these lines already."""
-    text = "".join(line(records[task_id]) + "\n" for task_id in order if task_id in records)
+    text = "".join(record_line(records[task_id]) + "\n" for task_id in order if task_id in records)
     if not run.manifest.exists() or run.manifest.read_text() != text:
         write_whole(run.manifest, text)
 
@@ -119,7 +117,7 @@ def finished(run: RunDirectory, tasks: Iterable[ShardTask]) -> tuple[dict[str, S
     A shard that was written but not recorded (the driver was killed in between) counts as there.
     """
     by_id = {task.task_id: task for task in tasks}
-    records = {task_id: record for task_id, record in load(run).items() if task_id in by_id}
+    records = {task_id: record for task_id, record in load_records(run).items() if task_id in by_id}
     listing = places.listing(run.root)
     # A store keeps checksums of its own; to read all shards again would take longer than many a stage.
     complaints = damaged(run, records.values(), listing, contents=isinstance(run.root, Path))

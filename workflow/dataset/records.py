@@ -24,11 +24,12 @@ class ShardRecord(NamedTuple):
     node: str | None
 
 
-def line(record: ShardRecord) -> str:
+def record_line(record: ShardRecord) -> str:
+    """The record's line of the manifest, without the end of line."""
     return json.dumps(record._asdict())
 
 
-def load(run: RunDirectory) -> dict[str, ShardRecord]:
+def load_records(run: RunDirectory) -> dict[str, ShardRecord]:
     """The manifest by task id. Of several lines for a task the last counts; a line that a crash cut short does not."""
     records: dict[str, ShardRecord] = {}
     if run.manifest.exists():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from workflow.dataset import manifest, shards
 from workflow.dataset.points import Scalar
+from workflow.dataset.records import load_records
 from workflow.dataset.shards import ShardError
 from workflow.exchange.fields import LayoutError
 from workflow.exchange.importing import require_empty
@@ -59,7 +60,7 @@ def export_run(root: Place, kind: str, output: Path, system: str | None = None, 
     """
     require_empty(output)
     run, _ = load_run(root)
-    records = manifest.load(run)
+    records = load_records(run)
     chosen = {i: r for i, r in records.items() if system is None or Path(r.path).parts[1] == system}
     if not chosen:
         names = ", ".join(sorted({Path(record.path).parts[1] for record in records.values()})) or "none"

@@ -12,7 +12,7 @@ from workflow.dataset import manifest
 from workflow.dataset.certified import objections
 from workflow.dataset.manifest import finished
 from workflow.dataset.origins import SimulationTask, SourceError
-from workflow.dataset.records import ShardRecord
+from workflow.dataset.records import ShardRecord, record_line
 from workflow.execution.failures import forget_failures
 from workflow.execution.stage import Execution, Failure, StageWork, stage_work
 from workflow.plan.cautions import cautions
@@ -49,7 +49,7 @@ def simulate(study: Study, run: RunDirectory, execution: Execution) -> dict[str,
             work.progress.say(f"  {text}; {'making' if task_id in of_data else 'simulating'} it again")
         for record in chain(_make_data(study, records, work), _run_jobs(todo, work)):
             records[record.task_id] = record
-            lines.add(manifest.line(record))
+            lines.add(record_line(record))
             work.advance(record.seconds or 0.0)
     manifest.store(run, records, [task.task_id for task in tasks])
     # A worker that was killed after its last shard has left its state.

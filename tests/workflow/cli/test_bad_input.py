@@ -12,6 +12,7 @@ from click.testing import Result
 from studies import contents, serial, small, start, write_study
 
 from workflow.dataset import manifest
+from workflow.dataset.records import load_records
 from workflow.plan.tasks import model_plans, simulation_tasks
 from workflow.simulate import stage, worker
 from workflow.storage.run_directory import RunDirectory
@@ -261,8 +262,8 @@ def test_a_task_that_fails_is_named_and_the_others_are_kept(tmp_path: Path, monk
         result = serial("simulate", study, tmp_path / "run")
     check(result, FAILED, f"simulate: 1 of 4 failed: {tasks[1].task_id} ({tasks[1]}): ArithmeticError: a bug")
     run = RunDirectory(tmp_path / "run")
-    assert set(manifest.load(run)) == {task.task_id for task in tasks} - {tasks[1].task_id}
+    assert set(load_records(run)) == {task.task_id for task in tasks} - {tasks[1].task_id}
     text = (run.failures / f"{tasks[1].task_id}.txt").read_text()
     assert "Traceback" in text and str(tasks[1]) in text
     assert serial("simulate", study, run.root).exit_code == 0
-    assert len(manifest.load(run)) == 4
+    assert len(load_records(run)) == 4

@@ -11,7 +11,7 @@ import pytest
 from studies import serial, small, start, wait_for, write_study
 
 from workflow.dataset import manifest
-from workflow.dataset.records import ShardRecord
+from workflow.dataset.records import ShardRecord, load_records, record_line
 from workflow.execution.executors import BUNDLE_SECONDS, Outcome, SerialExecutor
 from workflow.execution.interruption import INTERRUPTED, TERMINATED
 from workflow.execution.ray_executor import RayExecutor
@@ -51,8 +51,8 @@ def without_circumstances(records: dict[str, ShardRecord]) -> dict[str, ShardRec
 
 
 def check_manifest(run: RunDirectory) -> None:
-    assert without_circumstances(manifest.load(run)) == manifest.rebuild(run)
-    assert list(manifest.load(run)) == [task.task_id for task in TASKS]
+    assert without_circumstances(load_records(run)) == manifest.rebuild(run)
+    assert list(load_records(run)) == [task.task_id for task in TASKS]
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +65,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 def test_the_manifest_is_what_the_files_say(uninterrupted: RunDirectory) -> None:
     check_manifest(uninterrupted)
-    assert all(record.seconds and record.node for record in manifest.load(uninterrupted).values())
+    assert all(record.seconds and record.node for record in load_records(uninterrupted).values())
 
 
 def test_any_changed_byte_changes_the_digest(uninterrupted: RunDirectory) -> None:
     """Negative control."""
-    records = manifest.load(uninterrupted)
+    records = load_records(uninterrupted)
     assert manifest.digest(records) == digest_of(uninterrupted)
     first = next(iter(records.values()))
     assert manifest.digest({**records, first.task_id: first._replace(sha256="0" * 64)}) != digest_of(uninterrupted)
@@ -140,7 +140,7 @@ def stopped(tmp_path: Path, number: int) -> subprocess.Popen[str]:
     study = write_study(tmp_path / "study.toml", STUDY)
     process = start("simulate", study, "--run-dir", tmp_path / "run", "--executor", "serial", program=SLOW_TASKS)
     run = RunDirectory(tmp_path / "run")
-    wait_for(lambda: manifest.load(run) or process.poll() is not None)
+    wait_for(lambda: load_records(run) or process.poll() is not None)
     process.send_signal(number)
     return process
 
@@ -160,7 +160,7 @@ def test_a_stopped_driver_goes_on_where_it_was(uninterrupted: RunDirectory, tmp_
         assert process.returncode == -number
     before = {path: path.stat().st_mtime_ns for path in run.dataset.rglob("*.parquet")}
     assert 0 < len(before) < len(TASKS)
-    assert set(manifest.load(run)) <= {path.stem for path in before}
+    assert set(load_records(run)) <= {path.stem for path in before}
     assert serial("simulate", str(tmp_path / "study.toml"), run.root).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before, "finished work is not done again"
     assert digest_of(run) == digest_of(uninterrupted)
@@ -207,7 +207,7 @@ def test_a_manifest_line_cut_short_costs_nothing(uninterrupted: RunDirectory, tm
     run = RunDirectory(tmp_path / "run")
     text = run.manifest.read_text()
     run.manifest.write_text(text[:-40])
-    assert len(manifest.load(run)) == len(TASKS) - 1
+    assert len(load_records(run)) == len(TASKS) - 1
     before = {path: path.stat().st_mtime_ns for path in run.dataset.rglob("*.parquet")}
     assert serial("simulate", study, run.root).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -216,11 +216,11 @@ def test_a_manifest_line_cut_short_costs_nothing(uninterrupted: RunDirectory, tm
 
 def test_a_line_after_one_cut_short_is_not_lost(uninterrupted: RunDirectory, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    first, second, *_ = manifest.load(uninterrupted).values()
-    run.manifest.write_text(manifest.line(first)[:-40])
+    first, second, *_ = load_records(uninterrupted).values()
+    run.manifest.write_text(record_line(first)[:-40])
     with manifest.appending(run) as lines:
-        lines.add(manifest.line(second))
-    assert set(manifest.load(run)) == {second.task_id}
+        lines.add(record_line(second))
+    assert set(load_records(run)) == {second.task_id}
 
 
 def test_temperatures_added_later_leave_the_other_shards_alone(uninterrupted: RunDirectory, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_temperatures_added_later_leave_the_other_shards_alone(uninterrupted: Ru
     more["simulate"][0]["temperature"] = [1.2, 2.0, 4.5]
     run = begin_run(parse(more), tmp_path / "run")
     records = simulate(parse(more), run, Execution(SerialExecutor(), quiet=True))
-    old = manifest.load(uninterrupted)
+    old = load_records(uninterrupted)
     assert len(records) == 6
     assert {task_id: records[task_id].sha256 for task_id in old} == {t: r.sha256 for t, r in old.items()}
 

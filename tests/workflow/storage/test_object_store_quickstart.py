@@ -12,6 +12,7 @@ from studies import serial, start
 
 from workflow.cli.main import main
 from workflow.dataset import manifest
+from workflow.dataset.records import load_records
 from workflow.storage import places
 from workflow.storage.run_directory import RunDirectory
 
@@ -54,5 +55,5 @@ def test_the_quickstart_killed_and_resumed(address: str, tmp_path: Path) -> None
     assert sum(line.startswith("holds ") for line in printed.splitlines()) == 7, printed
     assert serial("simulate", "quickstart", tmp_path / "whole").exit_code == 0
     stored, local = RunDirectory.at(address), RunDirectory(tmp_path / "whole")
-    assert manifest.digest(manifest.rebuild(stored)) == manifest.digest(manifest.load(local))
+    assert manifest.digest(manifest.rebuild(stored)) == manifest.digest(load_records(local))
     assert CliRunner().invoke(main, ["verify", address]).exit_code == 0
