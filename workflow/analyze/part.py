@@ -108,6 +108,9 @@ class Part(Generic[R]):
     section: Callable[[Sequence[AnalyzedModel]], Section | None] = lambda models: None
     """A table of all models for the page; None without any."""
     figures: Callable[[RunDirectory, Sequence[AnalyzedModel], str], Iterable[Drawing]] = _nothing
-    """Figures of models that differ in size, beta and seed alone; the text is what these are called."""
+    """Figures of models that differ in size, beta and seed alone; the text is what these are called.
+
+    Models of a single parameter point are not among them: each knows one point, so they have no figures of parts.
+    """
     version: int = 1
     """Raised when its results come to be others: what was analyzed before is then analyzed again."""

@@ -93,7 +93,11 @@ def _model_jobs(
 
 
 def _size_jobs(study: Study, tasks: Sequence[ShardTask], models: Sequence[ModelPlan]) -> list[SizeJob]:
-    """One for all shards of a size, or one for each way in which models see them and each shape that comes of it."""
+    """Jobs in input space.
+
+    One for each system, size and ``input`` of models (``raw`` where there is no model); more where the network inputs
+    of the size's shards differ in shape, variable or number of states.
+    """
     jobs = []
     for system, size in dict.fromkeys((task.system, task.size) for task in tasks):
         models_here = [model for model in models if (model.system, model.size) == (system, size)]

@@ -21,7 +21,7 @@ from workflow.study.blocks import Study
 from workflow.train.restarts import best_restarts
 from workflow.verdict.gates import Gate
 from workflow.verdict.judging import judge
-from workflow.verdict.records import Judged, Record, record_to_json
+from workflow.verdict.records import ModelLabel, Record, record_to_json
 
 
 def records_of(analysis: ModelAnalysis, is_one_point: bool = False) -> list[Record]:
@@ -32,7 +32,7 @@ def records_of(analysis: ModelAnalysis, is_one_point: bool = False) -> list[Reco
         is_one_point: it was trained at a single point of a simulation.
     """
     training = analysis.training
-    judged = Judged(
+    label = ModelLabel(
         network=training.model.network,
         input=analysis.input,
         name=training.name,
@@ -45,7 +45,7 @@ def records_of(analysis: ModelAnalysis, is_one_point: bool = False) -> list[Reco
         subject=subject_of(analysis, is_one_point),
     )
     return [
-        Record(quantity, training.system, training.size, estimate, judged)
+        Record(quantity, training.system, training.size, estimate, label)
         for part in all_parts()
         for quantity, estimate in part.numbers(analysis)
     ]

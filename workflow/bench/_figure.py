@@ -14,7 +14,7 @@ FORMAT = 1
 INFINITY = math.inf
 
 
-class Gate(NamedTuple):
+class FigureGate(NamedTuple):
     """The range that a figure must lie in, ends included."""
 
     low: float = -INFINITY
@@ -61,7 +61,7 @@ class Figure:
     unit: str
     repetitions: int
     reference: Reference | None
-    gate: Gate | None = None
+    gate: FigureGate | None = None
     """None: reported, never failed."""
     note: str = ""
 
@@ -163,7 +163,7 @@ def _figure(content: dict[str, Any]) -> Figure:
         **fields,
         value=_number(value, math.nan),
         spread=Spread(_number(spread["low"], math.nan), _number(spread["high"], math.nan)),
-        gate=None if gate is None else Gate(_number(gate["low"], -INFINITY), _number(gate["high"], INFINITY)),
+        gate=None if gate is None else FigureGate(_number(gate["low"], -INFINITY), _number(gate["high"], INFINITY)),
         reference=None if reference is None else Reference(**reference),
     )
 

@@ -29,7 +29,7 @@ from simulators.fermions.field_chains import Metropolis
 from simulators.fermions.greens_functions import Fermions, GreensFunctions
 from simulators.rng.sfc64 import generators
 from simulators.systems import hubbard
-from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
+from workflow.bench._figure import Figure, FigureGate, Reference, SkippedFigure
 from workflow.bench._timing import Work, interleaved, lasting
 
 GROUP = "dqmc"
@@ -105,7 +105,7 @@ def share(size: int, rates: dict[str, NDArray[np.float64]]) -> Figure:
         name=f"{BOTH} L={size} / dgemm",
         unit="x",
         reference=Reference(f"dgemm of {size**2} x {size**2}", float(np.median(rates[DGEMM])) / 1e9, "Gflop/s"),
-        gate=Gate(low=SHARE_OF_DGEMM) if size == max(SIZES) else None,
+        gate=FigureGate(low=SHARE_OF_DGEMM) if size == max(SIZES) else None,
         note=f"ours: {np.median(rates[BOTH]):.3g} passes/s of {work / size**6:.0f} N^3 flop",
     )
 
@@ -120,7 +120,7 @@ def structure(size: int, rates: dict[str, NDArray[np.float64]]) -> Iterator[Figu
             name=f"{name} L={size} / {BOTH}",
             unit="x",
             reference=Reference(BOTH, float(np.median(rates[BOTH])), "passes/s"),
-            gate=Gate(low=STRUCTURE[size]) if gated else None,
+            gate=FigureGate(low=STRUCTURE[size]) if gated else None,
             note=f"ours: {np.median(rates[name]):.3g} passes/s",
         )
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import tomli_w
 
 from workflow import ROOT
-from workflow.bench._figure import Figure, Gate, Reference
+from workflow.bench._figure import Figure, FigureGate, Reference
 from workflow.execution.executors import Executor, Outcome
 from workflow.execution.ray_executor import RayExecutor
 from workflow.execution.run_folder import opened
@@ -28,11 +28,11 @@ GROUP = "fanout"
 WORKERS = 2
 POINTS, QUICK_POINTS = 10_000, 600
 LARGE_PLANS = (100_000, 1_000_000)
-DRIVER_GATE = Gate(high=2.0)
+DRIVER_GATE = FigureGate(high=2.0)
 """Milliseconds of the driver's own processor time per task."""
-GROWTH_GATE = Gate(high=30.0)
+GROWTH_GATE = FigureGate(high=30.0)
 """MiB between 20 % and all of the tasks: below 4 kB a task, which is what the driver has to know of each."""
-STATUS_GATE, RESUME_GATE = Gate(high=1.0), Gate(high=5.0)
+STATUS_GATE, RESUME_GATE = FigureGate(high=1.0), FigureGate(high=5.0)
 """Seconds of wall clock, from the start of the interpreter to its end."""
 EARLY = 0.2
 """Share of the tasks after which the driver's memory is recorded: caches have filled by then."""

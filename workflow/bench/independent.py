@@ -21,18 +21,24 @@ from simulators.sampling import sampler as sampling
 from simulators.sampling.autocorrelation import autocorrelation_time
 from simulators.sampling.order import Order
 from simulators.systems import ising
-from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
+from workflow.bench._figure import Figure, FigureGate, Reference, SkippedFigure
 from workflow.bench._timing import Work, interleaved, lasting
 from workflow.bench.kernels import MCISING, SEED, peer
 
 GROUP = "independent"
 CHAINS = 64
-GATES = {16: Gate(low=15), 32: Gate(low=5), 64: Gate(low=1.3), 128: Gate(low=1.1), 256: Gate(low=1.1)}
+GATES = {
+    16: FigureGate(low=15),
+    32: FigureGate(low=5),
+    64: FigureGate(low=1.3),
+    128: FigureGate(low=1.1),
+    256: FigureGate(low=1.1),
+}
 """Ours over the best of mcising's algorithms, by lattice size."""
-WOLFF_GATE = Gate(low=1.3)
+WOLFF_GATE = FigureGate(low=1.3)
 WOLFF_GATED = (128, 256)
 """Spins per second of single clusters."""
-CHOICE_GATE = Gate(high=1.3)
+CHOICE_GATE = FigureGate(high=1.3)
 """What the best algorithm gives over what ``auto``'s gives."""
 METROPOLIS_UP_TO = {"ours": 128, MCISING: 64}
 """Beyond this size the autocorrelation time of Metropolis takes too long to measure, and clusters win anyway."""

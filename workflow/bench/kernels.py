@@ -21,7 +21,7 @@ from simulators.discrete import multispin
 from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.rng import lanes, sfc64
 from simulators.systems import ising
-from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
+from workflow.bench._figure import Figure, FigureGate, Reference, SkippedFigure
 from workflow.bench._timing import Work, interleaved, lasting
 
 GROUP = "kernels"
@@ -33,7 +33,7 @@ PEAPODS = "peapods"
 PEERS = (MCISING, PEAPODS)
 CHAINS = 64
 SEED = 20210
-FASTER_THAN_MCISING = {32: Gate(low=35), 128: Gate(low=40), 512: Gate(low=45)}
+FASTER_THAN_MCISING = {32: FigureGate(low=35), 128: FigureGate(low=40), 512: FigureGate(low=45)}
 """Metropolis, by lattice size."""
 CLUSTER_SIZES = (32, 128)
 WARM_UP_SWEEPS = {"metropolis": 200, "swendsen-wang": 20}

@@ -10,7 +10,7 @@ from typing import Any
 
 from simulators.reference import exact
 from workflow.analyze.stage import analyze
-from workflow.bench._figure import Figure, Gate, Reference
+from workflow.bench._figure import Figure, FigureGate, Reference
 from workflow.dataset import shards
 from workflow.encode import encode
 from workflow.execution.executors import SerialExecutor
@@ -30,7 +30,7 @@ TEMPERATURES = [2.0, exact.ISING_CRITICAL_TEMPERATURE, 2.5, 3.0]
 COUPLINGS = [1.0, -1.0]
 SAMPLES = 4096
 SEED = 7
-ENERGY_GATE = Gate(high=4.0)
+ENERGY_GATE = FigureGate(high=4.0)
 """On the largest |z| of the temperatures. With errors from 64 chains, P(|t| > 4) is 1.7e-4 (Student, 63 degrees of
 freedom): .4 % that one of the 24 points of correct code fails."""
 
@@ -110,6 +110,6 @@ def _judged(setting: judging.Verdict, gate: gates.Gate) -> Figure:
         name=f"{setting.name}: {gate.words}",
         unit="",
         reference=Reference(f"{of}, held-out samples"),
-        gate=Gate(gate.low, gate.high),
+        gate=FigureGate(gate.low, gate.high),
         note=f"beta = {setting.beta_over_lam:.2f} lam, " + ("no error" if math.isnan(error) else f"error {error:.2g}"),
     )

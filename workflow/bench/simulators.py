@@ -19,7 +19,7 @@ from simulators import contract
 from simulators.reference import plain, plain_continuous
 from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE
 from simulators.rng import lanes, sfc64
-from workflow.bench._figure import Figure, Gate, Reference
+from workflow.bench._figure import Figure, FigureGate, Reference
 from workflow.bench._timing import Work, interleaved, lasting
 
 GROUP = "simulators"
@@ -67,7 +67,7 @@ class KernelCase(NamedTuple):
     fields: dict[str, float]
     plain: dict[str, Plain]
     """A plain kernel of the same move, for each algorithm that has one."""
-    gate: Gate | None
+    gate: FigureGate | None
     """For the best of these ratios."""
 
 
@@ -79,7 +79,7 @@ CASES = {
             "metropolis": _potts_metropolis,
             "heat-bath": lambda p, s, v, n: plain.heat_bath(s, v, _potts_energy(p), p.temperature, n),
         },
-        Gate(low=8),
+        FigureGate(low=8),
     ),
     "clock": KernelCase(
         {"states": 6, "coupling": 1.0, "temperature": 0.9},
@@ -87,15 +87,15 @@ CASES = {
             "metropolis": lambda p, s, v, n: plain.metropolis(s, v, _clock_energy(p), p.temperature, n),
             "heat-bath": lambda p, s, v, n: plain.heat_bath(s, v, _clock_energy(p), p.temperature, n),
         },
-        Gate(low=8),
+        FigureGate(low=8),
     ),
     "blume-capel": KernelCase(
         {"coupling": 1.0, "crystal_field": 1.0, "temperature": 1.4},
         {"metropolis": _blume_capel},
-        Gate(low=8),
+        FigureGate(low=8),
     ),
-    "xy": KernelCase({"coupling": 1.0, "temperature": 0.89}, {"metropolis": _xy}, Gate(low=4)),
-    "phi4": KernelCase({"hopping": 0.28, "quartic": 0.1}, {"metropolis": _phi4}, Gate(low=4)),
+    "xy": KernelCase({"coupling": 1.0, "temperature": 0.89}, {"metropolis": _xy}, FigureGate(low=4)),
+    "phi4": KernelCase({"hopping": 0.28, "quartic": 0.1}, {"metropolis": _phi4}, FigureGate(low=4)),
 }
 
 

@@ -21,7 +21,7 @@ from models.data.samples import PackedSamples
 from models.training.trainer import Epoch, Trainer
 from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.systems import ising
-from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
+from workflow.bench._figure import Figure, FigureGate, Reference, SkippedFigure
 from workflow.bench._timing import Work, interleaved
 from workflow.bench.kernels import peer
 
@@ -32,16 +32,16 @@ CHAINS = 64
 SWEEPS_BETWEEN = 10
 SHALLOW = (8, 16, 32)
 """Lattice sizes of the shallow network."""
-STACKED_GATES = {16: Gate(low=60_000), 32: Gate(low=20_000)}
+STACKED_GATES = {16: FigureGate(low=60_000), 32: FigureGate(low=20_000)}
 """Samples per second of shallow by lattice size, counted over the runs of the stack."""
-GAIN_GATES = {8: Gate(low=2.5)}
+GAIN_GATES = {8: FigureGate(low=2.5)}
 """Of a stack over its runs one by one, where a step is overhead. On a larger lattice it is matrix products, which are
 the same in both: what a step of one run takes over its products is the most that any stack could gain."""
 PYTHAE, BARE = "pythae", "bare pythae"
 """Its own trainer, and its model in the fastest loop that one can write around it."""
-SINGLE_GATE, STACK_GATE, TABLE1_GATE = Gate(low=1.8), Gate(low=4.0), Gate(low=1.2)
+SINGLE_GATE, STACK_GATE, TABLE1_GATE = FigureGate(low=1.8), FigureGate(low=4.0), FigureGate(low=1.2)
 """Against pythae's own trainer."""
-LOADER_GATE = Gate(high=3.0)
+LOADER_GATE = FigureGate(high=3.0)
 """Per cent of a training step."""
 TOP = 5
 """Operations of the profile that the note names."""
@@ -120,7 +120,7 @@ def _pythae(samples: PackedSamples, model: ModelConfig) -> dict[str, Work]:
 
 
 def against_pythae(
-    name: str, rates_R: NDArray[np.float64], rates: Mapping[str, NDArray[np.float64]], gate: Gate | None
+    name: str, rates_R: NDArray[np.float64], rates: Mapping[str, NDArray[np.float64]], gate: FigureGate | None
 ) -> Iterator[Figure | SkippedFigure]:
     """Ours over pythae's, round by round, as the trainer that its documentation describes and as a bare loop.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from simulators.reference.exact import ISING_CRITICAL_TEMPERATURE as T_C
 from simulators.sampling.certificate import Certificate
 from simulators.systems import ising
-from workflow.bench._figure import Figure, Gate, Reference
+from workflow.bench._figure import Figure, FigureGate, Reference
 from workflow.bench._timing import Clock, Work, interleaved, lasting, rate
 from workflow.dataset import codec, shards
 from workflow.execution.executors import SerialExecutor
@@ -40,8 +40,8 @@ SPACINGS = {64: 300, 128: 1300}
 only makes the study about as long as wanted)."""
 TEMPERATURES = [2.255, 2.26, 2.265, 2.27, 2.275, 2.28, 2.285, 2.29]
 """Around T_c, where samples cost most; a multiple of the workers."""
-STAGE_GATE = Gate(low=0.8)
-LENGTH_GATE = Gate(low=60.0)
+STAGE_GATE = FigureGate(low=0.8)
+LENGTH_GATE = FigureGate(low=60.0)
 """Seconds; a shorter stage says little about a long one."""
 RAY_NICENESS, NICENESS_VARIABLE = 15, "RAY_worker_niceness"
 """By how much Ray lowers the priority of its workers, and the environment variable that says otherwise."""

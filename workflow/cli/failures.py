@@ -43,7 +43,7 @@ def _exit_code(error: Exception) -> int | None:
     from workflow.exchange.fields import LayoutError
     from workflow.execution.executors import Unavailable
     from workflow.execution.failures import StageFailed
-    from workflow.execution.run_folder import FolderError
+    from workflow.storage.errors import FolderError
     from workflow.storage.typed_json import Unreadable
     from workflow.study.loading import StudyError
 

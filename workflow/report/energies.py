@@ -25,7 +25,7 @@ MOST_CURVES = 6
 """Series in one figure."""
 
 
-class Drawn(NamedTuple):
+class EnergyPoint(NamedTuple):
     """What models of one kind draw at one parameter point, and the data there."""
 
     label: str
@@ -47,7 +47,7 @@ def energies(models: Sequence[AnalyzedModel]) -> Iterator[Drawing]:
         places = [place for place in places if place[0] == places[-1][0]]
     for size, coupling in places:
         here = [point for point in (*data, *drawn) if (point.size, point.coupling) == (size, coupling)]
-        by_label: dict[str, list[Drawn]] = {}
+        by_label: dict[str, list[EnergyPoint]] = {}
         for point in here:
             by_label.setdefault(point.label, []).append(point)
         series = [_curve(label, points) for label, points in list(by_label.items())[: 1 + MOST_CURVES]]
@@ -62,10 +62,10 @@ def energies(models: Sequence[AnalyzedModel]) -> Iterator[Drawing]:
         yield Drawing(f"energies-{system}-L={size}-J={coupling:g}", caption, figure)
 
 
-def _collected(models: Sequence[AnalyzedModel]) -> tuple[list[Drawn], list[Drawn]]:
+def _collected(models: Sequence[AnalyzedModel]) -> tuple[list[EnergyPoint], list[EnergyPoint]]:
     """Points of the data, and those that each kind of model draws, over its seeds."""
-    data: dict[tuple[int, float, float], Drawn] = {}
-    drawn: dict[tuple[str, int, float, float], list[Drawn]] = {}
+    data: dict[tuple[int, float, float], EnergyPoint] = {}
+    drawn: dict[tuple[str, int, float, float], list[EnergyPoint]] = {}
     for label, model, energies in _chosen(models):
         system = contract.load(model.plan.system)
         for point in energies.points:
@@ -73,9 +73,9 @@ def _collected(models: Sequence[AnalyzedModel]) -> tuple[list[Drawn], list[Drawn
             bonds = system.bond_sum(spec)
             assert bonds is not None, "energies of what is drawn rest on it"
             place = (model.plan.size, bonds.coupling, float(point.point["temperature"]))
-            data.setdefault(place, Drawn("data", *place, *point.data, spec))
+            data.setdefault(place, EnergyPoint("data", *place, *point.data, spec))
             source = energies.prior if model.is_one_point and energies.prior is not None else point.posterior
-            drawn.setdefault((label, *place), []).append(Drawn(label, *place, *source, spec))
+            drawn.setdefault((label, *place), []).append(EnergyPoint(label, *place, *source, spec))
     return list(data.values()), [_mean(points) for points in drawn.values()]
 
 
@@ -106,7 +106,7 @@ def _kind(model: AnalyzedModel) -> str:
     return f"{name} {model.plan['likelihood']}{local}".strip()
 
 
-def _mean(points: Sequence[Drawn]) -> Drawn:
+def _mean(points: Sequence[EnergyPoint]) -> EnergyPoint:
     """Over seeds; the data are the same for all, so that their sampling errors do not average out."""
 
     def over(estimates: Sequence[Estimate]) -> Estimate:
@@ -118,14 +118,14 @@ def _mean(points: Sequence[Drawn]) -> Drawn:
     return points[0]._replace(energy=over([p.energy for p in points]), heat=over([p.heat for p in points]))
 
 
-def _curve(label: str, points: Sequence[Drawn]) -> physics_figures.ThermalCurve:
+def _curve(label: str, points: Sequence[EnergyPoint]) -> physics_figures.ThermalCurve:
     ordered = sorted(points, key=lambda point: point.temperature)
     return physics_figures.ThermalCurve(
         label, *(tuple(getattr(p, name) for p in ordered) for name in ("temperature", "energy", "heat"))
     )
 
 
-def _exact(name: str, points: Sequence[Drawn]) -> physics_figures.ExactCurve | None:
+def _exact(name: str, points: Sequence[EnergyPoint]) -> physics_figures.ExactCurve | None:
     """Exact values of a system over the temperatures of ``points``; None where it has none, or where the points differ
     in more than the temperature, so that they lie on several curves."""
     temperatures = [point.temperature for point in points]

@@ -11,7 +11,7 @@ from workflow.storage.errors import FolderError
 from workflow.storage.places import Place
 
 
-class Stored(Protocol):
+class ShardAddress(Protocol):
     """What the place of a shard follows from: the task that makes it."""
 
     @property
@@ -83,7 +83,7 @@ class RunDirectory:
     def shard_file(self, system: str, size: int, task_id: str) -> Place:
         return self.shard_folder(system, size) / f"{task_id}.parquet"
 
-    def shard(self, task: Stored) -> Place:
+    def shard(self, task: ShardAddress) -> Place:
         """The file that ``task`` makes."""
         return self.shard_file(task.system, task.size, task.task_id)
 

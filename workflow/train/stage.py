@@ -18,7 +18,7 @@ from workflow.storage.run_directory import RunDirectory
 from workflow.study.blocks import Study
 from workflow.train.lanes import lanes
 from workflow.train.result import TrainingResult, read_result
-from workflow.train.watching import Watched, watch
+from workflow.train.watching import TrainingProgress, watch
 
 Results = dict[str, TrainingResult]
 """Of trained models, by train id."""
@@ -64,12 +64,12 @@ def train(study: Study, run: RunDirectory, execution: Execution) -> Results:
 
 def _train(models: Sequence[ModelPlan], todo: Sequence[ModelPlan], run: RunDirectory, execution: Execution) -> Results:
     """Train ``todo``, some of ``models``; the results of all.  The workers note what fails."""
-    watched = Watched(run, todo)
-    with stage_work("train", run, execution, 100, "% of the work", watched.percent()) as work:
-        with watch(watched, work.progress):
+    trainings = TrainingProgress(run, todo)
+    with stage_work("train", run, execution, 100, "% of the work", trainings.percent()) as work:
+        with watch(trainings, work.progress):
             for group in _by_workers(settle_workers(models, todo, execution), todo):
                 _fit(group, work, execution.device)
-        work.progress.reach(watched.percent())
+        work.progress.reach(trainings.percent())
         done = results(run, models)
         new = [done[model.train_id] for model in todo if model.train_id in done]
         work.count(sum(result.seconds * result.threads * result.workers for result in new), len(new))

@@ -17,7 +17,7 @@ LOOK_SECONDS, LOOK_AT_STORE_SECONDS = 1.0, 10.0
 """Between two looks at how far training is."""
 
 
-class Watched:
+class TrainingProgress:
     """How far trainings are, from their metrics files: their workers may be on other machines."""
 
     def __init__(self, run: RunDirectory, models: Sequence[ModelPlan]) -> None:
@@ -49,15 +49,15 @@ class Watched:
 
 
 @contextlib.contextmanager
-def watch(watched: Watched, progress: Progress) -> Iterator[None]:
+def watch(trainings: TrainingProgress, progress: Progress) -> Iterator[None]:
     """Follow the trainings, as fit() blocks."""
     stop = threading.Event()
 
     def follow() -> None:
-        while not stop.wait(watched.pause):
+        while not stop.wait(trainings.pause):
             # Progress is no reason to end a training.
             with contextlib.suppress(OSError):
-                progress.reach(watched.percent())
+                progress.reach(trainings.percent())
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

@@ -27,7 +27,7 @@ from workflow.verdict.gates import (
     is_thermal,
     most_beta,
 )
-from workflow.verdict.records import Judged, Record
+from workflow.verdict.records import ModelLabel, Record
 
 OUTCOMES = {
     VECTOR: "the latents carry the order parameter up to a rotation",
@@ -77,7 +77,7 @@ class Member(NamedTuple):
     quantity: str
     estimate: Estimate
     size: int
-    model: Judged
+    model: ModelLabel
 
 
 def judge(
@@ -130,7 +130,7 @@ def _judge_group(
     )
 
 
-def _expected(model: Judged, subject: str) -> str:
+def _expected(model: ModelLabel, subject: str) -> str:
     """What one of the gates is about at this beta, if any."""
     if is_thermal(subject):
         return subject if model.beta <= most_beta(subject) else ""

@@ -10,7 +10,7 @@ from workflow.storage.places import Place
 from workflow.storage.typed_json import Unreadable, from_json, to_json
 
 
-class Judged(NamedTuple):
+class ModelLabel(NamedTuple):
     """The trained model that a number is of."""
 
     network: str
@@ -35,7 +35,7 @@ class Record(NamedTuple):
     """Or the name of a ``[[data]]`` block."""
     size: int
     estimate: Estimate
-    model: Judged | None
+    model: ModelLabel | None
     """None of a number in input space, which no model has made."""
 
 

@@ -15,18 +15,18 @@ from click.testing import CliRunner
 
 import workflow.bench
 from workflow.bench import GROUPS, run_bench
-from workflow.bench._figure import Figure, Gate, Reference, Report, SkippedFigure, Spread
+from workflow.bench._figure import Figure, FigureGate, Reference, Report, SkippedFigure, Spread
 from workflow.bench._table import HEADER, figure_line
 from workflow.cli.main import main
 
 MADE_UP = '''
-from workflow.bench._figure import Figure, Gate, Reference, SkippedFigure
+from workflow.bench._figure import Figure, FigureGate, Reference, SkippedFigure
 
 def measure(quick):
     """Two figures, of which the second one fails, and one that was left out."""
     common = {"group": "made_up", "unit": "x", "reference": Reference("a twin", 2.0, "1/s")}
-    yield Figure.over([3.0, 1.0, 2.0], name="within", gate=Gate(low=1.5), note="quick" if quick else "", **common)
-    yield Figure.over([3.0, 1.0, 2.0], name="outside", gate=Gate(high=1.5), **common)
+    yield Figure.over([3.0, 1.0, 2.0], name="within", gate=FigureGate(low=1.5), note="quick" if quick else "", **common)
+    yield Figure.over([3.0, 1.0, 2.0], name="outside", gate=FigureGate(high=1.5), **common)
     yield SkippedFigure("made_up", "left out", "no peer")
 '''
 BROKEN = """
@@ -54,7 +54,7 @@ def add_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
     return add
 
 
-def figure(value: float, gate: Gate | None) -> Figure:
+def figure(value: float, gate: FigureGate | None) -> Figure:
     return Figure.over([value], group="g", name="f", unit="x", reference=None, gate=gate)
 
 
@@ -81,7 +81,7 @@ def test_a_module_in_another_folder_is_a_group(add_group: Callable[[str, str], N
 
 
 def test_columns_are_aligned() -> None:
-    line = figure_line(figure(1.0, Gate(low=0.0)))
+    line = figure_line(figure(1.0, FigureGate(low=0.0)))
     assert line.index(">= 0") == HEADER.index("gate   ")
     assert line.index("f ") == HEADER.index("figure")
 
@@ -118,9 +118,14 @@ def test_a_group_that_raises_fails_and_the_others_go_on(add_group: Callable[[str
 
 @pytest.mark.parametrize(
     ("gate", "inside", "outside"),
-    [(Gate(low=0.8), 0.8, 0.79), (Gate(high=3.0), 3.0, 3.01), (Gate(1.9, 2.1), 2.0, 2.2), (Gate(1.9, 2.1), 2.1, 1.8)],
+    [
+        (FigureGate(low=0.8), 0.8, 0.79),
+        (FigureGate(high=3.0), 3.0, 3.01),
+        (FigureGate(1.9, 2.1), 2.0, 2.2),
+        (FigureGate(1.9, 2.1), 2.1, 1.8),
+    ],
 )
-def test_gates(gate: Gate, inside: float, outside: float) -> None:
+def test_gates(gate: FigureGate, inside: float, outside: float) -> None:
     assert figure(inside, gate).holds
     assert not figure(outside, gate).holds
     assert not figure(math.nan, gate).holds
@@ -143,10 +148,10 @@ def test_a_report_survives_its_file() -> None:
         quick=True,
         figures=(
             Figure.over(
-                [1.0, 2.0], group="a", name="f", unit="x", reference=Reference("r", 3.0, "s"), gate=Gate(low=1)
+                [1.0, 2.0], group="a", name="f", unit="x", reference=Reference("r", 3.0, "s"), gate=FigureGate(low=1)
             ),
             Figure.over(
-                [1.0], group="a", name="g", unit="", reference=Reference("exact"), gate=Gate(1.9, 2.1), note="n"
+                [1.0], group="a", name="g", unit="", reference=Reference("exact"), gate=FigureGate(1.9, 2.1), note="n"
             ),
             figure(4.0, None),
         ),
@@ -157,7 +162,7 @@ def test_a_report_survives_its_file() -> None:
 
 
 def test_what_is_not_a_number_is_null_in_the_file() -> None:
-    report = Report(machine={}, quick=True, figures=(figure(math.nan, Gate(low=1)),), skipped=(), failed=("g/f",))
+    report = Report(machine={}, quick=True, figures=(figure(math.nan, FigureGate(low=1)),), skipped=(), failed=("g/f",))
     text = report.to_json()
     assert json.loads(text)["figures"][0]["value"] is None
     read = Report.from_json(text).figures[0]

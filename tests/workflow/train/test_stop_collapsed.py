@@ -18,7 +18,7 @@ from workflow.simulate.stage import simulate
 from workflow.storage.run_directory import RunDirectory
 from workflow.study.loading import parse
 from workflow.train.stage import train
-from workflow.train.watching import Watched
+from workflow.train.watching import TrainingProgress
 
 EPOCHS, PATIENCE = 16, 3
 
@@ -62,7 +62,7 @@ def test_a_collapsed_run_ends_and_the_other_goes_on(simulated: Path, tmp_path: P
     assert len(seen) == PATIENCE or seen[-PATIENCE - 1] >= 1e-3, "and not for longer"
     assert run.training(over["train_id"]).weights.exists()
     runs = model_plans(parse(study(stop_collapsed=PATIENCE)))
-    assert Watched(run, runs).percent() == 100
+    assert TrainingProgress(run, runs).percent() == 100
 
 
 def test_without_being_asked_for_none_ends(simulated: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from workflow.storage.typed_json import to_json
 from workflow.study.blocks import AnalyzeBlock
 from workflow.verdict import gates
 from workflow.verdict.judging import Verdict, judge, read_verdicts, verdict_text
-from workflow.verdict.records import Judged, Record, record_from_json, record_to_json
+from workflow.verdict.records import ModelLabel, Record, record_from_json, record_to_json
 
 KL = {"kl_0": 0.9, "kl_1": 0.8, "kl_strongest": 0.9}
 SIGNS = KL | {
@@ -35,7 +35,7 @@ def records(subject: str, *seeds: dict[str, float], ratio: float = 0.2, beta: fl
     return [
         Record(quantity, "ising", 16, number(value, 0.001), model)
         for seed, numbers in enumerate(seeds)
-        for model in [Judged("shallow", "raw", "a", beta, "auto", ratio, seed, str(seed), subject)]
+        for model in [ModelLabel("shallow", "raw", "a", beta, "auto", ratio, seed, str(seed), subject)]
         for quantity, value in numbers.items()
     ]
 
