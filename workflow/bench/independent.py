@@ -156,14 +156,14 @@ def _contest(size: int, mcising: ModuleType | None, rounds: int, seconds: float)
         note=note,
     )
     for name in ("wolff", "swendsen-wang"):
-        ours, other = f"ours {name}", f"{MCISING} {name}"
-        spins = {contestant: rates[contestant] * field[contestant].spins / 1e9 for contestant in (ours, other)}
+        own, peer = f"ours {name}", f"{MCISING} {name}"
+        spins = {contestant: rates[contestant] * field[contestant].spins / 1e9 for contestant in (own, peer)}
         yield Figure.over(
-            spins[ours] / spins[other],
+            spins[own] / spins[peer],
             group=GROUP,
             name=f"L={size} {name}, spins, / {MCISING}",
             unit="x",
-            reference=Reference(other, float(np.median(spins[other])), "spins/ns"),
+            reference=Reference(peer, float(np.median(spins[peer])), "spins/ns"),
             gate=WOLFF_GATE if name == "wolff" and size in WOLFF_GATED else None,
         )
 

@@ -167,7 +167,8 @@ class RayExecutor:
 @contextmanager
 def _runtime_environment(joined: bool) -> Iterator[dict[str, Any]]:
     """What workers run in, for the time of ``ray.init``, which copies the files."""
-    environment: dict[str, Any] = {"env_vars": WORKER_ENVIRONMENT}
+    # A copy: Ray adds to it, and would take what it added for the user's when it is started again.
+    environment: dict[str, Any] = {"env_vars": dict(WORKER_ENVIRONMENT)}
     if not joined or IN_JOB in os.environ:
         # This machine has our packages, as have nodes of a Ray job what came with the job. Ray puts the driver's
         # directory, which is the user's, before all that workers find modules in.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow.execution import ray_executor as ray_executor_module
 from workflow.execution.executors import BUNDLE_SECONDS, Executor, Outcome, SerialExecutor, bundles
 from workflow.execution.ray_executor import WINDOW, RayExecutor
 
@@ -195,6 +196,15 @@ def test_leaving_early_cancels_the_rest(ray_executor: RayExecutor) -> None:
     stream = ray_executor.run_all(square, range(1000))
     assert next(iter(stream)).error is None
     stream.close()  # type: ignore[attr-defined]
+
+
+def test_what_ray_adds_to_an_environment_is_not_there_the_next_time() -> None:
+    """A process may start Ray several times, and Ray writes into what it is given."""
+    with ray_executor_module._runtime_environment(joined=False) as first:
+        names = set(first["env_vars"])
+        first["env_vars"]["ADDED"] = "by Ray"
+    with ray_executor_module._runtime_environment(joined=False) as second:
+        assert set(second["env_vars"]) == names
 
 
 def test_nothing_to_do_starts_no_ray() -> None:
