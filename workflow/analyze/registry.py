@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from typing import Any
 
 from workflow.analyze import parts
@@ -35,15 +36,18 @@ class IncompletePart(Exception):
     """A module below ``parts`` that does not offer a part; the message says what is missing."""
 
 
-def all_parts() -> tuple[Part[Any], ...]:
+def all_parts(first: Sequence[str] = ORDER) -> tuple[Part[Any], ...]:
     """Every part.
+
+    Args:
+        first: names of those that come first, in this order; the others follow, by name.
 
     Raises:
         IncompletePart: a module offers none.
     """
     names = {module.name for module in pkgutil.iter_modules(parts.__path__) if not module.name.startswith("_")}
-    place = {name: number for number, name in enumerate(ORDER)}
-    return tuple(_load(name) for name in sorted(names, key=lambda name: (place.get(name, len(ORDER)), name)))
+    place = {name: number for number, name in enumerate(first)}
+    return tuple(_load(name) for name in sorted(names, key=lambda name: (place.get(name, len(first)), name)))
 
 
 def _load(name: str) -> Part[Any]:

@@ -17,6 +17,7 @@ from workflow.analyze.registry import all_parts
 from workflow.analyze.scatter import write_scatter
 from workflow.dataset.origins import ShardTask
 from workflow.plan.tasks import ModelPlan
+from workflow.storage.places import Place
 from workflow.storage.run_directory import RunDirectory
 from workflow.storage.typed_json import Unreadable, from_json, read_json, to_json
 from workflow.storage.whole_files import write_whole
@@ -76,13 +77,9 @@ def _versions(parts: Iterable[Part[Any]]) -> dict[str, int]:
     return {part.name: part.version for part in parts if part.version > 1}
 
 
-def _content(run: RunDirectory, train_id: str) -> dict[str, Any]:
-    return dict(read_json(dict[str, Any], run.analysis_file(train_id)))
-
-
-def is_current(run: RunDirectory, train_id: str) -> bool:
-    """Whether a model's analysis has a result of every part, as it would be made today."""
-    content = _content(run, train_id)
+def is_current(path: Place) -> bool:
+    """Whether the analysis of a model at ``path`` has a result of every part, as it would be made today."""
+    content = read_json(dict[str, Any], path)
     parts = all_parts()
     return content.get(VERSIONS, {}) == _versions(parts) and all(part.name in content for part in parts)
 
@@ -94,11 +91,12 @@ def read_analysis(run: RunDirectory, train_id: str) -> ModelAnalysis:
         FileNotFoundError: it has not been analyzed.
         Unreadable: the file is not what ``analyze_model`` writes.
     """
-    content = _content(run, train_id)
+    path = run.analysis_file(train_id)
+    content = read_json(dict[str, Any], path)
     try:
         return _analysis(content)
     except Unreadable as error:
-        raise Unreadable(f"{run.analysis_file(train_id)}: {error}") from None
+        raise Unreadable(f"{path}: {error}") from None
 
 
 def _analysis(content: dict[str, Any]) -> ModelAnalysis:

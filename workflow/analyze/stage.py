@@ -41,7 +41,8 @@ def analyze(study: Study, run: RunDirectory, execution: Execution) -> None:
     require("analyze", "encode", "encoded model", unencoded)
     require_certified(run, tasks, "analyze", study.allow_uncertified)
     forget_failures(run, [_failure(job).file for job in jobs])
-    todo = [job for job in jobs if not _is_done(run, job, listing)]
+    done = _done(run, jobs, listing)
+    todo = [job for job in jobs if _name(job) not in done]
     with stage_work("analyze", run, execution, len(todo), "results") as work:
         for seconds in work.carry_out(analyze_one, todo, _failure):
             work.advance(seconds)
@@ -54,10 +55,13 @@ def analyze_one(job: Job, root: str) -> float:
     return analyze_model(job, root) if isinstance(job, ModelJob) else analyze_size(job, root)
 
 
-def _is_done(run: RunDirectory, job: Job, listing: places.Listing) -> bool:
-    """Whether the result is there, with those of all parts."""
-    is_there = run.analysis_file(_name(job)) in listing
-    return is_there and (isinstance(job, SizeJob) or is_current(run, job.model.train_id))
+def _done(run: RunDirectory, jobs: Sequence[Job], listing: places.Listing) -> set[str]:
+    """Names of the jobs whose result is there, of models with those of all parts."""
+    finished = [job for job in jobs if run.analysis_file(_name(job)) in listing]
+    models = [job.model.train_id for job in finished if isinstance(job, ModelJob)]
+    current = places.each(is_current, map(run.analysis_file, models))
+    outdated = {train_id for train_id, is_new in zip(models, current, strict=True) if not is_new}
+    return {_name(job) for job in finished} - outdated
 
 
 def _name(job: Job) -> str:

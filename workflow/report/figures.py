@@ -82,6 +82,5 @@ def _group(
 
 
 def _of_parts(run: RunDirectory, models: Sequence[AnalyzedModel], label: str) -> Iterator[Drawing]:
-    place = {name: number for number, name in enumerate(PARTS)}
-    for part in sorted(all_parts(), key=lambda part: place.get(part.name, len(PARTS))):
+    for part in all_parts(PARTS):
         yield from part.figures(run, models, label)

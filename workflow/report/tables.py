@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from analysis import scans
@@ -49,16 +49,14 @@ class ModelTable(NamedTuple):
     """In which order several numbers of a cell stand, where that is the same for all."""
 
 
-def quantities() -> list[Quantity]:
+def column_quantities() -> list[Quantity]:
     """All that have a column, in the order of ``COLUMNS``."""
-    place = {name: number for number, name in enumerate(COLUMNS)}
-    parts = sorted(all_parts(), key=lambda part: place.get(part.name, len(COLUMNS)))
-    return [quantity for part in parts for quantity in part.quantities if quantity.column]
+    return [quantity for part in all_parts(COLUMNS) for quantity in part.quantities if quantity.column]
 
 
 def model_table(models: Sequence[AnalyzedModel], records: Sequence[Record]) -> ModelTable:
     """One line per model; columns that are empty for all are left out."""
-    with_column = quantities()
+    with_column = column_quantities()
     rows = [_model_row(model, of_models(records, [model]), with_column) for model in models]
     used = [quantity for quantity in with_column if any(row.numbers.get(quantity.name) for row in rows)]
     shares = list(dict.fromkeys(names for model in models if (names := _shares(model))))
@@ -141,10 +139,11 @@ def size_tables(named: dict[str, list[AnalyzedModel]], records: Sequence[Record]
 def _size_table(title: str, records: Sequence[Record], model: AnalyzedModel) -> SizeTable:
     """Of the records of models like ``model``."""
     has_vectors, has_orders = bool(canonical.vectors(model.analysis)), bool(model.analysis.order_parameters)
+    quantities = [quantity for part in all_parts() for quantity in part.quantities]
     names: dict[str, str] = {}
     rows = []
     for record in records:
-        quantity = quantity_of(record.quantity)
+        quantity = quantity_of(record.quantity, quantities)
         if quantity is None or (quantity.against_size and quantity.applies(has_vectors, has_orders)):
             names[record.quantity] = quantity_name(record.quantity, quantity)
             rows.append(of_scan(record))
@@ -157,9 +156,9 @@ def _size_table(title: str, records: Sequence[Record], model: AnalyzedModel) -> 
     return SizeTable(title, sizes, listed)
 
 
-def quantity_of(name: str) -> Quantity | None:
+def quantity_of(name: str, quantities: Iterable[Quantity]) -> Quantity | None:
     """What parts say of a quantity: the one whose name it has or, of those that it begins with, the longest."""
-    fitting = [quantity for part in all_parts() for quantity in part.quantities if quantity.names(name)]
+    fitting = [quantity for quantity in quantities if quantity.names(name)]
     return max(fitting, key=lambda quantity: (quantity.name == name, len(quantity.name)), default=None)
 
 
